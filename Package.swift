@@ -1,0 +1,91 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target is Swift 6 with strict concurrency, and every warning of ours is an error.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
+let orderedCollections = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies + ["TestSupport"], resources: resources, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "latchkey",
+    products: [.executable(name: "latchkey", targets: ["latchkey"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+    ],
+    // In the order in which data flows: facts and answers, plan, rules, rehearsal, change, and the person in front.
+    targets: [
+        // What Swift's Glibc module does not show of the C library, as static inline functions.
+        .target(name: "CLinux", publicHeadersPath: "include"),
+        // Every side effect: commands, files, locks, clocks, sockets; and what this machine is.
+        room("Host", ["CLinux", subprocess, system, logging]),
+        // Addresses, ports and typed rule sets; reader and writer of the iptables-save format.
+        room("Netfilter"),
+        // The service and rule templates, embedded in the binary as bytes.
+        .target(
+            name: "Templates", path: "templates",
+            resources: [.embedInCode("services"), .embedInCode("rules"), .embedInCode("examples")],
+            swiftSettings: strict),
+        // Answers, service templates, the plan and what is expected of it.
+        room("Policy", ["Netfilter", "Templates", yams, orderedCollections]),
+        // A plan and the rule templates into a rule set a family.
+        room("Composer", ["Policy", "Netfilter", "Templates", mustache]),
+        // Throwaway namespaces, probes, verdicts.
+        room("Rehearsal", ["Policy", "Netfilter", "Host"]),
+        // Snapshot, journal, change, guard, confirmation, persistence.
+        room("SafeApply", ["Netfilter", "Host", logging]),
+        // The wizard as data and a pure state machine.
+        room("Interview", ["Policy", "Netfilter"]),
+        // GNU Readline, and the Prompter on top of it.
+        .systemLibrary(name: "CReadline", pkgConfig: "readline", providers: [.apt(["libreadline-dev"])]),
+        room("ReadlineUI", ["Interview", "CReadline"]),
+        // One file a command.
+        room(
+            "Commands",
+            [
+                "Interview", "ReadlineUI", "SafeApply", "Rehearsal", "Composer", "Policy", "Netfilter", "Host",
+                "Templates", argumentParser, logging,
+            ]),
+        // @main and nothing else.
+        .executableTarget(name: "latchkey", dependencies: ["Commands"], swiftSettings: strict),
+
+        .target(
+            name: "TestSupport", dependencies: [subprocess, system], path: "Tests/TestSupport", swiftSettings: strict),
+        tests("LayoutTests", []),
+        tests("HostTests", ["Host"]),
+        tests("NetfilterTests", ["Netfilter"], resources: [.copy("Dumps")]),
+        tests("PolicyTests", ["Policy", "Netfilter", "Templates"]),
+        tests("ComposerTests", ["Composer", "Policy", "Netfilter", "Templates"], resources: [.copy("Golden")]),
+        tests("RehearsalTests", ["Rehearsal", "Composer", "Policy", "Netfilter", "Host", "Templates"]),
+        tests("SafeApplyTests", ["SafeApply", "Netfilter", "Host"]),
+        tests("InterviewTests", ["Interview", "Policy", "Netfilter"]),
+        tests("CommandsTests", ["Commands", "Policy", "Netfilter", "Host", argumentParser]),
+        // The built binary on the real kernel, in namespaces the test makes, and on a real pty.
+        tests("EndToEndTests", ["latchkey", "Netfilter"]),
+    ]
+)
