@@ -1,0 +1,69 @@
+/// Why a text is not an address or a network that latchkey takes, with the text.
+package enum AddressError: Error, Hashable, Sendable {
+    /// Neither an IPv4 nor an IPv6 address.
+    case notAnAddress(String)
+    /// An IPv4 address with a number past 255.
+    case numberTooLarge(String, number: String)
+    /// An IPv4 address with a leading zero, which some programs read as octal.
+    case leadingZero(String, number: String)
+    /// An IPv6 address with a zone (`%eth0`), which means nothing in a firewall rule.
+    case zone(String)
+    /// A character outside ASCII, such as a digit of another script that only looks right.
+    case notASCII(String)
+    /// A network where one address was asked for.
+    case network(String)
+    /// What follows the slash is not a plain number.
+    case badPrefixLength(String)
+    /// A netmask (`/255.0.0.0`) where a prefix length belongs.
+    case netmask(String)
+    /// A prefix length past 32 (IPv4) or 128 (IPv6).
+    case prefixTooLong(String, longest: Int)
+    /// An address inside a network where the network itself was asked for.
+    case hostBits(String, network: String)
+}
+
+extension AddressError: CustomStringConvertible {
+    /// The text that was refused.
+    package var text: String {
+        switch self {
+        case .notAnAddress(let text), .numberTooLarge(let text, _), .leadingZero(let text, _), .zone(let text),
+            .notASCII(let text), .network(let text), .badPrefixLength(let text), .netmask(let text),
+            .prefixTooLong(let text, _), .hostBits(let text, _):
+            text
+        }
+    }
+
+    /// What is wrong and what to write instead, in plain words, for a person.
+    package var message: String {
+        let quoted = text.quoted()
+        switch self {
+        case .notAnAddress:
+            return "\(quoted) is not an address; write it like 192.168.1.33 or 2001:db8::1."
+        case .numberTooLarge(_, let number):
+            return "\(quoted) is not an address: \(number.short) is more than 255."
+        case .leadingZero(_, let number):
+            return "\(quoted) is ambiguous: write \(number.short) without the leading zero."
+        case .zone:
+            return "\(quoted) names an interface; leave out the % and what follows."
+        case .notASCII:
+            return "\(quoted) has a character that no address has; type it again."
+        case .network:
+            return "\(quoted) is a network; write one address, without the slash."
+        case .badPrefixLength:
+            return "\(quoted) needs a number after the slash, as in 10.0.0.0/8."
+        case .netmask:
+            return "\(quoted) has a netmask; write a prefix length, as in 10.0.0.0/8."
+        case .prefixTooLong(_, let longest):
+            return "\(quoted): the number after the slash is at most \(longest) here."
+        case .hostBits(_, let network):
+            return "\(quoted) has host bits set; the network is \(network)."
+        }
+    }
+
+    package var description: String { message }
+}
+
+extension String {
+    /// A number of any length, cut so that a message stays a line.
+    fileprivate var short: String { count > 8 ? prefix(8) + "..." : self }
+}

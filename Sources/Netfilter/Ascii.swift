@@ -1,0 +1,30 @@
+/// The few ASCII characters that addresses, ports and rules are made of, as bytes.
+///
+/// Swift's own `isNumber` and `Int(_:)` know other scripts' digits and a leading plus; these do not.
+enum Ascii {
+    static let newline = UInt8(ascii: "\n")
+    static let quote = UInt8(ascii: "\"")
+    static let apostrophe = UInt8(ascii: "'")
+    static let percent = UInt8(ascii: "%")
+    static let dash = UInt8(ascii: "-")
+    static let dot = UInt8(ascii: ".")
+    static let slash = UInt8(ascii: "/")
+    static let zero = UInt8(ascii: "0")
+    static let colon = UInt8(ascii: ":")
+    static let backslash = UInt8(ascii: "\\")
+
+    static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+
+    static func isHexDigit(_ byte: UInt8) -> Bool {
+        isDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte | 0x20)
+    }
+
+    static func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+
+    /// A number in plain digits without a leading zero; nil for all else, and past what `Number` holds.
+    static func number<Number: FixedWidthInteger>(_ text: some StringProtocol, as type: Number.Type) -> Number? {
+        let digits = text.utf8
+        guard !digits.isEmpty, digits.allSatisfy(isDigit), digits.count == 1 || digits.first != zero else { return nil }
+        return Number(text)
+    }
+}

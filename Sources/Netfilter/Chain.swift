@@ -1,0 +1,72 @@
+/// What becomes of a packet that no rule of a built-in chain decided.
+package enum Policy: String, CaseIterable, Hashable, Sendable {
+    case accept = "ACCEPT"
+    case drop = "DROP"
+}
+
+/// How many packets and bytes met a rule or a chain's policy.
+package struct Counters: Hashable, Sendable {
+    /// The number of packets.
+    package let packets: UInt64
+    /// The number of bytes.
+    package let bytes: UInt64
+
+    /// No packet yet.
+    package static let zero = Counters(packets: 0, bytes: 0)
+
+    /// Counters of the given numbers.
+    package init(packets: UInt64, bytes: UInt64) {
+        self.packets = packets
+        self.bytes = bytes
+    }
+
+    /// Counters as iptables-save prints them: `[12:345]`; nil for anything else.
+    init?(parsing text: some StringProtocol) {
+        guard text.hasPrefix("["), text.hasSuffix("]") else { return nil }
+        let numbers = text.dropFirst().dropLast().split(separator: ":", omittingEmptySubsequences: false)
+        guard numbers.count == 2, let packets = Ascii.number(numbers[0], as: UInt64.self),
+            let bytes = Ascii.number(numbers[1], as: UInt64.self)
+        else { return nil }
+        self.init(packets: packets, bytes: bytes)
+    }
+
+    /// As iptables-save prints them: `[12:345]`.
+    package var text: String { "[\(packets):\(bytes)]" }
+}
+
+/// The declaration of a chain at the head of its table: `:INPUT DROP [0:0]`.
+package struct Chain: Hashable, Sendable {
+    /// The chain's name.
+    package let name: String
+    /// The policy of a built-in chain; a user's chain has none.
+    package var policy: Policy?
+    /// The policy's counters.
+    package var counters: Counters
+
+    /// A chain with its policy: nil for a user's chain.
+    package init(_ name: String, policy: Policy? = nil, counters: Counters = .zero) {
+        self.name = name
+        self.policy = policy
+        self.counters = counters
+    }
+
+    /// The line that declares the chain.
+    package var text: String { ":\(name) \(policy?.rawValue ?? "-") \(counters.text)" }
+
+    /// Whether iptables lets a chain have this name: 1 to 28 bytes, no blank, no leading dash or exclamation mark.
+    package static func isValidName(_ name: String) -> Bool {
+        (1...28).contains(name.utf8.count) && name.utf8.first != Ascii.dash && name.utf8.first != UInt8(ascii: "!")
+            && !name.unicodeScalars.contains { $0.properties.isWhitespace || $0.properties.generalCategory == .control }
+    }
+
+    /// The kernel's own chains of a table, in the order a packet meets them; nil for a table that does not exist.
+    package static func builtIn(ofTable table: String) -> [String]? {
+        switch table {
+        case "filter", "security": ["INPUT", "FORWARD", "OUTPUT"]
+        case "nat": ["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"]
+        case "mangle": ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"]
+        case "raw": ["PREROUTING", "OUTPUT"]
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,43 @@
+extension RuleSet {
+    /// What turns one rule set into another, for people: a line each, `-` for what goes and `+` for what comes.
+    ///
+    /// Every line names its table and then reads like an iptables command: `+filter -P INPUT DROP`. Empty when both
+    /// mean the same.
+    package static func differences(from old: RuleSet, to new: RuleSet) -> [String] {
+        let (old, new) = (old.normalized(), new.normalized())
+        let names = Set(old.tables.map(\.name)).union(new.tables.map(\.name)).sorted()
+        return names.flatMap { differences(from: old[$0] ?? open($0), to: new[$0] ?? open($0)) }
+    }
+
+    /// A table that is not there: it lets everything through.
+    private static func open(_ name: String) -> Table {
+        Table(name, chains: (Chain.builtIn(ofTable: name) ?? []).map { Chain($0, policy: .accept) })
+    }
+
+    private static func differences(from old: Table, to new: Table) -> [String] {
+        var chains = old.chains.map(\.name)
+        chains += new.chains.map(\.name).filter { !chains.contains($0) }
+        return chains.flatMap { chain in
+            let declarations = (old.chain(chain), new.chain(chain))
+            var lines: [String] = []
+            if declarations.0 != declarations.1 {
+                lines += declarations.0.map { ["-\(old.name) \(command($0))"] } ?? []
+                lines += declarations.1.map { ["+\(new.name) \(command($0))"] } ?? []
+            }
+            return lines + changes(from: old.rules(in: chain), to: new.rules(in: chain), table: new.name)
+        }
+    }
+
+    private static func command(_ chain: Chain) -> String {
+        chain.policy.map { "-P \(chain.name) \($0.rawValue)" } ?? "-N \(chain.name)"
+    }
+
+    private static func changes(from old: [Rule], to new: [Rule], table: String) -> [String] {
+        new.difference(from: old).map { change in
+            switch change {
+            case .remove(_, let rule, _): "-\(table) \(rule.text)"
+            case .insert(_, let rule, _): "+\(table) \(rule.text)"
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+/// The rules of one family, as iptables-save prints them and iptables-restore reads them.
+///
+/// What was read is written back byte for byte, until it is edited.
+package struct RuleSet: Hashable, Sendable {
+    /// A table, or a line between two tables: a comment with its `#`, or an empty line.
+    enum Part: Hashable, Sendable {
+        case table(Table)
+        case note(String)
+    }
+
+    var parts: [Part]
+    /// False for a file whose last line lacks its newline.
+    var endsInNewline = true
+
+    /// A rule set of the given tables.
+    package init(tables: [Table] = []) {
+        parts = tables.map { .table($0) }
+    }
+
+    /// The tables in the order of the file.
+    package var tables: [Table] {
+        parts.compactMap { if case .table(let table) = $0 { table } else { nil } }
+    }
+
+    /// The table of that name.
+    ///
+    /// Setting one that is not there adds it at the end; nil removes it.
+    /// A hand-written file may name a table twice: the last one counts, because iptables-restore flushes a table
+    /// each time it comes to it.
+    package subscript(name: String) -> Table? {
+        get { tables.last { $0.name == name } }
+        set {
+            let place = parts.lastIndex { if case .table(let table) = $0 { table.name == name } else { false } }
+            switch (place, newValue) {
+            case (let place?, let table?): parts[place] = .table(table)
+            case (let place?, nil): parts.remove(at: place)
+            case (nil, let table?): parts.append(.table(table))
+            case (nil, nil): break
+            }
+        }
+    }
+
+    /// The tables that iptables-nft could not print because nft rules of another making stand in them.
+    ///
+    /// It says so in a comment line and leaves the table out; a snapshot of such a machine is not whole.
+    package var unreadableTables: [String] {
+        parts.compactMap { part in
+            guard case .note(let line) = part, line.hasPrefix("# Table `"), line.contains("' is incompatible") else {
+                return nil
+            }
+            return line.dropFirst("# Table `".count).split(separator: "'").first.map { String($0) }
+        }
+    }
+}

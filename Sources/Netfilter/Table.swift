@@ -1,0 +1,116 @@
+/// One line inside a table: what it says, and how it was spelled where that is not how it would be printed.
+package struct Entry: Hashable, Sendable {
+    /// What a line inside a table can say.
+    package enum Statement: Hashable, Sendable {
+        /// The declaration of a chain.
+        case chain(Chain)
+        /// A rule at the end of its chain.
+        case rule(Rule)
+        /// Another command, written by hand: `-I`, `-D`, `-F`, `-X`, `-P`, `-N` ...
+        case command([Word])
+        /// A comment line with its `#`, or an empty line.
+        case note(String)
+    }
+
+    /// What the line says.
+    package let statement: Statement
+    /// The line as it was read, where that is not `statement` as iptables-save prints it.
+    let spelling: String?
+
+    /// A line in its canonical spelling.
+    package init(_ statement: Statement) {
+        self.statement = statement
+        spelling = nil
+    }
+
+    /// A line that was read.
+    init(_ statement: Statement, readFrom line: String) {
+        self.statement = statement
+        spelling = line == Self.text(statement) ? nil : line
+    }
+
+    /// The line without its end.
+    package var text: String { spelling ?? Self.text(statement) }
+
+    private static func text(_ statement: Statement) -> String {
+        switch statement {
+        case .chain(let chain): chain.text
+        case .rule(let rule): rule.text
+        case .command(let words): words.spelled
+        case .note(let line): line
+        }
+    }
+}
+
+/// One table of a rule set, with its lines in the order of the file.
+package struct Table: Hashable, Sendable {
+    /// The table's name: filter, nat, mangle, raw or security.
+    package let name: String
+    /// Every line between `*filter` and `COMMIT`.
+    package private(set) var entries: [Entry]
+    /// How the `*filter` and `COMMIT` lines were spelled, where they had blanks after them.
+    var spelling: String?
+
+    /// A table of the given lines.
+    package init(_ name: String, entries: [Entry]) {
+        self.name = name
+        self.entries = entries
+    }
+
+    /// A table of chains and rules, in iptables-save's order.
+    package init(_ name: String, chains: [Chain], rules: [Rule] = []) {
+        self.init(name, entries: chains.map { Entry(.chain($0)) } + rules.map { Entry(.rule($0)) })
+    }
+
+    /// The chains declared in the table.
+    package var chains: [Chain] {
+        entries.compactMap { if case .chain(let chain) = $0.statement { chain } else { nil } }
+    }
+
+    /// The rules at the ends of their chains, in the order of the file; a hand-written `-I` is not among them.
+    package var rules: [Rule] {
+        entries.compactMap { if case .rule(let rule) = $0.statement { rule } else { nil } }
+    }
+
+    /// The chain of that name, if the table declares it.
+    package func chain(_ name: String) -> Chain? { chains.last { $0.name == name } }
+
+    /// The rules of one chain, in order.
+    package func rules(in chain: String) -> [Rule] { rules.filter { $0.chain == chain } }
+
+    /// Whether the table holds commands that only a person writes (`-I`, `-D`, `-F` ...).
+    package var hasCommands: Bool {
+        entries.contains { if case .command = $0.statement { true } else { false } }
+    }
+
+    /// Adds a rule at the end of its chain.
+    package mutating func append(_ rule: Rule) { entries.append(Entry(.rule(rule))) }
+
+    /// Puts these rules in the place of all that the chain had, and sets its policy.
+    ///
+    /// The chain is declared if it was not. `rules` that name another chain are taken into this one.
+    package mutating func replaceChain(_ name: String, policy: Policy?, rules: [Rule]) {
+        let declaration = Entry(.chain(Chain(name, policy: policy, counters: chain(name)?.counters ?? .zero)))
+        let isDeclared = chain(name) != nil
+        let newRules = rules.map { rule in
+            var moved = rule
+            moved.chain = name
+            return Entry(.rule(moved))
+        }
+        let first = entries.firstIndex { if case .rule(let rule) = $0.statement { rule.chain == name } else { false } }
+        var result: [Entry] = []
+        for (index, entry) in entries.enumerated() {
+            if index == first { result += newRules }
+            switch entry.statement {
+            case .chain(let chain) where chain.name == name: result.append(declaration)
+            case .rule(let rule) where rule.chain == name: continue
+            case .chain, .rule, .command, .note: result.append(entry)
+            }
+        }
+        if !isDeclared {
+            let place = result.lastIndex { if case .chain = $0.statement { true } else { false } }
+            result.insert(declaration, at: place.map { $0 + 1 } ?? 0)
+        }
+        entries = first == nil ? result + newRules : result
+    }
+}

@@ -1,0 +1,101 @@
+/// What becomes of a packet that a rule matches.
+///
+/// Typed only if its typed form prints the very bytes that were read, as `Match` is.
+package enum Target: Hashable, Sendable {
+    case accept
+    case drop
+    case `return`
+    /// Into a chain of the user's, and back if that decides nothing.
+    case jump(String)
+    /// Into a chain of the user's, without coming back.
+    case goto(String)
+    /// A line in the kernel's log; the packet goes on to the next rule.
+    case log(prefix: String? = nil, level: UInt8? = nil)
+    /// Refused with an answer to the sender: `icmp-port-unreachable`.
+    case reject(with: String)
+    /// Anything else, word for word.
+    case unknown([Word])
+
+    /// Whatever iptables knows and this type does not, from its words: `["-j", "MARK", "--set-mark", "1"]`.
+    package static func words(_ words: [String]) -> Target { .unknown(words.map { Word($0) }) }
+
+    /// The target as iptables-save prints it.
+    package var text: String {
+        switch self {
+        case .accept: "-j ACCEPT"
+        case .drop: "-j DROP"
+        case .return: "-j RETURN"
+        case .jump(let chain): "-j \(chain)"
+        case .goto(let chain): "-g \(chain)"
+        case .log(let prefix, let level):
+            "-j LOG" + (prefix.map { " --log-prefix \(Word.string($0))" } ?? "")
+                + (level.map { " --log-level \($0)" } ?? "")
+        case .reject(let answer): "-j REJECT --reject-with \(answer)"
+        case .unknown(let words): words.spelled
+        }
+    }
+
+    /// The chain that the packet goes to, if it goes to one.
+    package var chain: String? {
+        switch self {
+        case .jump(let chain), .goto(let chain):
+            return chain
+        case .unknown(let words):
+            guard words.count == 2, ["-j", "--jump", "-g", "--goto"].contains(words[0].value),
+                !Self.extensions.contains(words[1].value), Chain.isValidName(words[1].value)
+            else { return nil }
+            return words[1].value
+        case .accept, .drop, .return, .log, .reject:
+            return nil
+        }
+    }
+
+    /// The target that these words stand for: typed if its typed form is written in the same bytes.
+    init(reading words: [Word]) {
+        if let typed = Self.typed(words.map(\.value)), typed.text == words.spelled {
+            self = typed
+        } else {
+            self = .unknown(words)
+        }
+    }
+
+    private static func typed(_ values: [String]) -> Target? {
+        guard values.count >= 2 else { return nil }
+        let options = Array(values.dropFirst(2))
+        switch (values[0], values[1]) {
+        case ("-j", "ACCEPT"): return .accept
+        case ("-j", "DROP"): return .drop
+        case ("-j", "RETURN"): return .return
+        case ("-j", "LOG"): return log(options[...])
+        case ("-j", "REJECT"):
+            return options.count == 2 && options[0] == "--reject-with" ? .reject(with: options[1]) : nil
+        case ("-j", let name) where options.isEmpty && !extensions.contains(name) && Chain.isValidName(name):
+            return .jump(name)
+        case ("-g", let name) where options.isEmpty && Chain.isValidName(name): return .goto(name)
+        default: return nil
+        }
+    }
+
+    private static func log(_ options: ArraySlice<String>) -> Target? {
+        var rest = options
+        var prefix: String?
+        var level: UInt8?
+        if rest.count >= 2, rest.first == "--log-prefix" {
+            prefix = rest[rest.startIndex + 1]
+            rest = rest.dropFirst(2)
+        }
+        if rest.count >= 2, rest.first == "--log-level" {
+            level = Ascii.number(rest[rest.startIndex + 1], as: UInt8.self)
+            rest = rest.dropFirst(2)
+        }
+        return rest.isEmpty ? .log(prefix: prefix, level: level) : nil
+    }
+
+    /// iptables-extensions(8): what a jump without options may name that is no chain.
+    private static let extensions: Set<String> = [
+        "ACCEPT", "AUDIT", "CHECKSUM", "CLASSIFY", "CLUSTERIP", "CONNMARK", "CONNSECMARK", "CT", "DNAT", "DNPT", "DROP",
+        "DSCP", "ECN", "HL", "HMARK", "IDLETIMER", "LED", "LOG", "MARK", "MASQUERADE", "NETMAP", "NFLOG", "NFQUEUE",
+        "NOTRACK", "QUEUE", "RATEEST", "REDIRECT", "REJECT", "RETURN", "SECMARK", "SET", "SNAT", "SNPT", "SYNPROXY",
+        "TCPMSS", "TCPOPTSTRIP", "TEE", "TOS", "TPROXY", "TRACE", "TTL", "ULOG",
+    ]
+}

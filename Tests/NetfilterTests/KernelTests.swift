@@ -1,0 +1,78 @@
+import Foundation
+import Testing
+
+@testable import Netfilter
+
+/// Whether this machine lets a user make a network namespace of their own and has both iptables.
+private let kernelIsThere: Bool =
+    ((try? inNamespace("iptables-nft -L -n && iptables-legacy -L -n", input: [])) ?? nil) != nil
+
+private let kernelIsRequired = ProcessInfo.processInfo.environment["LATCHKEY_REQUIRE_KERNEL"] == "1"
+
+/// Runs a line of shell in a network namespace of its own; nil when it fails.
+private func inNamespace(_ line: String, input: [UInt8]) throws -> [UInt8]? {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("netfilter-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let source = folder.appendingPathComponent("input")
+    try Data(input).write(to: source)
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/unshare")
+    process.arguments = ["-rn", "sh", "-c", line]
+    process.environment = ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin"]
+    let output = Pipe()
+    process.standardInput = try FileHandle(forReadingFrom: source)
+    process.standardOutput = output
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    let bytes = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return process.terminationStatus == 0 ? Array(bytes) : nil
+}
+
+@Suite("Dumps of the running kernel", .enabled(if: kernelIsThere || kernelIsRequired, "needs unshare -rn and iptables"))
+struct KernelTests {
+    @Test("loaded, dumped, read and written, the rules come back", arguments: Dumps.names, ["", " -c"])
+    func roundTrip(name: String, counters: String) throws {
+        let tool = (name.hasPrefix("six") ? "ip6tables" : "iptables") + (name.contains("nft") ? "-nft" : "-legacy")
+        let original = try RuleSet(bytes: Dumps.bytes(name), file: name)
+        let line = "\(tool)-restore -c && \(tool)-save\(counters)"
+        let dump = try #require(try inNamespace(line, input: Array(original.text.utf8)))
+        let live = try RuleSet(bytes: dump, file: "live")
+        #expect(Array(live.text.utf8) == dump)
+        #expect(RuleSet.differences(from: original, to: live) == [])
+
+        let again = try #require(try inNamespace(line, input: Array(live.normalized().text.utf8)))
+        #expect(try RuleSet(bytes: again, file: "again").normalized() == original.normalized())
+    }
+
+    @Test("a no-flush restore changes the named chain and no other", arguments: ["nft", "legacy"])
+    func noFlush(backend: String) throws {
+        let name = "fail2ban-\(backend).rules"
+        let original = try RuleSet(bytes: Dumps.bytes(name), file: name)
+        var table = try #require(original["filter"])
+        let rule = Rule("INPUT", [.inInterface("lo"), .comment("latchkey: loopback")], target: .accept)
+        table.replaceChain("INPUT", policy: .accept, rules: [rule])
+        let input = original.text + table.noflushText(chains: ["INPUT"])
+        let halves = original.text.utf8.count
+        let line = """
+            cat > "$TMPDIR/all" 2>/dev/null || exit 1
+            head -c \(halves) "$TMPDIR/all" | iptables-\(backend)-restore &&
+            tail -c +\(halves + 1) "$TMPDIR/all" | iptables-\(backend)-restore --noflush && iptables-\(backend)-save
+            """
+        let folder = "TMPDIR=$(mktemp -d); trap 'rm -r \"$TMPDIR\"' EXIT; "
+        let dump = try #require(try inNamespace(folder + line, input: Array(input.utf8)))
+        let live = try RuleSet(bytes: dump, file: "live")
+        var expected = original
+        expected["filter"] = table
+        #expect(live.normalized() == expected.normalized())
+    }
+
+    @Test("an apostrophe is no quote to iptables either", arguments: ["nft", "legacy"])
+    func apostrophe(backend: String) throws {
+        let rules = "*filter\n-A INPUT -m comment --comment 'two words' -j ACCEPT\nCOMMIT\n"
+        #expect(try inNamespace("iptables-\(backend)-restore", input: Array(rules.utf8)) == nil)
+        let quoted = rules.replacing("'", with: "\"")
+        #expect(try inNamespace("iptables-\(backend)-restore", input: Array(quoted.utf8)) != nil)
+    }
+}
