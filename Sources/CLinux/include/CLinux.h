@@ -1,0 +1,40 @@
+// What Swift's Glibc module does not show of the C library: constants hidden in macros and enums.
+#pragma once
+
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/// Asks the kernel to send `signal` to this process when its parent dies (prctl(2), PR_SET_PDEATHSIG).
+/// Returns 0, or -1 with errno set.
+static inline int latchkey_set_parent_death_signal(int signal) {
+    return prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0);
+}
+
+/// Names this process as ps and top show it, 15 bytes at most (prctl(2), PR_SET_NAME).
+/// Returns 0, or -1 with errno set.
+static inline int latchkey_set_process_name(const char *name) {
+    return prctl(PR_SET_NAME, name, 0, 0, 0);
+}
+
+/// Makes a file that lives in memory alone and is closed on exec (memfd_create(2), MFD_CLOEXEC).
+/// Returns its descriptor, or -1 with errno set.
+static inline int latchkey_memory_file(const char *name) {
+    return (int)syscall(SYS_memfd_create, name, 1U);
+}
+
+/// The next connection of a listening socket, non-blocking and closed on exec (accept4(2)).
+int latchkey_accept(int listener);
+
+/// Process and user at the other end of a local socket (SO_PEERCRED, unix(7)).
+/// Returns 0, or -1 with errno set.
+int latchkey_peer(int socket, int *pid, unsigned int *uid);
+
+/// Opens a folder as a mere place in the tree (open(2), O_PATH).
+int latchkey_open_place(const char *path);
+
+/// Has a spawned program close every descriptor from `first` on (posix_spawn(3), glibc 2.34).
+/// `actions` is a posix_spawn_file_actions_t.
+int latchkey_spawn_close_from(void *actions, int first);

@@ -1,0 +1,57 @@
+import Glibc
+
+/// An instant on the clock that counts from the boot, through suspends, and that no date change moves.
+package struct BootInstant: Sendable, Comparable, Hashable, Codable {
+    /// Nanoseconds since the boot (CLOCK_BOOTTIME, clock_gettime(2)).
+    package var nanoseconds: Int64
+
+    /// An instant that many nanoseconds after the boot.
+    package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+
+    package init(from decoder: any Decoder) throws {
+        nanoseconds = try decoder.singleValueContainer().decode(Int64.self)
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(nanoseconds)
+    }
+
+    package static func < (left: Self, right: Self) -> Bool { left.nanoseconds < right.nanoseconds }
+
+    /// The instant that many milliseconds later.
+    package func advanced(milliseconds: Int64) -> Self { Self(nanoseconds: nanoseconds + milliseconds * 1_000_000) }
+
+    /// Milliseconds from this instant to another, rounded up so that waiting for them is never too short.
+    package func milliseconds(until other: Self) -> Int64 {
+        let difference = other.nanoseconds - nanoseconds
+        return difference <= 0 ? difference / 1_000_000 : (difference + 999_999) / 1_000_000
+    }
+}
+
+/// The boot clock and the date, both injected so that tests can move them.
+package struct BootClock: Sendable {
+    /// The present instant.
+    package let now: @Sendable () -> BootInstant
+    /// Seconds since 1970, UTC.
+    package let date: @Sendable () -> Int64
+
+    /// A clock made of two readings.
+    package init(now: @escaping @Sendable () -> BootInstant, date: @escaping @Sendable () -> Int64) {
+        self.now = now
+        self.date = date
+    }
+
+    /// The kernel's clocks.
+    package static let system = BootClock(
+        now: {
+            var time = timespec()
+            clock_gettime(CLOCK_BOOTTIME, &time)
+            return BootInstant(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+        },
+        date: {
+            var time = timespec()
+            clock_gettime(CLOCK_REALTIME, &time)
+            return Int64(time.tv_sec)
+        })
+}

@@ -1,0 +1,101 @@
+import Glibc
+
+/// Where facts about the machine are read: its root folder and its procfs.
+///
+/// Nothing read here is fatal: a file that is missing, unreadable or gone half-way is `nil`, and whoever asks decides
+/// what that means. Processes vanish while they are looked at; that is the usual case, not an error.
+package struct FactSource: Sendable, Equatable {
+    /// The folder that stands for `/`; empty for the machine itself.
+    package let root: String
+    /// The procfs to read, usually `/proc`.
+    package let proc: String
+
+    /// Facts of this machine, or of a copy of its files for a test.
+    ///
+    /// - Parameters:
+    ///   - root: The folder that stands for `/`.
+    ///   - proc: The procfs; without it, `proc` under the root.
+    package init(root: String = "", proc: String? = nil) {
+        self.root = root.hasSuffix("/") ? String(root.dropLast()) : root
+        self.proc = proc ?? self.root + "/proc"
+    }
+
+    /// The path under the root for an absolute path of the machine.
+    package func path(_ absolute: String) -> String { root + absolute }
+
+    // MARK: Reading
+
+    /// The lines of a file of the machine, or `nil` when it cannot be read.
+    func lines(_ absolute: String) -> [Substring]? { Self.text(path(absolute)).map(Self.lines(of:)) }
+
+    /// The lines of a file of procfs, or `nil` when it cannot be read.
+    func procLines(_ name: String) -> [Substring]? {
+        // One row of a socket table is 150 bytes; a busy server has a hundred thousand rows.
+        Self.text("\(proc)/\(name)", limit: 64 << 20).map(Self.lines(of:))
+    }
+
+    /// Whether something is at a path of the machine; a dangling symbolic link counts.
+    func exists(_ absolute: String) -> Bool {
+        var info = stat()
+        return lstat(path(absolute), &info) == 0
+    }
+
+    /// Whether a folder is at a path of the machine.
+    func isDirectory(_ absolute: String) -> Bool {
+        var info = stat()
+        return stat(path(absolute), &info) == 0 && info.st_mode & S_IFMT == S_IFDIR
+    }
+
+    /// The sorted names in a folder of the machine; empty when there is none.
+    func names(in absolute: String) -> [String] { (Self.names(path(absolute)) ?? []).sorted() }
+
+    // MARK: Raw files
+
+    static func lines(of text: String) -> [Substring] {
+        text.split(whereSeparator: { $0 == "\n" || $0 == "\r\n" })
+    }
+
+    static func text(_ path: String, limit: Int = 1 << 20) -> String? {
+        bytes(path, limit: limit).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// Reads a whole file, whose size procfs does not tell; `nil` on any error or above the limit.
+    static func bytes(_ path: String, limit: Int = 1 << 20) -> [UInt8]? {
+        // Non-blocking: a FIFO put where a file is expected must not stop the program.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var contents: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = read(descriptor, &buffer, buffer.count)
+            if count < 0 && errno == EINTR { continue }
+            guard count >= 0 else { return nil }
+            if count == 0 { return contents }
+            contents += buffer[..<count]
+            guard contents.count <= limit else { return nil }
+        }
+    }
+
+    /// The names in a folder without `.` and `..`, or `nil` when it cannot be read.
+    static func names(_ path: String) -> [String]? {
+        guard let folder = opendir(path) else { return nil }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: Int(NAME_MAX) + 1) { String(cString: $0) }
+            }
+            if name != "." && name != ".." { names.append(name) }
+        }
+        return names
+    }
+
+    /// What a symbolic link says, or `nil`.
+    static func link(_ path: String) -> String? {
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = readlink(path, &buffer, buffer.count)
+        guard count > 0 else { return nil }
+        return String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+}

@@ -1,0 +1,60 @@
+/// Where a person seems to come from, when no SSH connection stands above their process.
+///
+/// Good for proposals and warnings; never a proof of a connection.
+package struct OriginHint: Sendable, Equatable {
+    /// What it is taken from.
+    package enum Evidence: Sendable, Equatable {
+        /// The one login whose window this program (tmux, screen) shows now; a living connection.
+        case window(program: String)
+        /// A variable that sshd once set; the connection may be gone, and under mosh its other end may have moved.
+        case variable
+    }
+
+    /// The other end.
+    package let address: HostAddress
+    /// This machine's port of that connection.
+    package let port: UInt16
+    package let evidence: Evidence
+
+    package init(address: HostAddress, port: UInt16, evidence: Evidence) {
+        self.address = address
+        self.port = port
+        self.evidence = evidence
+    }
+}
+
+extension SSHConnections {
+    /// Where the person behind a process seems to come from.
+    ///
+    /// Inside tmux and its like the process descends from a server that no login holds; but the clients that show its
+    /// windows do descend from one. Where they come from several addresses nobody can tell who types.
+    package func hint(of pid: Int32) -> OriginHint? {
+        let line = ([processes.process(pid)] + processes.ancestors(of: pid)).compactMap(\.self)
+        if let window = window(line) { return window }
+        for process in line {
+            let words = (processes.environment(of: process.pid)?["SSH_CONNECTION"] ?? "").split(separator: " ")
+            // client address, its port, this machine's address, its port (ssh(1)).
+            guard words.count == 4, let address = HostAddress(String(words[0])), let port = UInt16(words[3]) else {
+                continue
+            }
+            return OriginHint(address: address, port: port, evidence: .variable)
+        }
+        return nil
+    }
+
+    private func window(_ line: [ProcessFacts]) -> OriginHint? {
+        for server in line {
+            guard let keeper = Self.keepers.first(where: server.name.hasPrefix) else { continue }
+            let clients = processes.all().filter {
+                $0.pid != server.pid && $0.realUser == server.realUser
+                    && $0.name.lowercased().hasPrefix(keeper.lowercased())
+            }
+            let monitors = clients.compactMap { sshMonitor(of: $0.pid) }.filter { !$0.isFromThisMachine }
+            guard let first = monitors.first, monitors.allSatisfy({ $0.remote.address == first.remote.address })
+            else { return nil }
+            return OriginHint(
+                address: first.remote.address, port: first.local.port, evidence: .window(program: keeper.lowercased()))
+        }
+        return nil
+    }
+}

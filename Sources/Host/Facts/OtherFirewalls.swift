@@ -1,0 +1,83 @@
+/// Another program that has a hand in this machine's packet filter.
+package struct FirewallFinding: Sendable, Equatable {
+    /// How much of it is there.
+    package enum State: String, Sendable, Comparable {
+        /// On the disk, ready to be used.
+        case installed
+        /// It starts with the machine.
+        case enabled
+        /// It runs now.
+        case running
+
+        /// By how present it is.
+        package static func < (left: Self, right: Self) -> Bool { left.rank < right.rank }
+
+        private var rank: Int {
+            switch self {
+            case .installed: 0
+            case .enabled: 1
+            case .running: 2
+            }
+        }
+    }
+
+    /// What it is for latchkey.
+    package enum Role: String, Sendable {
+        /// It writes the same chains: one of the two has to go.
+        case rival
+        /// It has chains of its own, which `existing: keep` leaves alone.
+        case neighbour
+        /// It loads saved rules at boot, and latchkey hands it what was kept.
+        case keeper
+    }
+
+    /// The program's name.
+    package let name: String
+    package let state: State
+    package let role: Role
+    /// What it means for latchkey, one sentence.
+    package let meaning: String
+    /// What to do, one sentence.
+    package let remedy: String
+}
+
+/// Finds the other firewall programs from files and processes alone.
+package struct OtherFirewalls: Sendable {
+    private let source: FactSource
+
+    package init(_ source: FactSource = FactSource()) { self.source = source }
+
+    /// All findings, rivals first, then neighbours and keepers, by name; what is merely installed is named for
+    /// keepers only.
+    package func findings() -> [FirewallFinding] {
+        let running = Set(ProcessTable(source).all().filter { $0.state != "Z" }.map(\.name))
+        let units = SystemdUnits(source)
+        return Self.known.compactMap { known -> FirewallFinding? in
+            let state: FirewallFinding.State
+            if known.processes.contains(where: { name in running.contains { $0.hasPrefix(name) } }) {
+                state = .running
+            } else if known.units.contains(where: units.isEnabled) || known.settings.contains(where: isSet) {
+                state = .enabled
+            } else if known.role == .keeper, known.files.contains(where: source.exists) {
+                state = .installed
+            } else {
+                return nil
+            }
+            // A file that a program leaves to say that it is out of use.
+            if state == .enabled, known.offSwitches.contains(where: source.exists) { return nil }
+            return FirewallFinding(
+                name: known.name, state: state, role: known.role, meaning: known.meaning, remedy: known.remedy)
+        }
+    }
+
+    private func isSet(_ setting: KnownFirewall.Setting) -> Bool {
+        let assignments = (source.lines(setting.file) ?? []).compactMap { line -> Substring? in
+            let words = line.split(separator: "=", maxSplits: 1)
+            guard words.count == 2, words[0].filter({ !$0.isWhitespace }) == setting.key else { return nil }
+            return words[1]
+        }
+        // As in the shell, which reads these files, the last assignment counts.
+        let value = assignments.last?.filter { !$0.isWhitespace && $0 != "\"" && $0 != "'" }
+        return value?.lowercased() == setting.value
+    }
+}

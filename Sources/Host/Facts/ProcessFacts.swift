@@ -1,0 +1,81 @@
+import Glibc
+
+/// One process as procfs tells it, proc(5).
+package struct ProcessFacts: Sendable, Equatable {
+    /// The process's number.
+    package let pid: Int32
+    /// Its parent's number; 0 when the parent is outside of this PID namespace.
+    package let parent: Int32
+    /// Its short name (comm): 15 bytes at most, anything but NUL.
+    package let name: String
+    /// The letter of its state; `Z` is a zombie.
+    package let state: Character
+    /// Its controlling terminal's device number, 0 when it has none.
+    package let terminal: TerminalNumber
+    /// When it was forked, on the boot-time clock, rounded down to a tick (10 ms).
+    package let started: BootInstant
+    /// The user it was started by.
+    package let realUser: UInt32
+    /// The user whose rights it has.
+    package let effectiveUser: UInt32
+
+    /// Reads `/proc/PID/stat` and `/proc/PID/status`; `nil` when they do not hold what proc(5) promises.
+    ///
+    /// The name stands in parentheses and may hold any of `) (` and spaces, so the fields count from the last one.
+    init?(pid: Int32, stat: [UInt8], status: String, ticksPerSecond: Int64 = Self.ticksPerSecond) {
+        guard let open = stat.firstIndex(of: UInt8(ascii: "(")),
+            let close = stat.lastIndex(of: UInt8(ascii: ")")), open < close
+        else { return nil }
+        // Field 3, the state, is the first after the name.
+        let fields = stat[(close + 1)...].split(separator: UInt8(ascii: " "))
+            .map { String(decoding: $0, as: UTF8.self) }
+        guard fields.count >= 20, let state = fields[0].first, let parent = Int32(fields[1]),
+            let terminal = Int32(fields[4]), let ticks = Int64(fields[19]), ticksPerSecond > 0
+        else { return nil }
+        guard let users = status.split(separator: "\n").first(where: { $0.hasPrefix("Uid:") }) else { return nil }
+        let numbers = users.dropFirst(4).split(whereSeparator: { $0 == "\t" || $0 == " " }).compactMap { UInt32($0) }
+        guard numbers.count >= 2 else { return nil }
+        self.pid = pid
+        self.parent = parent
+        self.name = String(decoding: stat[(open + 1)..<close], as: UTF8.self)
+        self.state = state
+        self.terminal = TerminalNumber(rawValue: UInt32(bitPattern: terminal))
+        let (seconds, rest) = ticks.quotientAndRemainder(dividingBy: ticksPerSecond)
+        self.started = BootInstant(
+            nanoseconds: seconds * 1_000_000_000 + rest * (1_000_000_000 / ticksPerSecond))
+        self.realUser = numbers[0]
+        self.effectiveUser = numbers[1]
+    }
+
+    static var ticksPerSecond: Int64 { Int64(sysconf(Int32(_SC_CLK_TCK))) }
+}
+
+/// A terminal's device number as `/proc/PID/stat` has it: minor in bits 31-20 and 7-0, major in 15-8.
+package struct TerminalNumber: RawRepresentable, Sendable, Equatable {
+    package let rawValue: UInt32
+
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    private var major: UInt32 { (rawValue >> 8) & 0xff }
+    private var minor: UInt32 { (rawValue & 0xff) | ((rawValue >> 12) & 0xfff00) }
+
+    /// Whether there is a terminal at all.
+    package var exists: Bool { rawValue != 0 }
+
+    /// Whether it is a pseudo-terminal: a window, a remote login, sudo, a container.
+    package var isPseudo: Bool { (136...143).contains(major) }
+
+    /// Its name without `/dev/`, as far as Linux's list of devices (devices.txt) fixes it.
+    package var name: String {
+        switch (major, minor) {
+        case (0, 0): "none"
+        case (4, 0..<64): "tty\(minor)"
+        case (4, _): "ttyS\(minor - 64)"
+        case (5, 1): "console"
+        case (136...143, _): "pts/\((major - 136) * 256 + minor)"
+        case (204, 64..<80): "ttyAMA\(minor - 64)"
+        case (229, _): "hvc\(minor)"
+        default: "terminal \(major):\(minor)"
+        }
+    }
+}

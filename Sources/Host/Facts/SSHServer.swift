@@ -1,0 +1,138 @@
+/// The ports on which SSH is offered, with what says so.
+package struct SSHPorts: Sendable, Equatable {
+    /// What says that SSH is offered on a port.
+    package enum Source: Sendable, Hashable {
+        /// `sshd -T`.
+        case configuration
+        /// The text of a configuration file, where `sshd -T` gave no answer.
+        case configurationFile(String)
+        /// A socket unit's ListenStream.
+        case socketUnit(file: String)
+        /// A listening socket, and the program that holds it.
+        case listener(program: String)
+    }
+
+    /// The ports, ascending; empty when nothing was found.
+    package internal(set) var ports: [UInt16]
+    /// For every port what says so.
+    package internal(set) var evidence: [UInt16: Set<Source>]
+    /// What could not be asked, in words for `doctor`.
+    package internal(set) var problems: [String]
+
+    package init(evidence: [UInt16: Set<Source>] = [:], problems: [String] = []) {
+        self.ports = evidence.keys.sorted()
+        self.evidence = evidence
+        self.problems = problems
+    }
+}
+
+/// This machine's SSH server: where it listens.
+package struct SSHServer: Sendable {
+    private let source: FactSource
+
+    package init(_ source: FactSource = FactSource()) { self.source = source }
+
+    /// The ports sshd listens on: its configuration's, its socket units' and those of living listeners together.
+    ///
+    /// Each may be wrong alone: the configuration was edited since sshd started, a socket unit takes over from it,
+    /// or a listener is not up yet.
+    ///
+    /// - Parameters:
+    ///   - sshd: The path of sshd, or `nil` when there is none.
+    ///   - runner: What runs `sshd -T`, which wants root's rights.
+    /// - Returns: The ports with what says so, and what could not be asked.
+    package func ports(sshd: String?, runner: any CommandRunner) async -> SSHPorts {
+        var evidence: [UInt16: Set<SSHPorts.Source>] = [:]
+        var problems: [String] = []
+        func add(_ ports: some Sequence<UInt16>, _ source: SSHPorts.Source) {
+            for port in ports { evidence[port, default: []].insert(source) }
+        }
+
+        if let sshd {
+            do {
+                add(Self.ports(configuration: try await runner.check(Command(sshd, ["-T"])).text), .configuration)
+            } catch {
+                problems.append("sshd does not tell its settings: \(error)")
+                for (file, ports) in configurationFiles() { add(ports, .configurationFile(file)) }
+            }
+        }
+        let listening = SocketTable(source, transports: [.tcp]).rows.filter { $0.state == .listen }
+        let processes = ProcessTable(source)
+        let socketPorts = socketUnits(heldByInit: processes.socketInodes(of: 1) ?? [], listening: listening)
+        for (port, file) in socketPorts { add([port], .socketUnit(file: file)) }
+        for process in processes.all() where process.name.hasPrefix("sshd") && process.effectiveUser == 0 {
+            // A session listens too, for what it forwards.
+            let title = processes.title(of: process.pid) ?? ""
+            guard !SSHConnections.isConnection(title: title), let inodes = processes.socketInodes(of: process.pid)
+            else { continue }
+            add(listening.filter { inodes.contains($0.inode) }.map(\.local.port), .listener(program: process.name))
+        }
+        return SSHPorts(evidence: evidence, problems: problems)
+    }
+
+    // MARK: Configuration
+
+    /// The ports in the output of `sshd -T`: those of its addresses, else of `port`.
+    static func ports(configuration text: String) -> Set<UInt16> {
+        let settings = text.split(whereSeparator: \.isNewline).map { $0.split(separator: " ", maxSplits: 1) }
+            .filter { $0.count == 2 }
+        // An address with a port of its own makes sshd ignore `port`; sshd -T lists every address with its port.
+        let addresses = settings.filter { $0[0].lowercased() == "listenaddress" }
+            .compactMap { setting in
+                setting[1].split(separator: " ").first.flatMap { $0.split(separator: ":").last }
+                    .flatMap { setting[1].contains(":") ? UInt16($0) : nil }
+            }
+        if !addresses.isEmpty { return Set(addresses) }
+        return Set(settings.filter { $0[0].lowercased() == "port" }.compactMap { UInt16($0[1]) })
+    }
+
+    /// `Port` and `ListenAddress` of sshd_config and its usual folder of additions, ahead of any `Match`.
+    private func configurationFiles() -> [(file: String, ports: Set<UInt16>)] {
+        let folder = "/etc/ssh/sshd_config.d"
+        let files =
+            ["/etc/ssh/sshd_config"]
+            + source.names(in: folder).filter { $0.hasSuffix(".conf") }.map { "\(folder)/\($0)" }
+        let found = files.compactMap { file -> (file: String, ports: Set<UInt16>)? in
+            guard let lines = source.lines(file) else { return nil }
+            var ports: Set<UInt16> = []
+            for line in lines {
+                let words = line.split(whereSeparator: { $0.isWhitespace || $0 == "=" || $0 == "\"" })
+                guard let key = words.first?.lowercased(), words.count >= 2 else { continue }
+                if key == "match" { break }
+                if key == "port", let port = UInt16(words[1]) { ports.insert(port) }
+                // `host:port` and `[v6]:port` name a port, a bare IPv6 address does not.
+                if key == "listenaddress", words[1].hasPrefix("[") || words[1].filter({ $0 == ":" }).count == 1,
+                    let port = words[1].split(separator: ":").last.flatMap({ UInt16($0) })
+                {
+                    ports.insert(port)
+                }
+            }
+            return (file, ports)
+        }
+        guard let first = found.first, found.allSatisfy(\.ports.isEmpty) else { return found }
+        return [(first.file, [22])]
+    }
+
+    // MARK: Socket activation
+
+    /// The ports of ssh.socket (Debian) and sshd.socket (others) that are enabled, or held open by the first process.
+    private func socketUnits(heldByInit: Set<UInt64>, listening: [SocketRow]) -> [(port: UInt16, file: String)] {
+        let units = SystemdUnits(source)
+        let open = Set(listening.filter { heldByInit.contains($0.inode) }.map(\.local.port))
+        return ["ssh.socket", "sshd.socket"].filter { !units.isMasked($0) }.flatMap { unit in
+            let isEnabled = units.isEnabled(unit)
+            return units.values(of: "ListenStream", in: unit).compactMap { stream in
+                Self.port(stream: stream.value).map { (port: $0, file: stream.file) }
+            }.filter { isEnabled || open.contains($0.port) }
+        }
+    }
+
+    /// `22`, `192.0.2.1:22`, `[::]:22`; a path or another kind of socket has no port.
+    static func port(stream: String) -> UInt16? {
+        if let port = UInt16(stream) { return port }
+        guard !stream.hasPrefix("/"), !stream.hasPrefix("@"), !stream.hasPrefix("vsock:"),
+            let last = stream.split(separator: ":").last, stream.contains(":")
+        else { return nil }
+        return UInt16(last)
+    }
+}

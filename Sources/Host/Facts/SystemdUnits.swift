@@ -1,0 +1,61 @@
+/// systemd's unit files, read as text: what is enabled and what it says, systemd running or not.
+package struct SystemdUnits: Sendable {
+    package let source: FactSource
+
+    /// Where unit files lie, the first that has one wins (systemd.unit(5)).
+    static let folders = [
+        "/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator", "/usr/local/lib/systemd/system",
+        "/usr/lib/systemd/system", "/lib/systemd/system",
+    ]
+
+    package init(_ source: FactSource = FactSource()) { self.source = source }
+
+    /// Whether there is a file of a unit at all.
+    package func isInstalled(_ unit: String) -> Bool { Self.folders.contains { source.exists("\($0)/\(unit)") } }
+
+    /// Whether a unit has been put out of use by a link to /dev/null.
+    package func isMasked(_ unit: String) -> Bool {
+        ["/etc/systemd/system", "/run/systemd/system"].contains {
+            FactSource.link(source.path("\($0)/\(unit)")) == "/dev/null"
+        }
+    }
+
+    /// Whether another unit wants it: what `systemctl enable` leaves behind.
+    package func isEnabled(_ unit: String) -> Bool {
+        guard !isMasked(unit) else { return false }
+        return Self.folders.prefix(3).contains { folder in
+            source.names(in: folder).contains {
+                ($0.hasSuffix(".wants") || $0.hasSuffix(".requires")) && source.exists("\(folder)/\($0)/\(unit)")
+            }
+        }
+    }
+
+    /// The values of one key of a unit and its drop-ins, in order; an empty value takes back those before it.
+    package func values(of key: String, in unit: String) -> [(value: String, file: String)] {
+        var values: [(value: String, file: String)] = []
+        for file in files(of: unit) {
+            for line in source.lines(file) ?? [] {
+                let trimmed = line.drop(while: \.isWhitespace)
+                guard !trimmed.hasPrefix("#"), !trimmed.hasPrefix(";"), let equals = trimmed.firstIndex(of: "="),
+                    trimmed[..<equals].filter({ !$0.isWhitespace }) == key
+                else { continue }
+                let value = trimmed[trimmed.index(after: equals)...].split(whereSeparator: \.isWhitespace)
+                    .joined(separator: " ")
+                if value.isEmpty { values.removeAll() } else { values.append((value, file)) }
+            }
+        }
+        return values
+    }
+
+    /// The unit's file and its drop-ins, sorted by name; of two drop-ins of one name the first folder's counts.
+    private func files(of unit: String) -> [String] {
+        guard let main = Self.folders.map({ "\($0)/\(unit)" }).first(where: source.exists) else { return [] }
+        var dropIns: [String: String] = [:]
+        for folder in Self.folders {
+            for name in source.names(in: "\(folder)/\(unit).d") where name.hasSuffix(".conf") {
+                if dropIns[name] == nil { dropIns[name] = "\(folder)/\(unit).d/\(name)" }
+            }
+        }
+        return [main] + dropIns.sorted { $0.key < $1.key }.map(\.value)
+    }
+}

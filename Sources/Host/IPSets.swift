@@ -1,0 +1,32 @@
+/// The sets that rules may refer to (ipset(8)); a rule that names a missing one cannot be restored.
+package struct IPSets: Sendable {
+    private let program: String
+    private let runner: any CommandRunner
+
+    /// The ipset command, or nil where it is not installed: then nothing can have made a set.
+    package init?(toolbox: Toolbox, runner: any CommandRunner) {
+        guard let program = toolbox.find("ipset") else { return nil }
+        self.program = program
+        self.runner = runner
+    }
+
+    /// All sets and their entries, as commands that make them again; "" where there are none.
+    ///
+    /// - Throws: what running the tool throws.
+    package func dump() async throws(HostError) -> String {
+        try await runner.check(Command(program, ["save"])).text
+    }
+
+    /// Makes sets and entries that are missing; those that exist stay as they are.
+    ///
+    /// - Throws: what running the tool throws.
+    package func restoreMissing(_ text: String) async throws(HostError) {
+        guard !text.isEmpty else { return }
+        _ = try await runner.check(Command(program, ["restore", "-exist"], input: Array(text.utf8)))
+    }
+
+    /// Takes sets away; one that a rule still names stays.
+    package func remove(_ names: [String]) async {
+        for name in names { _ = try? await runner.run(Command(program, ["destroy", name])) }
+    }
+}

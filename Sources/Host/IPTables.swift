@@ -1,0 +1,125 @@
+/// The kernel interface behind the iptables commands; rules of one are invisible to the other's tools.
+package enum Backend: String, Sendable, CaseIterable, Codable {
+    /// nf_tables, what `iptables` means on present systems.
+    case nft
+    /// The older x_tables.
+    case legacy
+}
+
+/// The commands of one backend for one address family.
+package struct IPTables: Sendable {
+    /// Which kernel interface they use.
+    package let backend: Backend
+    /// Whether they are ip6tables.
+    package let isIPv6: Bool
+    /// `iptables-nft` and the like, absolute.
+    package let main: String
+    /// `iptables-nft-save` and the like, absolute.
+    package let save: String
+    /// `iptables-nft-restore` and the like, absolute.
+    package let restore: String
+
+    private let runner: any CommandRunner
+
+    /// How long a tool waits for the xtables lock, in seconds; bounded, so that a guard never hangs on it.
+    private static let lockWait = 8
+
+    /// Finds the commands of a backend: under their full names, else under the plain one when its version says so.
+    ///
+    /// - Throws: `toolMissing` where the backend is not installed.
+    package init(
+        backend: Backend, isIPv6: Bool, toolbox: Toolbox, runner: any CommandRunner
+    ) async throws(HostError) {
+        let plain = isIPv6 ? "ip6tables" : "iptables"
+        let full = "\(plain)-\(backend.rawValue)"
+        let name: String
+        if toolbox.find(full) != nil {
+            name = full
+        } else if try await Self.backend(of: plain, toolbox: toolbox, runner: runner) == backend {
+            name = plain
+        } else {
+            throw .toolMissing(name: full, lookedIn: toolbox.folders)
+        }
+        main = try toolbox.need(name)
+        save = try toolbox.need("\(name)-save")
+        restore = try toolbox.need("\(name)-restore")
+        self.backend = backend
+        self.isIPv6 = isIPv6
+        self.runner = runner
+    }
+
+    /// The backend of the command that the system calls `iptables`, told by its version text.
+    ///
+    /// - Throws: `toolMissing` where there is none, and what running it throws.
+    package static func backend(
+        of name: String = "iptables", toolbox: Toolbox, runner: any CommandRunner
+    ) async throws(HostError) -> Backend {
+        let version = try await runner.check(Command(try toolbox.need(name), ["--version"]))
+        return version.text.contains("nf_tables") ? .nft : .legacy
+    }
+
+    /// The version text, for example "iptables v1.8.9 (nf_tables)".
+    ///
+    /// - Throws: what running the tool throws.
+    package func version() async throws(HostError) -> String {
+        String(try await check(Command(main, ["--version"])).text.prefix { $0 != "\n" })
+    }
+
+    /// All tables that exist, as iptables-save prints them, with every rule's counters.
+    ///
+    /// - Throws: what running the tool throws.
+    package func dump() async throws(HostError) -> [UInt8] {
+        try await check(Command(save, ["-c"])).output
+    }
+
+    /// Puts rules in force: one transaction a table.
+    ///
+    /// - Parameters:
+    ///   - text: in iptables-save's format.
+    ///   - flush: whether each table named is emptied first; without it only what the text names changes.
+    ///   - counters: whether the counters in the text are set.
+    ///   - testOnly: whether the kernel is only asked, and nothing changed (`--test`).
+    /// - Throws: `xtablesLocked`, `rulesRefused`, and what running the tool throws.
+    package func restore(
+        _ text: String, flush: Bool, counters: Bool = false, testOnly: Bool = false
+    ) async throws(HostError) {
+        var arguments = ["-w", "\(Self.lockWait)"]
+        if !flush { arguments.append("--noflush") }
+        if counters { arguments.append("--counters") }
+        if testOnly { arguments.append("--test") }
+        _ = try await check(Command(restore, arguments, input: Array(text.utf8)))
+    }
+
+    /// Whether the kernel has a table for this family.
+    ///
+    /// - Throws: `toolTimedOut` and `toolUnusable`, which say nothing about the kernel.
+    package func has(table: String) async throws(HostError) -> Bool {
+        let command = Command(main, ["-w", "\(Self.lockWait)", "-t", table, "-S"])
+        return try await runner.run(command).status == 0
+    }
+
+    private func check(_ command: Command) async throws(HostError) -> CommandResult {
+        let result = try await runner.run(command)
+        guard result.status != 0 else { return result }
+        if result.message.contains("xtables lock") {
+            throw .xtablesLocked(command: command.words, message: result.message)
+        }
+        if command.program == restore {
+            throw .rulesRefused(
+                command: command.words, line: Self.line(in: result.message), message: result.message)
+        }
+        throw .toolFailed(command: command.words, status: result.status, message: result.message)
+    }
+
+    /// The line that an error message of iptables-restore names: "line 4 failed", "Error occurred at line: 4".
+    package static func line(in message: String) -> Int? {
+        for marker in ["line: ", "line "] {
+            var rest = message[...]
+            while let range = rest.firstRange(of: marker) {
+                rest = rest[range.upperBound...]
+                if let number = Int(rest.prefix { $0.isASCII && $0.isNumber }) { return number }
+            }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,11 @@
+import Glibc
+
+/// What this process is to the kernel.
+package enum OwnProcess {
+    /// Its number.
+    package static var pid: Int32 { getpid() }
+    /// Its effective user; 0 is root.
+    package static var user: UInt32 { geteuid() }
+    /// Whether it may change the firewall.
+    package static var isRoot: Bool { user == 0 }
+}

@@ -1,0 +1,26 @@
+import Glibc
+
+/// Finds the programs of the system in fixed folders: PATH is the caller's and is not trusted.
+package struct Toolbox: Sendable {
+    /// The folders looked in, first to last.
+    package let folders: [String]
+
+    /// The system's folders, and ahead of them the same folders under the layout's root.
+    package init(layout: Layout) {
+        let system = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin"]
+        folders = (layout.isRelocated ? system.map(layout.path) : []) + system
+    }
+
+    /// The absolute path of a program, or nil where there is none.
+    package func find(_ name: String) -> String? {
+        folders.lazy.map { "\($0)/\(name)" }.first { access($0, X_OK) == 0 }
+    }
+
+    /// The absolute path of a program.
+    ///
+    /// - Throws: `toolMissing` where there is none.
+    package func need(_ name: String) throws(HostError) -> String {
+        guard let path = find(name) else { throw .toolMissing(name: name, lookedIn: folders) }
+        return path
+    }
+}
