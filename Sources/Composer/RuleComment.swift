@@ -1,0 +1,34 @@
+import Netfilter
+import Policy
+
+/// The words of a rule's comment: which answers the rule comes from.
+enum RuleComment {
+    /// What the kernel keeps of a comment, in bytes without the closing zero (iptables-extensions(8), comment).
+    static let limit = 255
+
+    /// `services web, mail; ports 8080/tcp`, shortened from its end where it would be too long.
+    ///
+    /// - Parameters:
+    ///   - services: names of services.
+    ///   - ports: further ports, as the answers have them.
+    /// - Returns: the comment without latchkey's prefix.
+    static func text(services: [String], ports: [String]) -> String {
+        let room = limit - Rule.ownershipPrefix.utf8.count
+        let total = services.count + ports.count
+        for kept in stride(from: total, through: 0, by: -1) {
+            let keptServices = Array(services.prefix(kept))
+            let keptPorts = Array(ports.prefix(kept - keptServices.count))
+            var parts: [String] = []
+            if !keptServices.isEmpty {
+                parts.append((services.count == 1 ? "service " : "services ") + keptServices.joined(separator: ", "))
+            }
+            if !keptPorts.isEmpty {
+                parts.append((ports.count == 1 ? "port " : "ports ") + keptPorts.joined(separator: ", "))
+            }
+            var text = parts.joined(separator: "; ")
+            if kept < total { text += (text.isEmpty ? "" : " and ") + "\(total - kept) more" }
+            if text.utf8.count <= room { return text }
+        }
+        return "services and ports"
+    }
+}

@@ -1,0 +1,92 @@
+import Netfilter
+
+/// What the user said: who administers the server, what it offers, and to whom.
+///
+/// Nothing here knows rules or this machine; a `Plan` is made from it.
+package struct Answers: Equatable, Sendable {
+    /// Addresses and networks that may reach everything.
+    package var admins: [CIDR]
+    /// Services by the name of their template, in the order in which they were chosen.
+    package var services: [ServiceChoice]
+    /// Further open ports.
+    package var ports: [PortSpec]
+    /// Who gets an answer to a ping.
+    package var ping: PingPolicy
+    /// What is said about SSH; nil is everyone, on the ports that sshd listens on.
+    package var ssh: SSHAnswer?
+    /// Whether IPv6 is open as IPv4 is; otherwise only loopback and replies pass.
+    package var ipv6: Bool
+    /// Whether dropped packets are logged, a few a minute.
+    package var log: Bool
+    /// What becomes of rules that are there already.
+    package var existing: ExistingRules
+
+    package init(
+        admins: [CIDR] = [], services: [ServiceChoice] = [], ports: [PortSpec] = [],
+        ping: PingPolicy = .repliesOnly, ssh: SSHAnswer? = nil, ipv6: Bool = true, log: Bool = false,
+        existing: ExistingRules = .keep
+    ) {
+        self.admins = admins
+        self.services = services
+        self.ports = ports
+        self.ping = ping
+        self.ssh = ssh
+        self.ipv6 = ipv6
+        self.log = log
+        self.existing = existing
+    }
+}
+
+/// A service that the server offers.
+package struct ServiceChoice: Equatable, Sendable {
+    /// The name of a service template.
+    package var name: String
+    /// Who may reach it; nil is what the template says.
+    package var from: Source?
+
+    package init(_ name: String, from: Source? = nil) {
+        self.name = name
+        self.from = from
+    }
+}
+
+/// Who may reach something.
+package enum Source: Equatable, Sendable {
+    case everyone
+    case admins
+    /// These addresses and networks, at least one; the admins reach everything anyway.
+    case networks([CIDR])
+}
+
+/// What is said about SSH, which alone decides about it.
+package struct SSHAnswer: Equatable, Sendable {
+    /// The ports, at least one; nil is what sshd listens on.
+    package var ports: [UInt16]?
+    /// Who may knock.
+    package var from: Source
+
+    package init(ports: [UInt16]? = nil, from: Source = .everyone) {
+        self.ports = ports
+        self.from = from
+    }
+}
+
+/// Who gets an answer to a ping (an ICMP echo request).
+package enum PingPolicy: String, CaseIterable, Sendable {
+    /// Nobody but the admins; the server's own pings still get their replies.
+    case repliesOnly = "replies-only"
+    /// The admins, said explicitly.
+    case admins
+    /// Everyone, a few a second.
+    case limited
+    /// Everyone.
+    case everyone
+}
+
+/// What becomes of rules that are there already.
+package enum ExistingRules: String, CaseIterable, Sendable {
+    /// Only the filter table's INPUT chain changes.
+    case keep
+    /// All rules and chains of filter and nat are removed first.
+    case replace
+}

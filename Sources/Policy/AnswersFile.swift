@@ -1,0 +1,61 @@
+/// The names of the service templates that an answers file may use.
+package struct ServiceNames: Sendable {
+    /// All names, in the order in which they are suggested.
+    package let all: [String]
+
+    package init(_ all: [String]) {
+        self.all = all
+    }
+
+    /// The known name that is spelled like this, byte for byte.
+    func known(_ text: String) -> String? {
+        all.first { $0.utf8.elementsEqual(text.utf8) }
+    }
+}
+
+/// The file in which answers are kept: `/etc/latchkey/answers.yaml` and what `--answers` names.
+package enum AnswersFile {
+    /// The version of the format that this program reads and writes.
+    package static let version = 1
+    /// The keys of the file, in the order in which they are written.
+    static let keys = ["version", "admins", "services", "ports", "ping", "ssh", "ipv6", "log", "existing"]
+
+    /// Reads answers, strictly: whatever is not an address, a network, a port, a known name or word is refused.
+    ///
+    /// - Parameters:
+    ///   - bytes: the file.
+    ///   - file: its name, for messages.
+    ///   - services: the names that `services` may use.
+    /// - Returns: the answers, with the file's order in every list.
+    /// - Throws: every mistake of the file at once.
+    package static func parse(_ bytes: [UInt8], file: String, services: ServiceNames) throws(DataErrors) -> Answers {
+        var reader = AnswersReader(file: file, services: services)
+        let root = StrictYAML.read(bytes, mistakes: &reader.mistakes)
+        let answers = root.flatMap { reader.answers($0) }
+        try reader.mistakes.throwIfAny()
+        guard let answers else {
+            throw DataErrors([Mistake(file: file, line: 1, text: "", message: "The file could not be read.")])
+        }
+        // What is kept is written again in latchkey's own layout, and must be read back at the next start.
+        let length = render(answers).utf8.count
+        guard length <= StrictYAML.sizeLimit else {
+            reader.mistakes.add(
+                line: 1, text: "", "Written out, these answers take \(length) bytes of \(StrictYAML.sizeLimit).",
+                remedy: "Use networks in place of many addresses.")
+            throw DataErrors(reader.mistakes.sorted)
+        }
+        return answers
+    }
+
+    /// Reads answers from text.
+    ///
+    /// - Parameters:
+    ///   - text: the file.
+    ///   - file: its name, for messages.
+    ///   - services: the names that `services` may use.
+    /// - Returns: the answers.
+    /// - Throws: every mistake of the file at once.
+    package static func parse(_ text: String, file: String, services: ServiceNames) throws(DataErrors) -> Answers {
+        try parse(Array(text.utf8), file: file, services: services)
+    }
+}

@@ -1,0 +1,227 @@
+import Netfilter
+
+/// Turns the tree of an answers file into answers, and notes everything that is wrong on the way.
+struct AnswersReader {
+    var mistakes: Mistakes
+    private let services: ServiceNames
+    /// Where IPv6 addresses stand, in case the file closes IPv6.
+    private var ipv6Nodes: [YAMLNode] = []
+
+    init(file: String, services: ServiceNames) {
+        mistakes = Mistakes(file: file)
+        self.services = services
+    }
+
+    /// The whole file; what it gives is good for nothing if a mistake was noted.
+    mutating func answers(_ root: YAMLNode) -> Answers? {
+        guard let keys = mistakes.mapping(root, known: AnswersFile.keys, what: "an answers file") else { return nil }
+        version(keys)
+        var answers = Answers()
+        if let node = keys["admins"] { answers.admins = networks(node, what: "\"admins\"") }
+        if let node = keys["services"] { answers.services = serviceChoices(node) }
+        if let node = keys["ports"] { answers.ports = portSpecs(node) }
+        if let node = keys["ping"], let word = mistakes.word(node, as: PingPolicy.self, what: "\"ping\"") {
+            answers.ping = word
+        }
+        if let node = keys["ssh"] { answers.ssh = ssh(node) }
+        if let node = keys["ipv6"], let bool = mistakes.bool(node, what: "\"ipv6\"") {
+            answers.ipv6 = bool
+            if !bool { refuseIPv6(line: node.line) }
+        }
+        if let node = keys["log"], let bool = mistakes.bool(node, what: "\"log\"") { answers.log = bool }
+        if let node = keys["existing"], let word = mistakes.word(node, as: ExistingRules.self, what: "\"existing\"") {
+            answers.existing = word
+        }
+        return answers
+    }
+
+    private mutating func version(_ keys: YAMLMapping) {
+        guard let node = keys["version"] else {
+            mistakes.add(
+                line: 1, text: "", "The key \"version\" is missing.",
+                remedy: "Begin the file with \"version: \(AnswersFile.version)\".")
+            return
+        }
+        let known = "\(AnswersFile.version)"
+        switch node.content {
+        case .scalar(known, quoted: false):
+            break
+        case .scalar(let text, let quoted) where quoted || !text.isEmpty:
+            let how = quoted ? ", written without quotes" : ""
+            mistakes.add(
+                node, "\(text.quoted) is a version that this program does not know.",
+                remedy: "It knows version \(known)\(how).")
+        default:
+            mistakes.wrongKind(
+                node, what: "\"version\"", wanted: "a number", remedy: "Write \"version: \(known)\".")
+        }
+    }
+
+    private mutating func refuseIPv6(line: Int) {
+        for node in ipv6Nodes {
+            mistakes.add(
+                node, "\(node.text.quoted) is IPv6, but line \(line) says \"ipv6: false\".",
+                remedy: "Delete one of the two.")
+        }
+    }
+
+    // MARK: - Services and ports
+
+    private mutating func serviceChoices(_ node: YAMLNode) -> [ServiceChoice] {
+        guard let items = mistakes.sequence(node, what: "\"services\"", example: "[ssh, web]") else { return [] }
+        var choices: [ServiceChoice] = []
+        var seen: [String: Int] = [:]
+        for item in items {
+            guard let (choice, nameNode) = serviceChoice(item) else { continue }
+            if let first = seen[choice.name] {
+                repeated(nameNode, first: first)
+            } else {
+                seen[choice.name] = nameNode.line
+                choices.append(choice)
+            }
+        }
+        return choices
+    }
+
+    /// A name, or a mapping of a name and who may reach it.
+    private mutating func serviceChoice(_ item: YAMLNode) -> (ServiceChoice, YAMLNode)? {
+        guard case .mapping = item.content else {
+            return serviceName(item).map { (ServiceChoice($0), item) }
+        }
+        guard let keys = mistakes.mapping(item, known: ["name", "from"], what: "a service") else { return nil }
+        let name = keys["name"].flatMap { serviceName($0) }
+        let from = keys["from"].flatMap { source($0, what: "\"from\"") }
+        guard let nameNode = keys["name"] else {
+            mistakes.add(
+                item, "\(item.text.quoted) names no service.", remedy: "Write it as { name: web, from: admins }.")
+            return nil
+        }
+        return name.map { (ServiceChoice($0, from: from), nameNode) }
+    }
+
+    private mutating func serviceName(_ node: YAMLNode) -> String? {
+        guard let text = mistakes.string(node, what: "the name of a service", limit: 64) else { return nil }
+        if let name = services.known(text) { return name }
+        mistakes.add(
+            node, "\(text.quoted) is not a service that is known here.",
+            remedy: Suggestion.remedy(
+                for: text, among: services.all, otherwise: "\"latchkey services\" lists them."))
+        return nil
+    }
+
+    private mutating func portSpecs(_ node: YAMLNode) -> [PortSpec] {
+        guard let items = mistakes.sequence(node, what: "\"ports\"", example: "[8080/tcp]") else { return [] }
+        return distinct(items) { $0.portSpec($1) }
+    }
+
+    private mutating func portSpec(_ item: YAMLNode) -> PortSpec? {
+        guard let text = mistakes.string(item, what: "a port", limit: 64) else { return nil }
+        do {
+            return try PortSpec(parsing: text)
+        } catch {
+            mistakes.add(item, error.message)
+            return nil
+        }
+    }
+
+    // MARK: - SSH
+
+    private mutating func ssh(_ node: YAMLNode) -> SSHAnswer? {
+        guard case .mapping = node.content else {
+            mistakes.wrongKind(
+                node, what: "\"ssh\"", wanted: "a group of keys",
+                remedy: "Write it as { ports: [22], from: everyone }.")
+            return nil
+        }
+        guard let keys = mistakes.mapping(node, known: ["ports", "from"], what: "\"ssh\"") else { return nil }
+        var answer = SSHAnswer()
+        if let node = keys["ports"] { answer.ports = sshPorts(node) }
+        if let node = keys["from"], let from = source(node, what: "\"from\"") { answer.from = from }
+        return answer
+    }
+
+    private mutating func sshPorts(_ node: YAMLNode) -> [UInt16] {
+        guard let items = mistakes.sequence(node, what: "\"ports\"", example: "[22]") else { return [] }
+        if items.isEmpty {
+            mistakes.add(
+                node, "The list of SSH's ports is empty.", remedy: "Delete it to take what sshd listens on.")
+        }
+        return distinct(items) { reader, item in
+            reader.mistakes.integer(item, in: 1...65535, what: "a port of SSH").flatMap { UInt16(exactly: $0) }
+        }
+    }
+
+    // MARK: - Addresses
+
+    private mutating func source(_ node: YAMLNode, what: String) -> Source? {
+        switch node.content {
+        case .scalar("everyone", _): return .everyone
+        case .scalar("admins", _): return .admins
+        case .sequence(let items):
+            if items.isEmpty {
+                mistakes.add(
+                    node, "The list at \(what) is empty and would let nobody in.",
+                    remedy: "Write \"admins\", or addresses.")
+            }
+            for item in items where item.text == "everyone" || item.text == "admins" {
+                mistakes.add(
+                    item, "\(item.text.quoted) stands in a list.",
+                    remedy: "Write it alone, without brackets: from: \(item.text).")
+            }
+            let addresses = items.filter { $0.text != "everyone" && $0.text != "admins" }
+            return .networks(distinct(addresses) { $0.network($1) })
+        case .scalar(let text, _) where (try? CIDR(parsing: text)) != nil:
+            mistakes.add(node, "\(text.quoted) stands alone; \(what) takes a list.", remedy: "Write it in [ ].")
+        case .scalar(let text, let quoted) where quoted || !text.isEmpty:
+            mistakes.add(
+                node, "\(text.quoted) is not known for \(what).",
+                remedy: "Write everyone, admins or a list of addresses.")
+        default:
+            mistakes.wrongKind(
+                node, what: what, wanted: "everyone, admins or a list", remedy: "Fill it in or delete it.")
+        }
+        return nil
+    }
+
+    private mutating func networks(_ node: YAMLNode, what: String) -> [CIDR] {
+        guard let items = mistakes.sequence(node, what: what, example: "[192.168.1.33]") else { return [] }
+        return distinct(items) { $0.network($1) }
+    }
+
+    private mutating func network(_ item: YAMLNode) -> CIDR? {
+        guard let text = mistakes.string(item, what: "an address", limit: 64) else { return nil }
+        do {
+            let network = try CIDR(parsing: text)
+            if network.family == .ipv6 { ipv6Nodes.append(item) }
+            return network
+        } catch {
+            mistakes.add(item, error.message)
+            return nil
+        }
+    }
+
+    // MARK: - Lists
+
+    /// The items of a list, each only once.
+    private mutating func distinct<Value: Hashable>(
+        _ items: [YAMLNode], _ read: (inout AnswersReader, YAMLNode) -> Value?
+    ) -> [Value] {
+        var values: [Value] = []
+        var seen: [Value: Int] = [:]
+        for item in items {
+            guard let value = read(&self, item) else { continue }
+            if let first = seen[value] {
+                repeated(item, first: first)
+            } else {
+                seen[value] = item.line
+                values.append(value)
+            }
+        }
+        return values
+    }
+
+    private mutating func repeated(_ node: YAMLNode, first: Int) {
+        let place = first == node.line ? "this line" : "line \(first)"
+        mistakes.add(node, "\(node.text.quoted) is in the list already, on \(place).", remedy: "Delete one of the two.")
+    }
+}

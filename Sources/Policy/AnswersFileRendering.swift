@@ -1,0 +1,86 @@
+import Netfilter
+
+extension AnswersFile {
+    /// Writes answers as a file that a person can read and change; `parse` gives the same answers again.
+    package static func render(_ answers: Answers) -> String {
+        """
+        # The answers that this server's firewall is made from. See latchkey(8).
+        # To change it: edit, look at "latchkey plan", then "latchkey apply".
+        version: \(version)
+
+        # Addresses and networks that may reach everything, such as 192.168.1.33,
+        # 10.0.0.0/8 or "2001:db8:5::/64". For none: []
+        admins:\(list(answers.admins.map(text)))
+
+        # What the server offers, by name ("latchkey services" lists the names).
+        # To limit one: { name: mail, from: [192.168.1.0/24] }
+        # "from" is everyone, admins, or a list of addresses and networks.
+        services:\(list(answers.services.map(text)))
+
+        # Further open ports with their protocol, such as 8080/tcp or 60000-61000/udp.
+        ports:\(list(answers.ports.map(\.description)))
+
+        # Who may ping this server: replies-only (nobody; it still hears the answers
+        # to its own pings), admins, limited (everyone, a few a second) or everyone.
+        ping: \(answers.ping.rawValue)
+
+        # Who may log in by SSH: everyone, admins, or a list of addresses and networks.
+        # Without "ports": those that sshd listens on.
+        \(ssh(answers.ssh))
+
+        # false closes IPv6, but for loopback and replies.
+        ipv6: \(answers.ipv6)
+
+        # true logs what is dropped, a few lines a minute.
+        log: \(answers.log)
+
+        # Rules that are there already: keep (only incoming rules change) or replace.
+        existing: \(answers.existing.rawValue)
+
+        """
+    }
+
+    private static func list(_ items: [String]) -> String {
+        items.isEmpty ? " []" : items.map { "\n  - \($0)" }.joined()
+    }
+
+    private static func text(_ network: CIDR) -> String {
+        // A colon has a meaning in YAML: IPv6 stands in quotes.
+        network.family == .ipv6 ? "\"\(network)\"" : "\(network)"
+    }
+
+    private static func text(_ choice: ServiceChoice) -> String {
+        guard let from = choice.from else { return name(choice.name) }
+        return "{ name: \(name(choice.name)), from: \(text(from)) }"
+    }
+
+    private static func text(_ source: Source) -> String {
+        switch source {
+        case .everyone: "everyone"
+        case .admins: "admins"
+        case .networks(let networks): "[\(networks.map(text).joined(separator: ", "))]"
+        }
+    }
+
+    private static func ssh(_ answer: SSHAnswer?) -> String {
+        guard let answer else { return "# ssh: { ports: [22], from: everyone }" }
+        let ports = answer.ports.map { "ports: [\($0.map(String.init).joined(separator: ", "))], " } ?? ""
+        return "ssh: { \(ports)from: \(text(answer.from)) }"
+    }
+
+    /// A name of a template; all but the plainest stand in quotes.
+    private static func name(_ name: String) -> String {
+        let isPlain = name.utf8.allSatisfy { byte in
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || byte == UInt8(ascii: "-")
+        }
+        let startsPlain = name.utf8.first.map { $0 != UInt8(ascii: "-") } ?? false
+        if isPlain, startsPlain { return name }
+        var quoted = ""
+        for character in name.unicodeScalars {
+            if character == "\"" || character == "\\" { quoted += "\\" }
+            quoted.unicodeScalars.append(character)
+        }
+        return "\"\(quoted)\""
+    }
+}

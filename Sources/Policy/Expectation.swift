@@ -1,0 +1,109 @@
+import Netfilter
+
+/// What is to become of one packet, or of one exchange of packets, under a plan.
+package struct Expectation: Hashable, Sendable {
+    /// Who sends it.
+    package enum Role: String, CaseIterable, Sendable {
+        /// An address among the admins.
+        case admin
+        /// Any other address, those that a service is limited to among them.
+        case stranger
+        /// The server itself.
+        case server
+        /// Whoever asks for the plan, over SSH.
+        case you
+    }
+
+    /// Which way the conversation begins.
+    package enum Direction: String, CaseIterable, Sendable {
+        case `in`, out
+    }
+
+    /// What is sent.
+    package enum Packet: Hashable, Sendable {
+        /// A new TCP connection to that port.
+        case tcp(UInt16)
+        /// A datagram to that port that nobody waits for as a reply.
+        case udp(UInt16)
+        /// An ICMP echo request; out, its reply has to come in.
+        case ping
+        /// The next bytes on a TCP connection to that port that is older than the rules.
+        case established(UInt16)
+        /// An ICMP error about a datagram that the server never sent.
+        case strayError
+        /// An ICMP error about a datagram that the server did send.
+        case relatedError
+        /// "Packet too big" about a flow of the server's own (RFC 1191, RFC 8201).
+        case packetTooBig
+        /// IPv6 neighbour discovery: a question, and out, the answer that has to come in (RFC 4861).
+        case neighbour
+    }
+
+    /// Who sends it.
+    package let role: Role
+    /// Which way the conversation begins.
+    package let direction: Direction
+    /// The address that it comes from.
+    package let source: IPAddress
+    /// The address that it goes to.
+    package let target: IPAddress
+    /// What is sent.
+    package let packet: Packet
+    /// The port that it comes from, where that is part of the question.
+    package let sourcePort: UInt16?
+    /// Whether the answers promise that it gets through.
+    package let isAccepted: Bool
+    /// The answer that lets it in; of what is closed, the one that says whom the port is open to.
+    ///
+    /// nil where no answer speaks of it.
+    package let answer: Permission.Answer?
+
+    /// The family of both addresses.
+    package var family: Family { target.family }
+}
+
+extension Expectation.Packet {
+    /// The protocol: `tcp`, `udp` or `icmp`.
+    package var protocolName: String {
+        switch self {
+        case .tcp, .established: "tcp"
+        case .udp: "udp"
+        case .ping, .strayError, .relatedError, .packetTooBig, .neighbour: "icmp"
+        }
+    }
+
+    /// The port it goes to; nil where there is none.
+    package var port: UInt16? {
+        switch self {
+        case .tcp(let port), .udp(let port), .established(let port): port
+        case .ping, .strayError, .relatedError, .packetTooBig, .neighbour: nil
+        }
+    }
+
+    /// The packet in a word or two, as reports have it.
+    package var title: String {
+        switch self {
+        case .tcp(let port): "\(port)/tcp"
+        case .udp(let port): "\(port)/udp"
+        case .ping: "ping"
+        case .established(let port): "\(port)/tcp, already connected"
+        case .strayError: "ICMP error about nothing"
+        case .relatedError: "ICMP error, port unreachable"
+        case .packetTooBig: "ICMP error, packet too big"
+        case .neighbour: "IPv6 neighbour discovery"
+        }
+    }
+}
+
+extension Permission.Answer {
+    /// The answer by its key in the answers file, with the name of the service.
+    package var title: String {
+        switch self {
+        case .admins: "admins"
+        case .ssh: "ssh"
+        case .service(let name): "services: \(name)"
+        case .ports: "ports"
+        case .ping: "ping"
+        }
+    }
+}

@@ -1,0 +1,125 @@
+import Netfilter
+
+/// What a plan changes for the machine's own life, told from the answers and from what runs here now.
+package struct PlanEffects: Equatable, Sendable {
+    /// Something that waits for others now.
+    package struct Listener: Equatable, Sendable {
+        /// The program's name, where it is known.
+        package let program: String?
+        /// Its port.
+        package let port: UInt16
+        /// TCP or UDP.
+        package let transport: TransportProtocol
+        /// Who is connected to it now.
+        package let peers: [IPAddress]
+
+        /// A listener that others than this machine can reach.
+        package init(program: String?, port: UInt16, transport: TransportProtocol, peers: [IPAddress] = []) {
+            self.program = program
+            self.port = port
+            self.transport = transport
+            self.peers = peers
+        }
+
+        /// `node 3000/tcp`, or the port alone.
+        package var title: String {
+            (program.map { "\($0) " } ?? "") + "\(port)/\(transport.rawValue)"
+        }
+    }
+
+    /// A listener that not everybody reaches any more.
+    package struct CutOff: Equatable, Sendable {
+        /// What waits.
+        package let listener: Listener
+        /// The addresses and networks that still reach it.
+        package let remaining: [CIDR]
+    }
+
+    /// Someone who is connected now and could not connect again.
+    package struct Peer: Equatable, Sendable {
+        /// To what.
+        package let listener: Listener
+        /// Who.
+        package let address: IPAddress
+    }
+
+    /// A port that another program sends past INPUT, so that the plan has no say in it.
+    package struct Published: Hashable, Sendable {
+        /// The ports of this machine.
+        package let ports: PortSpec
+        /// Where packets to them go: `172.17.0.2:80`.
+        package let destination: String
+
+        /// A published port.
+        package init(_ ports: PortSpec, to destination: String) {
+            self.ports = ports
+            self.destination = destination
+        }
+    }
+
+    /// Listeners that will be cut off from everyone but the remaining.
+    package let cutOff: [CutOff]
+    /// Peers that could not connect again.
+    package let peers: [Peer]
+    /// What the plan has no say in; open to everyone, whatever the answers.
+    package let published: [Published]
+}
+
+extension Plan {
+    /// What the plan changes for what runs here now.
+    ///
+    /// - Parameters:
+    ///   - listeners: what others than this machine can reach now.
+    ///   - published: ports that are sent past INPUT.
+    /// - Returns: in the order of the listeners.
+    package func effects(on listeners: [PlanEffects.Listener], published: [PlanEffects.Published]) -> PlanEffects {
+        let cutOff = listeners.compactMap { listener -> PlanEffects.CutOff? in
+            let isOpenToAll = permissions.contains { permission in
+                permission.source == .everyone && permission.opens(listener.transport, listener.port)
+            }
+            guard !isOpenToAll else { return nil }
+            let limits = permissions.filter { $0.opens(listener.transport, listener.port) }.flatMap { permission in
+                if case .networks(let networks) = permission.source { networks } else { [CIDR]() }
+            }
+            return PlanEffects.CutOff(
+                listener: listener, remaining: Set(answers.admins + limits).filter { isOpen($0.family) }.sorted())
+        }
+        let peers = listeners.flatMap { listener in
+            listener.peers.filter { !accepts(from: $0, transport: listener.transport, port: listener.port) }.map {
+                PlanEffects.Peer(listener: listener, address: $0)
+            }
+        }
+        return PlanEffects(cutOff: cutOff, peers: peers, published: published)
+    }
+}
+
+extension Permission {
+    /// Whether it is about new connections to that port.
+    fileprivate func opens(_ transport: TransportProtocol, _ port: UInt16) -> Bool {
+        if case .ports(let spec) = opening { spec.transport == transport && spec.range.contains(port) } else { false }
+    }
+}
+
+extension PlanEffects {
+    /// The effects in sentences, the listeners that are cut off first.
+    package var sentences: [String] { cutOffSentences + peerSentences + publishedSentences }
+
+    private var cutOffSentences: [String] {
+        cutOff.map { item in
+            let rest = item.remaining.isEmpty ? "" : " but \(item.remaining.map(\.description).joined(separator: ", "))"
+            return "\(item.listener.title) is reachable now and will be closed to everyone\(rest)."
+        }
+    }
+
+    private var peerSentences: [String] {
+        peers.map { "\($0.address) is connected to \($0.listener.title) now and could not connect again." }
+    }
+
+    /// What the plan has no say in.
+    package var publishedSentences: [String] {
+        published.map { item in
+            "\(item.ports) goes past these rules, to \(item.destination): another program (Docker?) publishes it, and "
+                + "it stays open to everyone."
+        }
+    }
+}

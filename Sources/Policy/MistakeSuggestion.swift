@@ -1,0 +1,41 @@
+/// What somebody probably meant who wrote a word that is not known.
+package enum Suggestion {
+    /// The known word nearest to `word`, unless none is near.
+    ///
+    /// - Parameters:
+    ///   - word: what was written.
+    ///   - known: the words that are known.
+    /// - Returns: a word that at most a third of the letters keep apart from what was written.
+    package static func nearest(to word: String, among known: some Sequence<String>) -> String? {
+        let written = Array(word.lowercased().unicodeScalars.prefix(64))
+        guard written.count > 1 else { return nil }
+        let candidates = known.map { (distance(written, Array($0.lowercased().unicodeScalars)), $0) }
+        guard let best = candidates.min(by: { $0 < $1 }) else { return nil }
+        return best.0 <= max(1, written.count / 3) ? best.1 : nil
+    }
+
+    /// `Did you mean "web"?`, or `otherwise` where no known word is near.
+    package static func remedy(for word: String, among known: [String], otherwise: String) -> String {
+        nearest(to: word, among: known).map { "Did you mean \"\($0)\"?" } ?? otherwise
+    }
+
+    /// Letters inserted, left out, changed or swapped with their neighbour (optimal string alignment).
+    private static func distance(_ left: [Unicode.Scalar], _ right: [Unicode.Scalar]) -> Int {
+        var before: [Int] = []
+        var previous = Array(0...right.count)
+        for (row, letter) in left.enumerated() {
+            var current = [row + 1]
+            for (column, other) in right.enumerated() {
+                let changed = previous[column] + (letter == other ? 0 : 1)
+                var best = min(changed, previous[column + 1] + 1, current[column] + 1)
+                if row > 0, column > 0, letter == right[column - 1], left[row - 1] == other {
+                    best = min(best, before[column - 1] + 1)
+                }
+                current.append(best)
+            }
+            before = previous
+            previous = current
+        }
+        return previous[right.count]
+    }
+}

@@ -1,0 +1,66 @@
+import Netfilter
+
+// What the plan promises, told without a look at any rule: the rehearsal and the tests hold rules and packets to it.
+extension Plan {
+    /// Whether the first packet of a new connection gets in.
+    ///
+    /// - Parameters:
+    ///   - source: where the packet comes from; an address of loopback stands for the server itself.
+    ///   - transport: TCP or UDP.
+    ///   - port: the port it goes to. Its source port does not matter: what merely claims to be a reply is none.
+    ///   - group: the multicast group it is sent to; nil for an address of the server's own.
+    /// - Returns: false for what the policy of INPUT drops.
+    package func accepts(
+        from source: IPAddress, transport: TransportProtocol, port: UInt16, to group: IPAddress? = nil
+    ) -> Bool {
+        accepts(from: source) { opening in
+            switch opening {
+            case .everything: true
+            case .ports(let spec): spec.transport == transport && spec.range.contains(port)
+            case .multicast(let spec, let groups):
+                spec.transport == transport && spec.range.contains(port) && group.map(groups.contains) == true
+            case .ipProtocol, .ping: false
+            }
+        }
+    }
+
+    /// Whether a ping (an ICMP echo request) gets in; with `limited`, as long as they are few.
+    package func acceptsPing(from source: IPAddress) -> Bool {
+        accepts(from: source) { opening in
+            switch opening {
+            case .everything, .ping: true
+            case .ports, .multicast, .ipProtocol: false
+            }
+        }
+    }
+
+    /// Whether packets of a protocol directly above IP get in.
+    package func accepts(from source: IPAddress, ipProtocol: IPProtocol) -> Bool {
+        accepts(from: source) { opening in
+            switch opening {
+            case .everything: true
+            case .ipProtocol(let open): open == ipProtocol
+            case .ports, .multicast, .ping: false
+            }
+        }
+    }
+
+    /// Whether new packets of a family can get in from outside at all.
+    package func isOpen(_ family: Family) -> Bool { family == .ipv4 || answers.ipv6 }
+
+    private func accepts(from source: IPAddress, _ matches: (Permission.Opening) -> Bool) -> Bool {
+        if source.isLoopback { return true }
+        guard isOpen(source.family) else { return false }
+        return permissions.contains { $0.admits(source, admins: answers.admins) && matches($0.opening) }
+    }
+}
+
+extension IPAddress {
+    /// Whether the address is of the server's own loopback: 127.0.0.0/8 (RFC 1122 section 3.2.1.3) or ::1.
+    fileprivate var isLoopback: Bool {
+        switch family {
+        case .ipv4: bytes[0] == 127
+        case .ipv6: bytes.last == 1 && bytes.dropLast().allSatisfy { $0 == 0 }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+/// Reads one small YAML document that a person wrote, and takes nothing on trust.
+///
+/// Of YAML it knows mappings, lists, plain and quoted text and comments. What makes YAML surprising or dangerous is
+/// refused: anchors, aliases and merge keys (an alias bomb unfolds to gigabytes), tags, directives, block text, several
+/// documents, deep nesting, repeated keys. Plain text stays text: `no`, `0x16` and `1_000` are what they look like.
+package enum StrictYAML {
+    /// A larger file is refused unread.
+    package static let sizeLimit = 64 * 1024
+    /// How deep lists and mappings may stand inside each other.
+    package static let depthLimit = 8
+
+    /// Reads a file's bytes.
+    ///
+    /// - Parameters:
+    ///   - bytes: the file.
+    ///   - mistakes: takes everything that is wrong.
+    /// - Returns: what could be read, even if something was wrong; nil when there is nothing to go on with.
+    package static func read(_ bytes: [UInt8], mistakes: inout Mistakes) -> YAMLNode? {
+        guard bytes.count <= sizeLimit else {
+            mistakes.add(
+                line: 1, text: "", "The file has \(bytes.count) bytes; at most \(sizeLimit) are read.",
+                remedy: "Is it the right file?")
+            return nil
+        }
+        guard let source = StrictYAMLText(bytes, mistakes: &mistakes) else { return nil }
+        let known = mistakes.count
+        var builder = YAMLTreeBuilder(source: source, mistakes: mistakes)
+        let failure = YAMLEvents.walk(source.text) { builder.take($0) }
+        mistakes = builder.mistakes
+        if let failure {
+            note(failure, in: builder.lines, mistakes: &mistakes)
+            return nil
+        }
+        guard let root = builder.root else {
+            if mistakes.count == known {
+                mistakes.add(line: 1, text: "", "The file is empty.")
+            }
+            return nil
+        }
+        return root
+    }
+
+    private static func note(_ failure: YAMLSyntaxError, in lines: [Substring], mistakes: inout Mistakes) {
+        // At the end of the file libYAML points past the last line; what it was reading tells a person more.
+        let index = min(failure.place.line, max(lines.count, 1))
+        let line = index <= lines.count ? lines[index - 1] : ""
+        let text = line.drop { $0 == " " }
+        let context = failure.context.map { context in
+            context.line == index ? " \(context.text)" : " \(context.text) that begins on line \(context.line)"
+        }
+        let tab = line.unicodeScalars.dropFirst(failure.place.column - 1).first == "\t"
+        mistakes.add(
+            line: index, column: failure.place.column, text: String(text),
+            "\(String(text).quoted) is not valid YAML: \(failure.problem)\(context ?? "").",
+            remedy: tab ? "Indent with spaces, not with tabs." : nil)
+    }
+}

@@ -1,0 +1,43 @@
+import Netfilter
+
+/// The first packet of a conversation, as the rules see it.
+struct Packet {
+    var source: IPAddress
+    var destination: IPAddress?
+    var transport = "tcp"
+    var port: UInt16 = 0
+    var echoRequest = false
+
+    /// What becomes of the packet in INPUT, worked out rule by rule.
+    ///
+    /// - Returns: nil when a rule has a condition that this walk does not know.
+    func isAccepted(by rules: RuleSet) -> Bool? {
+        guard let filter = rules["filter"] else { return nil }
+        for rule in filter.rules(in: "INPUT") {
+            var matches = true
+            for match in rule.matches {
+                guard let holds = holds(match) else { return nil }
+                matches = matches && holds
+            }
+            if matches, rule.target == .accept { return true }
+        }
+        return filter.chain("INPUT")?.policy == .accept
+    }
+
+    private func holds(_ match: Match) -> Bool? {
+        switch match {
+        case .source(let network, negated: false): network.contains(source)
+        case .destination(let network, negated: false): destination.map { network.contains($0) } ?? false
+        case .inInterface, .conntrack: false
+        case .transport(let name, negated: false): name == transport
+        case .ports(_, let from, let to): from == nil && to?.range.contains(port) == true
+        case .multiport(.destination, let ranges, negated: false): ranges.contains { $0.contains(port) }
+        case .icmp(let type, nil): echoRequest && type == 8
+        case .icmpv6(let type, nil): echoRequest && type == 128
+        case .hopLimit: false
+        case .limit, .comment: true
+        case .unknown(let words) where words.map(\.value) == ["-m", "ah"]: transport == "ah"
+        default: nil
+        }
+    }
+}

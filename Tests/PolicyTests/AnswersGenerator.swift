@@ -1,0 +1,84 @@
+import Netfilter
+
+@testable import Policy
+
+/// A small random number generator, so that a failing case can be had again from its seed.
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+        return mixed ^ (mixed >> 31)
+    }
+}
+
+/// Makes answers of every kind that the format can hold.
+enum AnswersGenerator {
+    /// Names that YAML could take for something else are among them.
+    static let names = ["ssh", "web", "no", "on", "null", "1", "1e3", "-", "a b", "a: b", "x\"y\\z", "~", "#c", "é"]
+
+    static func answers(_ random: inout SplitMix) -> Answers {
+        let ipv6 = Bool.random(using: &random)
+        return Answers(
+            admins: networks(0...4, ipv6: ipv6, &random),
+            services: names.shuffled(using: &random).prefix(Int.random(in: 0...5, using: &random)).map { name in
+                ServiceChoice(name, from: Bool.random(using: &random) ? nil : source(ipv6: ipv6, &random))
+            },
+            ports: ports(&random),
+            ping: PingPolicy.allCases.randomElement(using: &random) ?? .admins,
+            ssh: Bool.random(using: &random) ? nil : ssh(ipv6: ipv6, &random),
+            ipv6: ipv6,
+            log: Bool.random(using: &random),
+            existing: ExistingRules.allCases.randomElement(using: &random) ?? .replace)
+    }
+
+    private static func ssh(ipv6: Bool, _ random: inout SplitMix) -> SSHAnswer {
+        let ports: Set<UInt16> = [UInt16.random(in: 1...65535, using: &random), 22]
+        return SSHAnswer(
+            ports: Bool.random(using: &random) ? nil : Array(ports), from: source(ipv6: ipv6, &random))
+    }
+
+    private static func source(ipv6: Bool, _ random: inout SplitMix) -> Source {
+        switch Int.random(in: 0...2, using: &random) {
+        case 0: .everyone
+        case 1: .admins
+        default: .networks(networks(1...3, ipv6: ipv6, &random))
+        }
+    }
+
+    private static func networks(_ count: ClosedRange<Int>, ipv6: Bool, _ random: inout SplitMix) -> [CIDR] {
+        var networks: Set<CIDR> = []
+        let wanted = Int.random(in: count, using: &random)
+        while networks.count < wanted {
+            let text =
+                if ipv6, Bool.random(using: &random) {
+                    [
+                        "::/0", "::1", "fe80::/10", "::ffff:10.0.0.1",
+                        "2001:db8:\(String(UInt16.random(in: 0...0xffff, using: &random), radix: 16))::/48",
+                    ].randomElement(using: &random) ?? ""
+                } else {
+                    [
+                        "0.0.0.0/0", "10.\(UInt8.random(in: 0...255, using: &random)).0.0/16",
+                        "192.0.2.\(UInt8.random(in: 0...255, using: &random))",
+                    ].randomElement(using: &random) ?? ""
+                }
+            if let network = try? CIDR(parsing: text) { networks.insert(network) }
+        }
+        return Array(networks)
+    }
+
+    private static func ports(_ random: inout SplitMix) -> [PortSpec] {
+        var specs: Set<PortSpec> = []
+        for _ in 0..<Int.random(in: 0...5, using: &random) {
+            let ends = [
+                UInt16.random(in: 1...65535, using: &random), UInt16.random(in: 1...65535, using: &random),
+            ].sorted()
+            let range = Bool.random(using: &random) ? PortRange(ends[0]) : PortRange(lower: ends[0], upper: ends[1])
+            specs.insert(PortSpec(range: range, transport: Bool.random(using: &random) ? .tcp : .udp))
+        }
+        return Array(specs)
+    }
+}
