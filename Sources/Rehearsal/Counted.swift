@@ -1,0 +1,131 @@
+import Netfilter
+
+/// What a batch of packets did to the counters of one family's filter table, from INPUT on.
+package struct Counted: Sendable {
+    /// A rule and how many packets more it has counted.
+    package struct Movement: Sendable {
+        /// The rule, without counters.
+        package let rule: Rule
+        /// How many packets more.
+        package let packets: UInt64
+    }
+
+    /// The rules that have counted something, INPUT's first, in their order.
+    package let movements: [Movement]
+    /// What becomes of packets that no rule decides.
+    package let policy: Policy
+    /// How many packets more that was.
+    package let policyPackets: UInt64
+
+    /// The difference between two dumps of the same rules.
+    package init(from before: RuleSet, to after: RuleSet) {
+        let earlier = before["filter"]
+        let later = after["filter"]
+        let reached = Self.chains(reachedFrom: "INPUT", in: later)
+        movements = reached.flatMap { chain in
+            zip(earlier?.rules(in: chain) ?? [], later?.rules(in: chain) ?? []).compactMap { before, after in
+                let more = (after.counters?.packets ?? 0) &- (before.counters?.packets ?? 0)
+                return more > 0 ? Movement(rule: after.withoutCounters, packets: more) : nil
+            }
+        }
+        let chain = later?.chain("INPUT")
+        policy = chain?.policy ?? .accept
+        policyPackets = (chain?.counters.packets ?? 0) &- (earlier?.chain("INPUT")?.counters.packets ?? 0)
+    }
+
+    /// Who decided about all of the packets of a batch.
+    package enum Decision: Hashable, Sendable {
+        case rule(Rule)
+        case policy(Policy)
+    }
+
+    /// The one that decided about all `count` conversations of a batch; nil when there were several, or none is seen.
+    ///
+    /// The rule that knows replies counts the later packets of every conversation, and so is believed only where
+    /// nothing else has counted.
+    ///
+    /// - Parameters:
+    ///   - count: how many conversations were begun.
+    ///   - isAccepted: whether they were seen to get in; nil where that cannot be seen.
+    ///   - icmpv6: the type of ICMPv6 that they were about, which otherwise goes on beside every batch.
+    /// - Returns: what decided.
+    package func decision(of count: Int, isAccepted: Bool?, icmpv6: UInt8? = nil) -> Decision? {
+        let ends = movements.filter { movement in
+            let rule = movement.rule
+            guard rule.isFinal, isAccepted.map({ $0 == (rule.target == .accept) }) ?? true else { return false }
+            guard let types = rule.unaskedTypes else { return true }
+            return icmpv6.map(types.contains) ?? false
+        }
+        let counts = isAccepted.map { $0 == (policy == .accept) } ?? true
+        let policyCount = counts ? policyPackets : 0
+        let fresh = ends.filter { !$0.rule.isForReplies }
+        if let only = fresh.first {
+            return fresh.count == 1 && only.packets >= count && (count == 1 || policyCount == 0)
+                ? .rule(only.rule) : nil
+        }
+        if policyCount > 0 { return policyCount >= count ? .policy(policy) : nil }
+        return ends.first { $0.packets >= count }.map { .rule($0.rule) }
+    }
+
+    private static func chains(reachedFrom first: String, in table: Table?) -> [String] {
+        guard let table else { return [] }
+        var reached = [first]
+        var index = 0
+        while index < reached.count {
+            for case let chain? in table.rules(in: reached[index]).map(\.jumpsTo) where !reached.contains(chain) {
+                if table.chain(chain) != nil { reached.append(chain) }
+            }
+            index += 1
+        }
+        return reached
+    }
+}
+
+extension Counted.Decision {
+    /// Whether packets get in by it.
+    package var isAccepted: Bool {
+        switch self {
+        case .rule(let rule): rule.target == .accept
+        case .policy(let policy): policy == .accept
+        }
+    }
+
+    /// The rule as iptables-save prints it, or the policy.
+    package var text: String {
+        switch self {
+        case .rule(let rule): rule.text
+        case .policy(let policy): "-P INPUT \(policy.rawValue)"
+        }
+    }
+
+    /// The rule's comment.
+    package var comment: String? {
+        if case .rule(let rule) = self { rule.comment } else { nil }
+    }
+}
+
+extension Rule {
+    /// Whether a packet that matches goes no further.
+    var isFinal: Bool {
+        switch target {
+        case .accept, .drop, .reject: true
+        case .return, .jump, .goto, .log, .unknown, nil: false
+        }
+    }
+
+    /// Whether the rule lets in what belongs to a known conversation.
+    var isForReplies: Bool {
+        matches.contains { match in
+            if case .conntrack(let states, false) = match { states.contains(.established) } else { false }
+        }
+    }
+
+    /// The types of ICMPv6 that the rule is for, where they are such as go on unasked: neighbours, routers, multicast
+    /// listeners.
+    var unaskedTypes: [UInt8]? {
+        let types = matches.compactMap { match -> UInt8? in
+            if case .icmpv6(let type, _) = match { type } else { nil }
+        }
+        return types.contains { (130...136).contains($0) || $0 == 143 } ? types : nil
+    }
+}

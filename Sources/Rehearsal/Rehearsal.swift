@@ -1,0 +1,305 @@
+import Host
+import Netfilter
+import Policy
+
+/// Tries what a plan promises on a stage, with real packets.
+///
+/// First without rules: what does not get through then proves nothing later. Then, once the caller has put the rules
+/// in force, again, with the kernel's counters telling which rule decided.
+package struct Rehearsal: Sendable {
+    let stage: Stage
+    let tools: [Family: IPTables]
+    /// How long the silent packets of one batch are waited for, together; over a cable inside one kernel an answer
+    /// takes well under a millisecond.
+    let patience: Duration
+
+    /// A rehearsal on a stage.
+    ///
+    /// - Parameters:
+    ///   - stage: the server, without rules, and the outside with every address that the expectations name.
+    ///   - tools: the families that are tried, with the commands of the backend chosen, run inside the stage.
+    ///   - patience: how long the silent packets of one batch are waited for, together.
+    package init(on stage: Stage, tools: [Family: IPTables], patience: Duration = .milliseconds(100)) {
+        self.stage = stage
+        self.tools = tools
+        self.patience = patience
+    }
+
+    // MARK: - Before the rules
+
+    /// Opens every door on both sides.
+    package func listen(for expectations: [Expectation]) async throws(StageError) {
+        let inward = expectations.filter { $0.direction == .in }
+        try await listen(in: .server, for: inward)
+        try await listen(in: .outside, for: expectations.filter { $0.direction == .out })
+    }
+
+    private func listen(in place: Stage.Place, for expectations: [Expectation]) async throws(StageError) {
+        var tcp: Set<UInt16> = []
+        var udp: Set<UInt16> = []
+        for expectation in expectations {
+            switch expectation.packet {
+            case .tcp(let port), .established(let port): tcp.insert(port)
+            case .udp(let port): udp.insert(port)
+            case .packetTooBig: udp.insert(53)
+            case .ping, .strayError, .relatedError, .neighbour: break
+            }
+        }
+        let addresses = Set(expectations.map(\.target)).sorted()
+        guard !addresses.isEmpty else { return }
+        try await stage.listen(in: place, tcp: tcp.sorted(), udp: udp.sorted(), on: addresses)
+    }
+
+    /// What gets through without any rules: the control.
+    ///
+    /// - Returns: for every expectation that does not, what happened instead.
+    package func control(_ expectations: [Expectation]) async throws(StageError) -> [Expectation: String] {
+        var failures: [Expectation: String] = [:]
+        let plain = expectations.filter { !$0.isEstablished }
+        for patience in [patience, Self.longPatience] {
+            let open = patience == self.patience ? plain : plain.filter { failures[$0] != nil }
+            for (expectation, result) in try await attempt(open, patience: patience) {
+                let isThrough = expectation.isThrough(result.outcome) ?? (result.outcome == .sent)
+                failures[expectation] = isThrough ? nil : Self.text(result)
+            }
+        }
+        return failures
+    }
+
+    /// Makes the connections that are to be older than the rules; connection tracking has to be at work already.
+    ///
+    /// - Returns: for every expectation that could not be prepared, what happened instead.
+    package func connect(_ expectations: [Expectation]) async throws(StageError) -> [Expectation: String] {
+        let wanted = expectations.filter(\.isEstablished)
+        guard !wanted.isEmpty else { return [:] }
+        let probes = wanted.map { expectation in
+            var probe = expectation.probe
+            probe.kind = .tcp
+            return probe
+        }
+        var failures: [Expectation: String] = [:]
+        for (expectation, result) in zip(wanted, try await stage.hold(probes, from: .outside))
+        where !result.isAccepted {
+            failures[expectation] = Self.text(result)
+        }
+        return failures
+    }
+
+    private static func text(_ result: ProbeResult) -> String {
+        "without rules: \(result.outcome.rawValue)" + (result.detail.map { ", \($0)" } ?? "")
+    }
+
+    // MARK: - Under the rules
+
+    /// Tries everything under the rules that are in force on the stage now.
+    ///
+    /// - Parameters:
+    ///   - expectations: what to try.
+    ///   - untested: what the control has shown to prove nothing.
+    ///   - decidesAll: whether to find out about every packet which rule decided, or only about those that fared
+    ///     otherwise than promised.
+    /// - Returns: a verdict for every expectation, in order.
+    /// - Throws: `StageError` and `HostError`, where the stage or a tool in it breaks off.
+    package func verdicts(
+        _ expectations: [Expectation], untested: [Expectation: String], decidesAll: Bool = true
+    ) async throws -> [Verdict] {
+        var seen: [Expectation: Bool] = [:]
+        var decisions: [Expectation: Counted.Decision] = [:]
+        let testable = expectations.filter { untested[$0] == nil && tools[$0.family] != nil }
+        let visible = testable.filter { $0.isThrough(.silent) != nil }
+
+        // The open ones answer at once; all the closed ones share one wait, and their drops are counted.
+        try await look(visible.filter(\.isAccepted), &seen)
+        let closed = visible.filter { !$0.isAccepted }
+        let before = try await dumps()
+        for (expectation, result) in try await attempt(closed, patience: patience) {
+            seen[expectation] = expectation.isThrough(result.outcome)
+        }
+        let after = try await dumps()
+        var open: [[Expectation]] = []
+        for expectation in closed where seen[expectation] == true && expectation.sourcePort != nil {
+            // Sent again from the same port it would belong to a conversation that is known by now.
+            guard let from = before[expectation.family], let to = after[expectation.family] else { continue }
+            decisions[expectation] = Counted(from: from, to: to).decision(of: 1, isAccepted: true)
+        }
+        for (family, _) in tools {
+            let silent = closed.filter { $0.family == family && seen[$0] == false }
+            if let from = before[family], let to = after[family],
+                let decision = Counted(from: from, to: to).decision(of: silent.count, isAccepted: false)
+            {
+                for expectation in silent { decisions[expectation] = decision }
+            } else {
+                // Not all of them were counted as dropped: an answer may still be on its way.
+                for (expectation, result) in try await attempt(
+                    silent.filter { $0.sourcePort == nil }, patience: Self.longPatience)
+                {
+                    seen[expectation] = expectation.isThrough(result.outcome)
+                }
+                if decidesAll { open.append(silent.filter { seen[$0] == false }) }
+            }
+        }
+        let rest = visible.filter { expectation in
+            let isAsPromised = seen[expectation] == expectation.isAccepted
+            if !isAsPromised, !expectation.isAccepted { return expectation.sourcePort == nil }
+            return !isAsPromised || (decidesAll && expectation.isAccepted)
+        }
+        open +=
+            Dictionary(grouping: rest) { expectation in
+                Batch(expectation, isThrough: seen[expectation] ?? false)
+            }.values
+        for (expectation, decision) in try await decide(open.filter { !$0.isEmpty }, seen) {
+            decisions[expectation] = decision
+        }
+        for expectation in testable where expectation.isThrough(.silent) == nil {
+            let decision = try await decideUnseen(expectation)
+            decisions[expectation] = decision
+            seen[expectation] = decision?.isAccepted
+        }
+        return expectations.map { expectation in
+            if let reason = untested[expectation] { return Verdict(expectation, .untested(reason)) }
+            guard let isThrough = seen[expectation] else {
+                return Verdict(expectation, .untested("no rule and no policy has counted it"))
+            }
+            return Verdict(expectation, isThrough ? .accepted : .dropped, decision: decisions[expectation])
+        }
+    }
+
+    /// How long is waited before a packet that was promised to get through is said not to: on a machine with much
+    /// to do even the shortest way can take long.
+    private static let longPatience: Duration = .seconds(2)
+
+    /// Tries what is promised to get through; what has no answer is tried again, with time.
+    private func look(_ promised: [Expectation], _ seen: inout [Expectation: Bool]) async throws(StageError) {
+        for (expectation, result) in try await attempt(promised, patience: patience) {
+            seen[expectation] = expectation.isThrough(result.outcome)
+        }
+        let late = promised.filter { seen[$0] != true }
+        for (expectation, result) in try await attempt(late, patience: Self.longPatience) {
+            seen[expectation] = expectation.isThrough(result.outcome)
+        }
+    }
+
+    /// What is likely to be decided by one rule.
+    private struct Batch: Hashable {
+        let family: Family
+        let source: IPAddress
+        let direction: Expectation.Direction
+        let kind: String
+        let isThrough: Bool
+
+        init(_ expectation: Expectation, isThrough: Bool) {
+            family = expectation.family
+            source = expectation.source
+            direction = expectation.direction
+            self.isThrough = isThrough
+            // What the admins send, and what the server sends itself, is let in whatever it is. Of the others, the
+            // answers hint at who decides; a wrong hint costs a halving and nothing else.
+            kind =
+                if expectation.packet == .neighbour {
+                    "neighbours"
+                } else if expectation.role == .stranger {
+                    "\(expectation.packet.protocolName) \(Self.group(expectation.answer))"
+                } else {
+                    ""
+                }
+        }
+
+        private static func group(_ answer: Permission.Answer?) -> String {
+            switch answer {
+            case .service, .ports: "services"
+            case let answer?: answer.title
+            case nil: ""
+            }
+        }
+    }
+
+    // MARK: - Who decided
+
+    /// The two families side by side: their counters do not touch each other.
+    private func decide(
+        _ batches: [[Expectation]], _ seen: [Expectation: Bool]
+    ) async throws -> [Expectation: Counted.Decision] {
+        try await withThrowingTaskGroup(of: [Expectation: Counted.Decision].self) { group in
+            for family in tools.keys {
+                let own = batches.filter { $0.first?.family == family }
+                guard !own.isEmpty, let tool = tools[family] else { continue }
+                group.addTask {
+                    var found: [Expectation: Counted.Decision] = [:]
+                    var last = try await dump(tool)
+                    for batch in own {
+                        let isThrough = batch.first.flatMap { seen[$0] } ?? false
+                        try await decide(batch[...], isThrough: isThrough, tool, &last, &found)
+                    }
+                    return found
+                }
+            }
+            return try await group.reduce(into: [:]) { $0.merge($1) { first, _ in first } }
+        }
+    }
+
+    /// Sends a batch again between two readings of the counters; halves it as long as several rules decide.
+    private func decide(
+        _ batch: ArraySlice<Expectation>, isThrough: Bool, _ tool: IPTables, _ last: inout RuleSet,
+        _ found: inout [Expectation: Counted.Decision]
+    ) async throws {
+        guard let first = batch.first else { return }
+        let before = last
+        _ = try await attempt(Array(batch), patience: patience)
+        last = try await dump(tool)
+        let counted = Counted(from: before, to: last)
+        if let decision = counted.decision(of: batch.count, isAccepted: isThrough, icmpv6: first.icmpv6) {
+            for expectation in batch { found[expectation] = decision }
+        } else if batch.count > 1 {
+            let middle = batch.startIndex + batch.count / 2
+            try await decide(batch[..<middle], isThrough: isThrough, tool, &last, &found)
+            try await decide(batch[middle...], isThrough: isThrough, tool, &last, &found)
+        }
+    }
+
+    /// Sends what nothing answers, and reads from the counters what became of it.
+    private func decideUnseen(_ expectation: Expectation) async throws -> Counted.Decision? {
+        guard let tool = tools[expectation.family] else { return nil }
+        if expectation.packet == .packetTooBig {
+            let flow = Probe(
+                .udp, from: expectation.source, to: expectation.target, port: 53, sourcePort: Expectation.flowPort)
+            _ = try await stage.probe([flow], from: .server, patience: patience)
+        }
+        let before = try await dump(tool)
+        _ = try await attempt([expectation], patience: patience)
+        return Counted(from: before, to: try await dump(tool)).decision(of: 1, isAccepted: nil)
+    }
+
+    // MARK: - Pieces
+
+    /// Sends everything at once, from both places.
+    private func attempt(
+        _ expectations: [Expectation], patience: Duration
+    ) async throws(StageError) -> [Expectation: ProbeResult] {
+        var results: [Expectation: ProbeResult] = [:]
+        for place in Stage.Place.allCases {
+            let here = expectations.filter { $0.place == place }
+            guard !here.isEmpty else { continue }
+            let answers = try await stage.probe(here.map(\.probe), from: place, patience: patience)
+            for (expectation, answer) in zip(here, answers) { results[expectation] = answer }
+        }
+        return results
+    }
+
+    private func dumps() async throws -> [Family: RuleSet] {
+        try await withThrowingTaskGroup(of: (Family, RuleSet).self) { group in
+            for (family, tool) in tools { group.addTask { (family, try await dump(tool)) } }
+            return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+        }
+    }
+
+    func dump(_ tool: IPTables) async throws -> RuleSet {
+        try RuleSet(bytes: try await tool.dump(), file: tool.save)
+    }
+}
+
+extension Expectation {
+    /// Whether it is about a connection that is older than the rules.
+    fileprivate var isEstablished: Bool {
+        if case .established = packet { true } else { false }
+    }
+}

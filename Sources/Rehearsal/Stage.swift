@@ -1,0 +1,218 @@
+import Glibc
+import Host
+import Netfilter
+
+/// A throwaway server and the world outside it: two network namespaces of this kernel, joined by a cable.
+///
+/// Both are held by processes only. The server has process, mount and network namespaces of its own; whatever runs
+/// in either place is ended by the kernel when the stage is closed or its owner is gone. Without root both are inside
+/// a user namespace, where the caller is root.
+package final class Stage: Sendable {
+    /// One side of the stage.
+    package enum Place: String, CaseIterable, Sendable {
+        case server, outside
+    }
+
+    /// The server's addresses and those from which the outside comes.
+    package let addresses: StageAddresses
+    private let tools: StageTools
+    private let namespaces: StageNamespaces
+    private let server: AgentProcess
+    private let outside: AgentProcess
+    private let runner: any CommandRunner
+
+    /// Makes the namespaces, joins them and gives them their addresses.
+    ///
+    /// - Parameters:
+    ///   - agent: the command that calls `ProbeAgent.run`; its program an absolute path.
+    ///   - tools: where unshare, nsenter and ip are.
+    ///   - addresses: what the server and the outside are to be called.
+    ///   - runner: runs `ip`.
+    /// - Returns: the stage; it is closed with its last owner, or by `close`.
+    /// - Throws: `forbidden` where no namespace can be made.
+    package static func open(
+        agent: [String], tools: StageTools, addresses: StageAddresses = .documentation,
+        runner: any CommandRunner = SystemRunner()
+    ) async throws(StageError) -> Stage {
+        let (server, namespaces) = try await openServer(agent: agent, tools: tools)
+        let outside = try await begin(namespaces.makeOutside(agent, tools), .outside, ownRun: false)
+        let stage = Stage(
+            addresses: addresses, tools: tools, namespaces: namespaces.with(outside: outside.id), server: server,
+            outside: outside, runner: runner)
+        try await stage.connect()
+        return stage
+    }
+
+    private init(
+        addresses: StageAddresses, tools: StageTools, namespaces: StageNamespaces, server: AgentProcess,
+        outside: AgentProcess, runner: any CommandRunner
+    ) {
+        self.addresses = addresses
+        self.tools = tools
+        self.namespaces = namespaces
+        self.server = server
+        self.outside = outside
+        self.runner = runner
+    }
+
+    // MARK: Working in it
+
+    /// The command that runs another one in a place of the stage, as root of it.
+    ///
+    /// The folder is `/` there, and /run is the stage's own. The program has to be an absolute path.
+    package func enterCommand(_ words: [String], in place: Place = .server) -> [String] {
+        namespaces.enter(place, words, tools)
+    }
+
+    /// The same command, with its input and limits, to be run in a place of the stage.
+    package func enter(_ command: Command, in place: Place = .server) -> Command {
+        let words = enterCommand(command.words, in: place)
+        var entering = command
+        entering.program = words[0]
+        entering.arguments = Array(words.dropFirst())
+        return entering
+    }
+
+    /// The process by which the kernel shows a place: `/proc/ID/ns/net` is its network namespace.
+    package func processID(of place: Place) -> Int32 {
+        place == .server ? server.id : outside.id
+    }
+
+    /// Gives the outside further addresses.
+    package func addOutside(_ further: [IPAddress]) async throws(StageError) {
+        let lines = further.filter { !addresses.outside.contains($0) }.map { address in
+            "address add \(address)/\(address.family == .ipv4 ? "32" : "128") dev eth0"
+                + (address.family == .ipv6 ? " nodad" : "") + "\n"
+        }
+        try await ip(namespaces.enter(.outside, [tools.ip, "-batch", "-"], tools), input: lines.joined())
+    }
+
+    /// Has a place accept TCP connections and echo datagrams, on its own addresses or on the ones given.
+    package func listen(
+        in place: Place, tcp: [UInt16] = [], udp: [UInt16] = [], on own: [IPAddress]? = nil
+    ) async throws(StageError) {
+        let names = (own ?? addresses[place]).map(\.description)
+        _ = try await ask(.listen(addresses: names, tcp: tcp, udp: udp), of: place, within: .seconds(20))
+    }
+
+    /// Closes all listeners of a place.
+    package func stopListening(in place: Place) async throws(StageError) {
+        _ = try await ask(.deafen, of: place, within: .seconds(20))
+    }
+
+    /// Makes attempts from a place, all at once.
+    ///
+    /// - Parameters:
+    ///   - probes: what to try; sources are addresses of that place.
+    ///   - place: where to try it from.
+    ///   - patience: how long the silent ones are waited for, together, after the last answer.
+    /// - Returns: a result for every probe, in order.
+    /// - Throws: `agent` when the agent breaks off.
+    package func probe(
+        _ probes: [Probe], from place: Place, patience: Duration = .milliseconds(400)
+    ) async throws(StageError) -> [ProbeResult] {
+        let milliseconds = Int(patience / .milliseconds(1))
+        let reply = try await ask(
+            .probe(probes: probes, patience: milliseconds), of: place, within: patience * 50 + .seconds(60))
+        guard case .answers(let answers) = reply, answers.count == probes.count else {
+            throw .agent(place: place, reason: "an answer to another question")
+        }
+        return zip(probes, answers).map { ProbeResult($0, $1.outcome, detail: $1.detail) }
+    }
+
+    /// Makes TCP connections that stay, for probes of the kind `established` with the same ends.
+    ///
+    /// - Returns: a result for every connection, in order.
+    /// - Throws: `agent` when the agent breaks off.
+    package func hold(_ probes: [Probe], from place: Place) async throws(StageError) -> [ProbeResult] {
+        let reply = try await ask(.hold(probes: probes), of: place, within: .seconds(20))
+        guard case .answers(let answers) = reply, answers.count == probes.count else {
+            throw .agent(place: place, reason: "an answer to another question")
+        }
+        return zip(probes, answers).map { ProbeResult($0, $1.outcome, detail: $1.detail) }
+    }
+
+    /// Ends everything that runs in the stage, and the stage.
+    package func close() {
+        outside.end()
+        server.end()
+    }
+
+    // MARK: - Making it
+
+    private static func openServer(
+        agent: [String], tools: StageTools
+    ) async throws(StageError) -> (AgentProcess, StageNamespaces) {
+        // Root needs no user namespace, and in some containers has only that one.
+        var refusal: StageError?
+        for isUser in geteuid() == 0 ? [false, true] : [true] {
+            let words = StageNamespaces.makeServer(agent, tools, inUserNamespace: isUser)
+            do throws(StageError) {
+                let process = try await begin(words, .server, ownRun: true)
+                return (process, StageNamespaces(server: process.id, outside: nil, isUser: isUser))
+            } catch {
+                refusal = refusal ?? error
+            }
+        }
+        throw refusal ?? .forbidden(command: [], message: "")
+    }
+
+    private static func begin(
+        _ words: [String], _ place: Place, ownRun: Bool
+    ) async throws(StageError)
+        -> AgentProcess
+    {
+        do throws(AgentFailure) {
+            let process = try AgentProcess(words)
+            _ = try await process.ask(.begin(ownRun: ownRun), within: .seconds(20))
+            return process
+        } catch {
+            throw .forbidden(command: words, message: error.reason)
+        }
+    }
+
+    private func connect() async throws(StageError) {
+        let join = [
+            "link", "add", addresses.interfaceName, "type", "veth", "peer", "name", "eth0", "netns", "\(outside.id)",
+        ]
+        try await ip(namespaces.enterNetworkOfServer([tools.ip] + join, tools), input: "")
+        for place in Place.allCases {
+            let batch = addresses.script(for: place)
+            try await ip(namespaces.enter(place, [tools.ip, "-batch", "-"], tools), input: batch)
+        }
+        for family in Family.allCases { try await awaitPassage(family) }
+    }
+
+    /// Waits until packets pass: the kernel takes its time, up to a second, from "up" to a cable that carries.
+    private func awaitPassage(_ family: Family) async throws(StageError) {
+        guard let source = addresses[.outside].first(where: { $0.family == family }),
+            let target = addresses[.server].first(where: { $0.family == family })
+        else { return }
+        let end = ContinuousClock.now + .seconds(10)
+        while ContinuousClock.now < end {
+            let ping = Probe(.ping, from: source, to: target)
+            if try await probe([ping], from: .outside, patience: .milliseconds(50)).allSatisfy(\.isAccepted) { return }
+        }
+        throw .agent(place: .outside, reason: "no \(family.rawValue) packet reaches the server")
+    }
+
+    private func ip(_ words: [String], input: String) async throws(StageError) {
+        do throws(HostError) {
+            _ = try await runner.check(Command(words[0], Array(words.dropFirst()), input: Array(input.utf8)))
+        } catch {
+            throw .host(error)
+        }
+    }
+
+    private func ask(
+        _ request: AgentRequest, of place: Place, within limit: Duration
+    ) async throws(StageError)
+        -> AgentReply
+    {
+        do throws(AgentFailure) {
+            return try await (place == .server ? server : outside).ask(request, within: limit)
+        } catch {
+            throw .agent(place: place, reason: error.reason)
+        }
+    }
+}

@@ -1,0 +1,173 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+@Suite("latchkey rehearse", .kernel, .inTurn)
+struct RehearseCommandTests {
+    private static let answers = """
+        version: 1
+        admins: [192.168.1.33, "2001:db8:5::/64"]
+        services: [web, { name: mail, from: [10.8.0.0/24] }]
+        ports: [60000-60010/udp]
+        ping: limited
+
+        """
+
+    /// What the interface promises of `rehearse --json`.
+    private struct Report: Decodable {
+        struct Probe: Decodable {
+            let family: String
+            let from: String
+            let role: String
+            let direction: String
+            let `protocol`: String
+            let port: Int?
+            let expected: String
+            let observed: String?
+            let rule: String?
+            let answer: String?
+        }
+        let passed: Bool
+        let milliseconds: Int
+        let probes: [Probe]
+    }
+
+    @Test("all is as promised, as JSON and for people; the machine's rules and counters do not move")
+    func passes() async throws {
+        for backend in TestBackend.installed {
+            let root = try TemporaryFolder()
+            let file = try root.write(Self.answers, to: "answers.yaml")
+            let machine = try await NetworkNamespace()
+            defer { machine.close() }
+            try await machine.restore(
+                "*filter\n:INPUT ACCEPT [0:0]\n:f2b-sshd - [0:0]\n-A INPUT -p tcp -m tcp --dport 22 -j f2b-sshd\n"
+                    + "-A f2b-sshd -s 203.0.113.9/32 -j DROP\nCOMMIT\n", .ipv4, backend)
+            let before = try await machine.dump(.ipv4, backend, counters: true)
+            let words = ["rehearse", "--answers", file, "--backend", backend.rawValue]
+            let finished = try await Latchkey.run(words + ["--json"], root: root, in: machine)
+            #expect(finished.status == 0, "\(finished.errors)")
+            #expect(Self.bare(try await machine.dump(.ipv4, backend, counters: true)) == Self.bare(before))
+
+            let report = try JSONDecoder().decode(Report.self, from: Data(finished.stdout))
+            #expect(report.passed)
+            #expect(report.milliseconds > 0)
+            for probe in report.probes {
+                #expect(["ipv4", "ipv6"].contains(probe.family))
+                #expect(["admin", "stranger", "server", "you"].contains(probe.role))
+                #expect(["in", "out"].contains(probe.direction))
+                #expect(["tcp", "udp", "icmp"].contains(probe.protocol))
+                #expect(["accept", "drop"].contains(probe.expected))
+                #expect(probe.observed == probe.expected)
+            }
+            // Both ends of the range, and what lies beside them.
+            let range = report.probes.filter { $0.family == "ipv6" && $0.role == "stranger" && $0.protocol == "udp" }
+            for (port, expected) in [(59999, "drop"), (60000, "accept"), (60010, "accept"), (60011, "drop")] {
+                #expect(range.contains { $0.port == port && $0.expected == expected }, "\(port)")
+            }
+            // A member of the limited network, and an address just outside it.
+            let mail = report.probes.filter { $0.port == 25 && $0.answer == "services: mail" }
+            #expect(Set(mail.filter { $0.expected == "accept" }.map(\.from)) == ["10.8.0.1"])
+            #expect(mail.contains { $0.from == "10.8.1.0" && $0.expected == "drop" })
+            #expect(mail.contains { $0.from == "10.7.255.255" && $0.expected == "drop" })
+            // Every row has its rule, by both backends.
+            #expect(report.probes.contains { $0.rule?.contains("latchkey: service") == true })
+
+            let table = try await Latchkey.run(words, root: root, in: machine)
+            #expect(table.status == 0)
+            #expect(table.output.split(separator: "\n").allSatisfy { $0.count <= 80 })
+            #expect(!table.output.contains("\u{1B}"))
+            #expect(table.output.contains("latchkey: ssh"))
+        }
+    }
+
+    @Test("another program's rule that shuts out whom the answers let in is a difference: 4, with rule and answer")
+    func foreignRule() async throws {
+        let root = try TemporaryFolder()
+        let file = try root.write(Self.answers, to: "answers.yaml")
+        let machine = try await NetworkNamespace()
+        defer { machine.close() }
+        let backend = TestBackend.installed[0]
+        try await machine.restore(
+            "*filter\n:INPUT ACCEPT [0:0]\n:other - [0:0]\n-A INPUT -p tcp -m tcp --dport 443 -j other\n"
+                + "-A other -m comment --comment \"not here\" -j DROP\nCOMMIT\n", .ipv4, backend)
+        for command in ["rehearse", "apply"] {
+            let finished = try await Latchkey.run(
+                [command, "--answers", file, "--backend", backend.rawValue], root: root, in: machine)
+            #expect(finished.status == 4)
+            #expect(finished.errors.contains("443/tcp from"))
+            #expect(finished.errors.contains("services: web"))
+            #expect(finished.errors.contains("not here"))
+        }
+        #expect(try await machine.dump(.ipv4, backend).contains("latchkey") == false)
+    }
+
+    @Test("SIGKILL in the middle leaves no process, and with it no namespace")
+    func killed() async throws {
+        let root = try TemporaryFolder()
+        let file = try root.write(Self.answers, to: "answers.yaml")
+        for delay in [60, 200, 500] {
+            let null = open("/dev/null", O_RDWR | O_CLOEXEC)
+            defer { close(null) }
+            let child = try Child.start(
+                [Latchkey.path, "rehearse", "--answers", file], input: null, output: null, errors: null,
+                environment: Latchkey.environment(root: root))
+            try await Task.sleep(for: .milliseconds(delay))
+            let inside = descendants(of: child.id)
+            kill(child.id, SIGKILL)
+            let end = ContinuousClock.now + .seconds(5)
+            while inside.contains(where: { kill($0, 0) == 0 && !isZombie($0) }), ContinuousClock.now < end {
+                _ = child.statusIfEnded()
+                try await Task.sleep(for: .milliseconds(20))
+            }
+            #expect(inside.filter { kill($0, 0) == 0 && !isZombie($0) }.isEmpty)
+        }
+        // Nothing was written either: the answers are all there is.
+        #expect(try FileManager.default.contentsOfDirectory(atPath: root.path) == ["answers.yaml"])
+    }
+
+    @Test("trace shows the rule that lets a packet in, and the policy that keeps one out")
+    func trace() async throws {
+        let root = try TemporaryFolder()
+        let file = try root.write(Self.answers, to: "answers.yaml")
+        let machine = try await NetworkNamespace()
+        defer { machine.close() }
+        let open = try await Latchkey.run(
+            ["trace", "198.51.100.9", "tcp/443", "--answers", file], root: root, in: machine)
+        #expect(open.output.contains("=> -A INPUT -p tcp"))
+        #expect(open.output.contains("It gets in."))
+        let closed = try await Latchkey.run(
+            ["trace", "2001:db8:bad::9", "tcp/3306", "--answers", file], root: root, in: machine)
+        #expect(closed.output.contains("=> -P INPUT DROP"))
+        #expect(closed.output.contains("It does not get in."))
+        let wrong = try await Latchkey.run(["trace", "198.51.100.9", "sctp/1", "--answers", file], root: root)
+        #expect(wrong.status == 64)
+    }
+
+    /// Without the comment lines, which carry the time of day.
+    private static func bare(_ dump: String) -> [Substring] {
+        dump.split(separator: "\n").filter { !$0.hasPrefix("#") }
+    }
+
+    private func descendants(of root: pid_t) -> [pid_t] {
+        let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc"))?.compactMap { pid_t($0) } ?? []
+        var parents: [pid_t: pid_t] = [:]
+        for id in all { parents[id] = field(id, 1).flatMap { pid_t($0) } }
+        var found: Set<pid_t> = [root]
+        while case let more = all.filter({ !found.contains($0) && found.contains(parents[$0] ?? -1) }), !more.isEmpty {
+            found.formUnion(more)
+        }
+        return found.subtracting([root]).sorted()
+    }
+
+    private func isZombie(_ id: pid_t) -> Bool { field(id, 0) == "Z" }
+
+    /// A field of /proc/PID/stat behind the name: 0 is the state, 1 the parent.
+    private func field(_ id: pid_t, _ number: Int) -> String? {
+        guard let text = try? String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8),
+            let end = text.lastIndex(of: ")")
+        else { return nil }
+        let fields = text[text.index(after: end)...].split(separator: " ")
+        return fields.indices.contains(number) ? String(fields[number]) : nil
+    }
+}
