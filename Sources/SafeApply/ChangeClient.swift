@@ -1,0 +1,258 @@
+import Host
+import Logging
+
+/// The side that asks: starts guards, talks to them, waits for the outcome.
+///
+/// It may die at any time.
+package struct ChangeClient: Sendable {
+    private let surroundings: Surroundings
+    private var layout: Layout { surroundings.layout }
+
+    /// How long a guard may take until it is ready, and until the rules are in force, in milliseconds.
+    private static let startTime: Int64 = 60_000
+    private static let applyTime: Int64 = 120_000
+    /// How long any other answer may take, in milliseconds.
+    private static let answerTime: Int64 = 30_000
+
+    /// A client on a machine.
+    package init(_ surroundings: Surroundings) { self.surroundings = surroundings }
+
+    // MARK: - A new change
+
+    /// Starts a guard and, once it has answered, has it put the rules in force.
+    ///
+    /// - Parameters:
+    ///   - request: what is to be done.
+    ///   - progress: called ten times a second while the rules are being applied; what it prints keeps the SSH
+    ///     connection known to the kernel.
+    /// - Returns: the pending change; or, when applying failed, the change that has ended.
+    /// - Throws: `pending`, `refusedByGuard`, `noGuard`, `host`. Nothing has been touched then.
+    package func begin(
+        _ request: ChangeRequest, progress: @Sendable () -> Void
+    ) async throws(ChangeError) -> ChangeStatus {
+        // One at a time: two that begin in the same second have the same name, and would take each other's guard.
+        let turn = try await takeTurn()
+        defer { withExtendedLifetime(turn) {} }
+        if let status = try await current(), !status.state.isFinal {
+            throw .pending(id: status.id, secondsLeft: status.secondsLeft)
+        }
+        let path = Guard.requestPath(request.id, layout: layout)
+        try ChangeError.wrap { () throws(HostError) in
+            try SecureFiles.makeFolder(layout.run)
+            // A lock that no guard could take would be waited for in vain.
+            for lock in [layout.lock, layout.supervisorLock] { try SecureFiles.requirePlainFileIfAny(lock) }
+            try SecureFiles.write(Array(JSONText.encode(request).utf8), to: path)
+        }
+        do { try await start(request.id) } catch {
+            try? SecureFiles.remove(path)
+            throw error
+        }
+        guard let connection = try connect() else { throw .noGuard(reason: "it does not listen.") }
+        guard
+            let reply = ask(
+                GuardRequest(.begin), over: connection, milliseconds: Self.applyTime, progress: progress)
+        else { return try await outcome(of: request.id) }
+        return reply.status
+    }
+
+    private func takeTurn() async throws(ChangeError) -> FileLock {
+        try ChangeError.wrap { () throws(HostError) in try SecureFiles.makeFolder(layout.run) }
+        let end = surroundings.clock.now().advanced(milliseconds: Self.startTime)
+        while surroundings.clock.now() < end {
+            let lock = try ChangeError.wrap { () throws(HostError) in try FileLock.tryAcquire(layout.beginLock) }
+            if let lock { return lock }
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+        throw .pending(id: "that is about to begin", secondsLeft: nil)
+    }
+
+    /// Waits until the pending change has ended.
+    ///
+    /// A guard that dies meanwhile is started again.
+    ///
+    /// - Throws: `nothingPending` when there is no change at all, `noGuard` when none can be started.
+    package func wait() async throws(ChangeError) -> ChangeStatus {
+        var lives = 100
+        while lives > 0 {
+            if let connection = try connect(),
+                let reply = ask(GuardRequest(.wait), over: connection, milliseconds: nil, progress: {}),
+                reply.status.state.isFinal
+            {
+                return reply.status
+            }
+            if let status = try await current(), status.state.isFinal { return status }
+            lives -= 1
+            try? await Task.sleep(for: .milliseconds(100))
+        }
+        throw .noGuard(reason: "it dies again and again.")
+    }
+
+    // MARK: - The pending change
+
+    /// Keeps the pending change.
+    ///
+    /// - Parameter sameConnection: keep it though the connection proves nothing.
+    /// - Returns: the change, kept.
+    /// - Throws: `notFresh`, `nothingPending`, `refused`.
+    package func confirm(sameConnection: Bool) async throws(ChangeError) -> ChangeStatus {
+        try await decide(GuardRequest(.confirm, sameConnection: sameConnection))
+    }
+
+    /// Puts the earlier rules back now.
+    ///
+    /// - Throws: `nothingPending`, `refused`.
+    package func revert() async throws(ChangeError) -> ChangeStatus {
+        try await decide(GuardRequest(.revert))
+    }
+
+    /// Gives the pending change more time.
+    ///
+    /// - Throws: `nothingPending`, `refused`.
+    package func extend(seconds: Int) async throws(ChangeError) -> ChangeStatus {
+        try await decide(GuardRequest(.extend, seconds: seconds))
+    }
+
+    /// How the pending change stands, or how the last one since the boot ended; nil when there was none.
+    ///
+    /// A guard that has died is started again first, so that what is pending has an owner.
+    ///
+    /// - Throws: `host`, `damaged`.
+    package func current() async throws(ChangeError) -> ChangeStatus? {
+        if let reply = try exchange(GuardRequest(.status)) { return reply.status }
+        guard let journal = try journal() else { return nil }
+        guard !journal.state.isFinal else { return ChangeStatus(journal, now: surroundings.clock.now(), guardPID: nil) }
+        try? await start(journal.request.id)
+        if let reply = try exchange(GuardRequest(.status)) { return reply.status }
+        return try self.journal().map { ChangeStatus($0, now: surroundings.clock.now(), guardPID: nil) }
+    }
+
+    // MARK: - Asking
+
+    private func decide(_ request: GuardRequest) async throws(ChangeError) -> ChangeStatus {
+        guard let status = try await current() else {
+            throw .nothingPending(last: nil, reason: "Nothing is pending: no change has begun since the last start.")
+        }
+        guard !status.state.isFinal else { throw Self.over(status) }
+        guard let reply = try exchange(request) else {
+            // The guard ended between the two questions; its last word stands in the journal.
+            throw Self.over(try await outcome(of: status.id))
+        }
+        switch reply.answer {
+        case .done: return reply.status
+        case .notFresh: throw .notFresh(reason: reply.text)
+        case .tooLate: throw Self.over(reply.status)
+        case .refused: throw .refused(reason: reply.text)
+        }
+    }
+
+    private static func over(_ status: ChangeStatus) -> ChangeError {
+        let what =
+            switch status.state {
+            case .kept, .persisted: "the change \(status.id) has already been kept"
+            case .failed: "the change \(status.id) failed"
+            default: "the change \(status.id) has already been reverted"
+            }
+        return .nothingPending(last: status.state, reason: "Nothing is pending: \(what). \(status.reason)")
+    }
+
+    private func outcome(of id: String) async throws(ChangeError) -> ChangeStatus {
+        guard let status = try await current(), status.id == id else {
+            throw .noGuard(reason: "it ended without a word.")
+        }
+        return status
+    }
+
+    private func journal() throws(ChangeError) -> Journal? {
+        // A journal of an earlier boot speaks of rules that went with it.
+        guard let journal = try JournalFile(layout: layout).read(), journal.bootID == surroundings.bootID else {
+            return nil
+        }
+        return journal
+    }
+
+    private func connect() throws(ChangeError) -> UnixConnection? {
+        try ChangeError.wrap { () throws(HostError) in try UnixSocket.connect(layout.socket) }
+    }
+
+    private func exchange(_ request: GuardRequest) throws(ChangeError) -> GuardReply? {
+        guard let connection = try connect() else { return nil }
+        return ask(request, over: connection, milliseconds: Self.answerTime, progress: {})
+    }
+
+    private func ask(
+        _ request: GuardRequest, over connection: UnixConnection, milliseconds: Int64?, progress: @Sendable () -> Void
+    ) -> GuardReply? {
+        connection.send(JSONText.encode(request))
+        let end = milliseconds.map { surroundings.clock.now().advanced(milliseconds: $0) }
+        while true {
+            let left = end.map { surroundings.clock.now().milliseconds(until: $0) }
+            if let left, left <= 0 { return nil }
+            let step = min(left ?? 100, 100)
+            switch UnixSocket.receive(connection, milliseconds: step) {
+            case .line(let line): return JSONText.decode(GuardReply.self, from: Array(line.utf8))
+            case .closed: return nil
+            case .notYet: progress()
+            }
+        }
+    }
+
+    /// Starts the supervisor of a change and waits until its guard answers.
+    ///
+    /// - Throws: `refusedByGuard` and `noGuard`.
+    private func start(_ id: String) async throws(ChangeError) {
+        if await !startService(id) {
+            let arguments = Supervisor.arguments("supervise", id, .process)
+            _ = try ChangeError.wrap { () throws(HostError) in
+                try DetachedProcess.start(arguments, environment: Supervisor.environment(surroundings))
+            }
+        }
+        let failure = Guard.failurePath(id, layout: layout)
+        let request = Guard.requestPath(id, layout: layout)
+        let end = surroundings.clock.now().advanced(milliseconds: Self.startTime)
+        while surroundings.clock.now() < end {
+            if let connection = try connect(),
+                let reply = ask(GuardRequest(.status), over: connection, milliseconds: Self.answerTime, progress: {}),
+                reply.status.id == id
+            {
+                return
+            }
+            if SecureFiles.exists(failure) {
+                let bytes = try ChangeError.wrap { () throws(HostError) in try SecureFiles.readTrusted(failure) }
+                try? SecureFiles.remove(failure)
+                guard let failure = JSONText.decode(GuardFailure.self, from: bytes) else { break }
+                throw .refusedByGuard(failure)
+            }
+            let known = try journal().flatMap { $0.request.id == id ? $0.state : nil }
+            // Carried on and ended already: its word stands in the journal.
+            if let known, known.isFinal { return }
+            if known == nil, !SecureFiles.exists(request), !SecureFiles.exists(failure) {
+                throw .noGuard(reason: "it could neither begin nor say why; is \(layout.run) full?")
+            }
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+        throw .noGuard(reason: "it ended without a word.")
+    }
+
+    /// Has systemd start the supervisor, out of reach of the login's end, and start it again whenever it dies.
+    ///
+    /// - Returns: false where that cannot be.
+    private func startService(_ id: String) async -> Bool {
+        guard ServiceManager.reachesThisPlace, let tool = surroundings.toolbox.find("systemd-run"),
+            let binary = ProcessTable().executable(of: OwnProcess.pid)
+        else { return false }
+        let settings = [
+            "Type=notify", "NotifyAccess=main", "Restart=on-failure", "RestartSec=200ms", "StartLimitIntervalSec=0",
+            "WatchdogSec=15", "KillMode=process", "TimeoutStopSec=3", "OOMScoreAdjust=-1000",
+        ]
+        let words =
+            ["--quiet", "--collect", "--unit=latchkey-\(id)", "--description=latchkey: guards the change \(id)"]
+            + settings.map { "--property=\($0)" }
+            + Supervisor.environment(surroundings).map { "--setenv=\($0)=\($1)" }
+            + ["--", binary] + Supervisor.arguments("supervise", id, .systemd)
+        let result = try? await surroundings.runner.run(Command(tool, words))
+        if result?.status != 0 {
+            surroundings.log.warning("systemd does not start the guard: \(result?.message ?? "no answer")")
+        }
+        return result?.status == 0
+    }
+}

@@ -1,0 +1,60 @@
+import Host
+import Netfilter
+
+/// Why a change did not begin, or could not be carried through.
+package enum ChangeError: Error, Equatable, Sendable {
+    /// Another change is pending; nothing was done.
+    case pending(id: String, secondsLeft: Int?)
+    /// Nothing is pending: what became of the last change, if there was one.
+    case nothingPending(last: JournalState?, reason: String)
+    /// The SSH connection that confirms proves nothing.
+    case notFresh(reason: String)
+    /// The rules to apply are not valid.
+    case badRules(RuleSetError)
+    /// The tool or the kernel does not take the rules; the line is the one that the tool names.
+    case rulesRefused(source: String, line: Int?, message: String)
+    /// A snapshot or journal is not what was written.
+    case damaged(path: String, reason: String)
+    /// There is no such snapshot.
+    case noSnapshot(id: String)
+    /// The guard could not be started or did not answer; nothing was applied.
+    case noGuard(reason: String)
+    /// The guard could not take the change on; nothing was applied.
+    case refusedByGuard(GuardFailure)
+    /// Nothing was applied, or what was applied has been taken back.
+    case refused(reason: String)
+    /// The machine refused something.
+    case host(HostError)
+
+    /// Runs code that throws `HostError` where `ChangeError` is thrown.
+    static func wrap<Value>(_ body: () throws(HostError) -> Value) throws(ChangeError) -> Value {
+        do { return try body() } catch { throw .host(error) }
+    }
+
+    /// Runs asynchronous code that throws `HostError` where `ChangeError` is thrown.
+    static func wrap<Value>(_ body: () async throws(HostError) -> Value) async throws(ChangeError) -> Value {
+        do { return try await body() } catch { throw .host(error) }
+    }
+}
+
+extension ChangeError: CustomStringConvertible {
+    /// What failed, in plain words.
+    package var description: String {
+        switch self {
+        case .pending(let id, let secondsLeft):
+            "Another change (\(id)) is pending" + (secondsLeft.map { ", \($0) s left" } ?? "")
+                + ". Confirm or revert it first: latchkey confirm, latchkey revert."
+        case .nothingPending(_, let reason): reason
+        case .notFresh(let reason): reason
+        case .badRules(let error): "\(error)"
+        case .rulesRefused(let source, let line, let message):
+            source + (line.map { ":\($0)" } ?? "") + ": iptables does not take these rules: \(message)"
+        case .damaged(let path, let reason): "\(path) is damaged: \(reason)."
+        case .noSnapshot(let id): "There is no snapshot \"\(id)\". \"latchkey snapshots list\" names those there are."
+        case .noGuard(let reason): "The guard did not start: \(reason) Nothing was applied."
+        case .refusedByGuard(let failure): failure.text
+        case .refused(let reason): reason
+        case .host(let error): "\(error)"
+        }
+    }
+}

@@ -1,0 +1,250 @@
+import Host
+import Logging
+import Netfilter
+
+/// The process that owns a change from the snapshot to its end, and alone decides between kept and reverted.
+///
+/// Requests, the deadline and signals of life meet in one queue: the loop in `serve`. Nothing here depends on a
+/// terminal, on the program that asked for the change, or on a write that could fail for want of a reader.
+package struct Guard {
+    let surroundings: Surroundings
+    private let lock: FileLock
+    let file: JournalFile
+    var journal: Journal
+    var transaction: Transaction
+    var snapshot: Snapshot?
+    private var inbox: Inbox
+    /// An expiry that the kernel did not take.
+    var refusedExpiry: Int64?
+
+    /// How long after `ready` a guard waits to be told to begin, in milliseconds.
+    private static let patience: Int64 = 15_000
+    /// How often it looks for new logins, in milliseconds.
+    private static let glance: Int64 = 1_000
+
+    /// The file in which a request waits for its guard.
+    package static func requestPath(_ id: String, layout: Layout) -> String { "\(layout.run)/\(id).request" }
+
+    /// The file in which a guard that could not take a change on says why.
+    package static func failurePath(_ id: String, layout: Layout) -> String { "\(layout.run)/\(id).failure" }
+
+    // MARK: - Beginning
+
+    /// Takes a change on, or carries it on where a guard before this one died.
+    ///
+    /// - Returns: nil when the change has ended already.
+    /// - Throws: `pending` when another change is; whatever else keeps this one from beginning.
+    package static func own(
+        _ id: String, supervisor: SupervisorKind, in surroundings: Surroundings
+    ) async throws(ChangeError) -> Guard? {
+        let lock = try await acquire(id, in: surroundings)
+        let file = JournalFile(layout: surroundings.layout)
+        if let journal = try readable(id, file, in: surroundings), journal.bootID == surroundings.bootID {
+            if journal.request.id == id {
+                return journal.state.isFinal ? nil : try await carryOn(journal, lock, file, in: surroundings)
+            }
+            // A change whose guard died is not over: it is carried on, not replaced.
+            guard journal.state.isFinal else { throw .pending(id: journal.request.id, secondsLeft: nil) }
+        }
+        return try await takeOn(id, supervisor, lock, file, in: surroundings)
+    }
+
+    private static func takeOn(
+        _ id: String, _ supervisor: SupervisorKind, _ lock: FileLock, _ file: JournalFile,
+        in surroundings: Surroundings
+    ) async throws(ChangeError) -> Guard {
+        let path = requestPath(id, layout: surroundings.layout)
+        let bytes = try ChangeError.wrap { () throws(HostError) in try SecureFiles.readTrusted(path) }
+        guard let request = JSONText.decode(ChangeRequest.self, from: bytes), request.id == id else {
+            throw .damaged(path: path, reason: "it is not a request of this version of latchkey")
+        }
+        let transaction = try await Transaction(request, in: surroundings)
+        try await OtherBackend.refuse(besides: request.backend, in: surroundings)
+        try await transaction.test()
+        let snapshot = try await transaction.snapshot(in: surroundings)
+        try await SnapshotStore(surroundings).write(snapshot)
+        do {
+            try ChangeError.wrap { () throws(HostError) in
+                try SecureFiles.write(bytes, to: keptRequestPath(id, layout: surroundings.layout))
+            }
+        } catch {
+            try? SnapshotStore(surroundings).remove(id)
+            throw error
+        }
+        let journal = Journal(request: request, bootID: surroundings.bootID, supervisor: supervisor)
+        let inbox = try Inbox(surroundings.layout)
+        // The journal comes last: what cannot be taken on for want of room leaves no change that seems to be pending.
+        try file.write(journal)
+        try ChangeError.wrap { () throws(HostError) in try SecureFiles.remove(path) }
+        History(surroundings).began(journal)
+        return Guard(
+            surroundings: surroundings, lock: lock, file: file, journal: journal, transaction: transaction,
+            snapshot: snapshot, inbox: inbox)
+    }
+
+    /// The journal, or, when it is damaged, one that says what is known of this change without it: it may be in
+    /// force, wholly or in part.
+    private static func readable(
+        _ id: String, _ file: JournalFile, in surroundings: Surroundings
+    ) throws(ChangeError) -> Journal? {
+        do { return try file.read() } catch {
+            let path = keptRequestPath(id, layout: surroundings.layout)
+            guard let bytes = try? SecureFiles.readTrusted(path),
+                let request = JSONText.decode(ChangeRequest.self, from: bytes)
+            else { throw error }
+            surroundings.log.critical("\(error) The change \(id) is reverted.")
+            var journal = Journal(request: request, bootID: surroundings.bootID, supervisor: .process)
+            journal.state = .armed
+            return journal
+        }
+    }
+
+    /// Where the request lies beside its snapshot, in case the journal is lost.
+    private static func keptRequestPath(_ id: String, layout: Layout) -> String {
+        "\(layout.snapshots)/\(id)/request.json"
+    }
+
+    private static func carryOn(
+        _ journal: Journal, _ lock: FileLock, _ file: JournalFile, in surroundings: Surroundings
+    ) async throws(ChangeError) -> Guard {
+        // The guard before may have died between its first word in the journal and this.
+        try? SecureFiles.remove(requestPath(journal.request.id, layout: surroundings.layout))
+        var snapshot: Snapshot?
+        do { snapshot = try await SnapshotStore(surroundings).read(journal.request.id) } catch {
+            // The one in memory died with the guard before. The door can still be opened.
+            surroundings.log.critical("\(error)")
+        }
+        return Guard(
+            surroundings: surroundings, lock: lock, file: file, journal: journal,
+            transaction: try await Transaction(journal.request, in: surroundings), snapshot: snapshot,
+            inbox: try Inbox(surroundings.layout))
+    }
+
+    private init(
+        surroundings: Surroundings, lock: FileLock, file: JournalFile, journal: Journal,
+        transaction: Transaction, snapshot: Snapshot?, inbox: Inbox
+    ) {
+        self.surroundings = surroundings
+        self.lock = lock
+        self.file = file
+        self.journal = journal
+        self.transaction = transaction
+        self.snapshot = snapshot
+        self.inbox = inbox
+    }
+
+    /// Takes the lock.
+    ///
+    /// A guard whose change has ended holds it for a moment longer, while it tells the outcome.
+    private static func acquire(_ id: String, in surroundings: Surroundings) async throws(ChangeError) -> FileLock {
+        let layout = surroundings.layout
+        for _ in 1...60 {
+            let lock = try ChangeError.wrap { () throws(HostError) in
+                try SecureFiles.makeFolder(layout.run)
+                return try FileLock.tryAcquire(layout.lock)
+            }
+            if let lock { return lock }
+            if let journal = try JournalFile(layout: layout).read(), !journal.state.isFinal, journal.request.id != id {
+                throw .pending(id: journal.request.id, secondsLeft: nil)
+            }
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+        throw .pending(id: "that is about to begin", secondsLeft: nil)
+    }
+
+    // MARK: - The queue
+
+    /// Serves the change to its end.
+    package mutating func serve() async {
+        let start = now
+        await resume()
+        while !journal.state.isFinal {
+            if ServiceManager.isGoingDown { return }
+            switch journal.state {
+            case .prepared:
+                if start.advanced(milliseconds: Self.patience) <= now {
+                    await end(.reverted, "Nobody told the guard to begin. Nothing was applied.", verified: true)
+                    continue
+                }
+            case .applied:
+                guard let deadline = journal.deadline, now < deadline else {
+                    await revert(.deadline, "Nobody confirmed the new rules in \(journal.request.deadlineSeconds) s.")
+                    continue
+                }
+                noteFreshLogin()
+                Supervisor.lookAfter(journal.request.id, kind: journal.supervisor, in: surroundings)
+                await watchExpiry()
+            case .armed, .kept, .persisted, .reverting, .reverted, .failed:
+                break
+            }
+            await answer(inbox.next(milliseconds: pause()))
+        }
+        await drain()
+    }
+
+    /// What a guard does with a state that it finds rather than made.
+    private mutating func resume() async {
+        switch journal.state {
+        case .prepared, .applied, .persisted, .reverted, .failed: break
+        case .armed: await revert(.trouble, "The guard was interrupted while it applied the new rules.")
+        case .kept: await keep()
+        case .reverting: await revert(journal.cause ?? .trouble, journal.reason)
+        }
+    }
+
+    private func pause() -> Int64 {
+        guard journal.state == .applied, let deadline = journal.deadline else { return Self.glance }
+        return min(Self.glance, max(0, now.milliseconds(until: deadline)))
+    }
+
+    private mutating func answer(_ messages: [Inbox.Message]) async {
+        for message in messages {
+            // The deadline comes first, however many requests have queued up ahead of it.
+            if journal.state == .applied, let deadline = journal.deadline, deadline <= now {
+                await revert(.deadline, "Nobody confirmed the new rules in \(journal.request.deadlineSeconds) s.")
+            }
+            switch message.request.verb {
+            case .status:
+                reply(message, .done, "")
+            case .begin:
+                guard journal.state == .prepared else {
+                    reply(message, .refused, "This change has begun already.")
+                    continue
+                }
+                await apply()
+                reply(message, journal.state == .applied ? .done : .refused, journal.reason)
+            case .wait:
+                if journal.state.isFinal { reply(message, .done, journal.reason) } else { inbox.hold(message) }
+            case .confirm:
+                await confirm(message)
+            case .revert:
+                guard journal.state == .applied else {
+                    reply(message, .tooLate, journal.reason)
+                    continue
+                }
+                await revert(.request, "It was asked to revert.")
+                reply(message, .done, journal.reason)
+            case .extend:
+                extend(message)
+            }
+        }
+    }
+
+    func reply(_ message: Inbox.Message, _ answer: GuardReply.Answer, _ text: String) {
+        message.send(GuardReply(answer: answer, text: text, status: status))
+    }
+
+    private var status: ChangeStatus { ChangeStatus(journal, now: now, guardPID: OwnProcess.pid) }
+
+    var now: BootInstant { surroundings.clock.now() }
+
+    var date: Int64 { surroundings.clock.date() }
+
+    /// Tells all who wait, and answers who comes a moment too late, so that nobody is left without a word.
+    private mutating func drain() async {
+        for message in inbox.takeHeld() { reply(message, .done, journal.reason) }
+        let end = now.advanced(milliseconds: 300)
+        while now < end { await answer(inbox.next(milliseconds: max(1, now.milliseconds(until: end)))) }
+        inbox.close()
+    }
+}

@@ -1,0 +1,59 @@
+import Host
+import Logging
+
+/// What a guard that cannot take a change on says on its pipe.
+package struct GuardFailure: Codable, Sendable, Equatable {
+    /// The kinds that whoever waits tells apart.
+    package enum Kind: String, Codable, Sendable, CaseIterable {
+        /// Another change is pending.
+        case pending
+        /// The rules, a snapshot or a journal are not valid.
+        case data
+        /// A tool or a kernel feature is missing.
+        case missing
+        /// Anything else.
+        case failed
+    }
+
+    /// What kind of failure it is.
+    package var kind: Kind
+    /// What to tell a person.
+    package var text: String
+
+    /// The failure that an error stands for.
+    package init(_ error: ChangeError) {
+        kind =
+            switch error {
+            case .pending: .pending
+            case .badRules, .rulesRefused, .damaged, .noSnapshot: .data
+            case .host(.toolMissing): .missing
+            default: .failed
+            }
+        text = "\(error)"
+    }
+}
+
+/// The guard as a process of its own: the hidden command `latchkey guard`.
+package enum GuardProcess {
+    /// Owns a change to its end.
+    ///
+    /// - Parameters:
+    ///   - id: the change.
+    ///   - supervisor: what started this process, and will start another.
+    ///   - surroundings: the machine.
+    package static func run(_ id: String, supervisor: SupervisorKind, in surroundings: Surroundings) async {
+        DetachedProcess.become()
+        do {
+            guard var guardian = try await Guard.own(id, supervisor: supervisor, in: surroundings) else { return }
+            await guardian.serve()
+        } catch {
+            surroundings.log.error("The guard cannot take the change on: \(error)")
+            let path = Guard.failurePath(id, layout: surroundings.layout)
+            let request = Guard.requestPath(id, layout: surroundings.layout)
+            // A change that has begun is never given up: its supervisor tries again.
+            guard SecureFiles.exists(request) else { return }
+            try? SecureFiles.write(Array(JSONText.encode(GuardFailure(error)).utf8), to: path)
+            try? SecureFiles.remove(request)
+        }
+    }
+}

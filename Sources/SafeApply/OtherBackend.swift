@@ -1,0 +1,32 @@
+import Host
+import Netfilter
+
+/// The iptables that a change does not use: packets pass the rules of both.
+enum OtherBackend {
+    /// Refuses a change while the other backend filters incoming packets: its rules would go on deciding, unseen.
+    ///
+    /// - Throws: `host` with `bothBackends`.
+    static func refuse(besides chosen: Backend, in surroundings: Surroundings) async throws(ChangeError) {
+        let other: Backend = chosen == .nft ? .legacy : .nft
+        for family in surroundings.families where mayHold(other, family) {
+            guard let rules = await rules(other, family, in: surroundings) else { continue }
+            let input = InputChain(of: rules)
+            if input.policy != .accept || !input.rules.isEmpty { throw .host(.bothBackends(chosen: chosen)) }
+        }
+    }
+
+    /// Asking legacy tools loads their kernel modules; the kernel tells without them whether a table is in use.
+    private static func mayHold(_ backend: Backend, _ family: Family) -> Bool {
+        guard backend == .legacy else { return true }
+        let path = family == .ipv4 ? "/proc/net/ip_tables_names" : "/proc/net/ip6_tables_names"
+        guard let names = try? SecureFiles.read(path) else { return false }
+        return String(decoding: names, as: UTF8.self).split(separator: "\n").contains("filter")
+    }
+
+    /// The other backend's rules, or nil where its tools are not there to show them.
+    private static func rules(_ backend: Backend, _ family: Family, in surroundings: Surroundings) async -> RuleSet? {
+        let live = try? await LiveRules(
+            backend: backend, families: [family], toolbox: surroundings.toolbox, runner: surroundings.runner)
+        return try? await live?.read(family)
+    }
+}

@@ -1,0 +1,311 @@
+import Netfilter
+
+/// One family's input for iptables-restore.
+package struct RestoreInput: Sendable, Equatable {
+    /// In iptables-save's format.
+    package var text: String
+    /// Whether the tables it names are emptied first; without it only the chains it names change.
+    package var flush: Bool
+    /// Whether the counters in it are set; each rule and policy must have some then.
+    package var counters: Bool
+    /// What stands in INPUT afterwards, when only INPUT changes; nil when whole tables do.
+    package var inputChain: InputChain?
+}
+
+/// The chain INPUT of the table filter.
+package struct InputChain: Sendable, Equatable {
+    /// What becomes of a packet that no rule decides.
+    package var policy: Policy
+    /// Its rules, in order.
+    package var rules: [Rule]
+
+    /// The chain in a rule set; one that is not there accepts everything.
+    package init(of set: RuleSet) {
+        let table = set["filter"]
+        policy = table?.chains.first { $0.name == "INPUT" }?.policy ?? .accept
+        rules = table?.rules.filter { $0.chain == "INPUT" } ?? []
+    }
+
+    /// A chain of these rules.
+    package init(policy: Policy, rules: [Rule]) {
+        self.policy = policy
+        self.rules = rules
+    }
+
+    /// Whether both decide alike: counters aside.
+    package func isEquivalent(to other: InputChain) -> Bool {
+        policy == other.policy && rules.map(\.withoutCounters) == other.rules.map(\.withoutCounters)
+    }
+
+    /// One transaction that makes INPUT this chain and touches nothing else.
+    var restoreInput: RestoreInput {
+        let zero = Counters.zero
+        let lines =
+            ["*filter", ":INPUT \(policy.rawValue) \(zero.text)", "-F INPUT"]
+            + rules.map { rule in
+                var counted = rule
+                counted.counters = rule.counters ?? zero
+                return counted.text
+            } + ["COMMIT"]
+        return RestoreInput(
+            text: lines.joined(separator: "\n") + "\n", flush: false, counters: true, inputChain: self)
+    }
+}
+
+/// What a change, its revert and the last resort do to the rules of one family.
+///
+/// Nothing here touches the kernel.
+package enum RuleEdits {
+    /// What to load so that a plan is in force.
+    ///
+    /// - Parameters:
+    ///   - plan: the rules to put in force.
+    ///   - scope: how far the change reaches.
+    ///   - live: the rules that are in force now.
+    /// - Returns: the input for iptables-restore.
+    package static func apply(_ plan: RuleSet, scope: ChangeScope, live: RuleSet) -> RestoreInput {
+        switch scope {
+        case .tables:
+            return RestoreInput(
+                text: tablesText(plan.tables.map(\.name), from: plan), flush: true, counters: true, inputChain: nil)
+        case .inputChain:
+            let planned = InputChain(of: plan)
+            let jumps = InputChain(of: live).rules.filter { isForeignJump($0, in: live) }
+            return InputChain(policy: planned.policy, rules: jumps + planned.rules).restoreInput
+        }
+    }
+
+    /// What to load so that rules a person wrote are in force: line for line as they stand.
+    ///
+    /// The kernel's own chains that a table does not declare come ahead of everything in it, so that a `-P` line still
+    /// has the last word.
+    ///
+    /// - Parameter rules: what stands in the file.
+    /// - Returns: the input for iptables-restore.
+    package static func asWritten(_ rules: RuleSet) -> RestoreInput {
+        var lines: [String] = []
+        for line in rules.text.split(separator: "\n", omittingEmptySubsequences: false) {
+            lines.append(String(line))
+            guard line.hasPrefix("*") else { continue }
+            let table = line.dropFirst().filter { !$0.isWhitespace }
+            lines += missingChains(table, in: rules[table]).map(\.text)
+        }
+        return RestoreInput(text: lines.joined(separator: "\n"), flush: true, counters: false, inputChain: nil)
+    }
+
+    /// The line of a person's file that a line of `asWritten` stands for.
+    ///
+    /// - Parameters:
+    ///   - line: counted from 1, as a tool names it.
+    ///   - rules: what stands in the file.
+    /// - Returns: the line that they know.
+    package static func writtenLine(_ line: Int, of rules: RuleSet) -> Int {
+        var left = line
+        let lines = rules.text.split(separator: "\n", omittingEmptySubsequences: false)
+        for (index, text) in lines.enumerated() {
+            left -= 1
+            if text.hasPrefix("*") {
+                let table = text.dropFirst().filter { !$0.isWhitespace }
+                left -= missingChains(table, in: rules[table]).count
+            }
+            if left <= 0 { return index + 1 }
+        }
+        return line
+    }
+
+    /// What to load so that the rules of a snapshot are back.
+    ///
+    /// With `inputChain` what other programs changed in the meantime stays: their new rules in INPUT, and the
+    /// removal of their old ones. Only when none of the plan's rules is left was INPUT emptied as a whole, and then
+    /// all of the snapshot's rules come back.
+    ///
+    /// - Parameters:
+    ///   - snapshot: the rules before the change.
+    ///   - plan: the rules of the change.
+    ///   - scope: how far the change reached.
+    ///   - live: the rules that are in force now.
+    /// - Returns: the input for iptables-restore.
+    package static func revert(
+        to snapshot: RuleSet, plan: RuleSet, scope: ChangeScope, live: RuleSet
+    ) -> RestoreInput {
+        switch scope {
+        case .tables:
+            return RestoreInput(
+                text: tablesText(plan.tables.map(\.name), from: snapshot), flush: true, counters: true,
+                inputChain: nil)
+        case .inputChain:
+            return earlierInput(snapshot: snapshot, plan: plan, live: live).restoreInput
+        }
+    }
+
+    /// What to load when the snapshot cannot be put back: SSH and the admins come in ahead of all else.
+    ///
+    /// - Parameters:
+    ///   - family: only the admins of this family are named.
+    ///   - sshPorts: the ports sshd listens on.
+    ///   - admins: addresses and networks of both families.
+    /// - Returns: the input for iptables-restore.
+    package static func emergencyOpening(family: Family, sshPorts: [UInt16], admins: [String]) -> RestoreInput {
+        let comment = "-m comment --comment \"\(Rule.ownershipPrefix)emergency opening\" -j ACCEPT"
+        let networks = admins.compactMap { try? CIDR(parsing: $0) }.filter { $0.family == family }
+        let lines =
+            ["-m conntrack --ctstate RELATED,ESTABLISHED"] + networks.map { "-s \($0.canonical)" }
+            + sshPorts.map { "-p tcp -m tcp --dport \($0)" }
+        let text = lines.map { "-I INPUT 1 \($0) \(comment)\n" }.joined()
+        return RestoreInput(text: "*filter\n\(text)COMMIT\n", flush: false, counters: false, inputChain: nil)
+    }
+
+    /// How live rules differ from what a restore should have made of them; empty when they are the same.
+    ///
+    /// - Parameters:
+    ///   - live: a fresh dump.
+    ///   - input: what was loaded.
+    /// - Returns: one text a difference.
+    package static func differences(live: RuleSet, from input: RestoreInput) -> [String] {
+        if let chain = input.inputChain {
+            return InputChain(of: live).isEquivalent(to: chain)
+                ? [] : ["filter INPUT is not what was loaded into it"]
+        }
+        guard let wanted = try? RuleSet(parsing: input.text, file: "restore") else {
+            return ["the rules to compare with cannot be read"]
+        }
+        return wanted.tables.compactMap { table in
+            only(table.name, of: live) == only(table.name, of: wanted)
+                ? nil : "the table \(table.name) is not what was loaded into it"
+        }
+    }
+
+    /// How far live rules have drifted from a plan: whether they no longer do what it says.
+    ///
+    /// - Parameters:
+    ///   - live: a fresh dump.
+    ///   - plan: the rules that should be in force.
+    ///   - scope: with `inputChain` other programs' rules are their own affair.
+    /// - Returns: true when somebody should look.
+    package static func hasDrifted(live: RuleSet, from plan: RuleSet, scope: ChangeScope) -> Bool {
+        switch scope {
+        case .tables:
+            return plan.tables.contains { only($0.name, of: live) != only($0.name, of: plan) }
+        case .inputChain:
+            let wanted = InputChain(of: plan)
+            var found = InputChain(of: live)
+            found.rules.removeAll { isForeignJump($0, in: live) }
+            return !found.isEquivalent(to: wanted)
+        }
+    }
+
+    /// The text of a rules file with a plan put into it; what the change does not reach stays as it stood there.
+    ///
+    /// - Parameters:
+    ///   - plan: the rules that are kept.
+    ///   - scope: how far they reach.
+    ///   - file: the rules that the file holds now.
+    /// - Returns: the whole new text of the file.
+    package static func merged(_ plan: RuleSet, scope: ChangeScope, into file: RuleSet) -> String {
+        var names = file.tables.map(\.name)
+        for table in plan.tables where !names.contains(table.name) { names.append(table.name) }
+        return names.map { name in
+            guard plan[name] != nil else { return tablesText([name], from: file) }
+            guard scope == .inputChain, name == "filter" else { return tablesText([name], from: plan) }
+            let planned = InputChain(of: plan)
+            let jumps = InputChain(of: file).rules.filter { isForeignJump($0, in: file) }
+            let others = (file["filter"]?.rules ?? []).filter { $0.chain != "INPUT" }
+            let chains = (file["filter"]?.chains ?? []).filter { $0.name != "INPUT" }
+            let table = Table(
+                "filter", chains: [Chain("INPUT", policy: planned.policy)] + chains,
+                rules: jumps + planned.rules + others)
+            return tablesText(["filter"], from: RuleSet(tables: [table]))
+        }.joined()
+    }
+
+    /// The rules of a machine after an apply, as far as they can be told ahead of it.
+    ///
+    /// - Parameters:
+    ///   - plan: the rules to put in force.
+    ///   - scope: how far the change reaches.
+    ///   - live: the rules that are in force now.
+    /// - Returns: for a person to compare with what is there.
+    package static func outcome(_ plan: RuleSet, scope: ChangeScope, live: RuleSet) -> RuleSet {
+        var after = live
+        let input = apply(plan, scope: scope, live: live)
+        if let chain = input.inputChain {
+            var table = live["filter"] ?? Table("filter", chains: [])
+            table.replaceChain("INPUT", policy: chain.policy, rules: chain.rules)
+            after["filter"] = table
+        } else {
+            for table in plan.tables { after[table.name] = table }
+        }
+        return after
+    }
+
+    /// The rules in INPUT that are neither latchkey's nor jumps into another program's chain.
+    ///
+    /// - Parameter live: the rules that are in force now.
+    /// - Returns: what a change with `inputChain` replaces.
+    package static func unowned(in live: RuleSet) -> [Rule] {
+        InputChain(of: live).rules.filter { !$0.isOwned && !isForeignJump($0, in: live) }
+    }
+
+    // MARK: - Pieces
+
+    private static func earlierInput(snapshot: RuleSet, plan: RuleSet, live: RuleSet) -> InputChain {
+        let planned = Set(InputChain(of: plan).rules.map(\.withoutCounters))
+        let earlier = InputChain(of: snapshot)
+        let present = InputChain(of: live).rules
+        func isPlanned(_ rule: Rule) -> Bool { planned.contains(rule.withoutCounters) }
+
+        // A jump that the change left in place and that is gone now was taken away by its owner.
+        let emptied = !present.contains(where: isPlanned)
+        var left = present.map(\.withoutCounters)
+        var rules: [Rule] = []
+        for rule in earlier.rules {
+            if let index = left.firstIndex(of: rule.withoutCounters) {
+                left.remove(at: index)
+                rules.append(rule)
+            } else if let chain = rule.jumpsTo, hasUserChain(chain, in: snapshot) {
+                if emptied, hasUserChain(chain, in: live) { rules.append(rule) }
+            } else {
+                rules.append(rule)
+            }
+        }
+
+        // What others added inside the window stays: ahead of everything where it was put ahead, else at the end.
+        let known = Set(earlier.rules.map(\.withoutCounters))
+        let firstPlanned = present.firstIndex(where: isPlanned) ?? present.endIndex
+        func added(_ part: ArraySlice<Rule>) -> [Rule] {
+            part.filter { !$0.isOwned && !known.contains($0.withoutCounters) }
+        }
+        return InputChain(
+            policy: earlier.policy, rules: added(present[..<firstPlanned]) + rules + added(present[firstPlanned...]))
+    }
+
+    /// Tables as a whole, with every chain of the kernel's own: one that is not named would keep what it has, and a
+    /// table that a snapshot does not know was made by the change and is emptied.
+    private static func tablesText(_ names: [String], from set: RuleSet) -> String {
+        names.map { name in
+            let table = set[name]
+            let entries = (table?.entries ?? []).filter { if case .note = $0.statement { false } else { true } }
+            let lines =
+                ["*\(name)"] + missingChains(name, in: table).map(\.text) + entries.map(\.text) + ["COMMIT"]
+            return lines.joined(separator: "\n") + "\n"
+        }.joined()
+    }
+
+    /// The kernel's own chains that a table does not name, open.
+    private static func missingChains(_ name: String, in table: Table?) -> [Chain] {
+        (Chain.builtIn(ofTable: name) ?? []).filter { table?.chain($0) == nil }.map { Chain($0, policy: .accept) }
+    }
+
+    private static func only(_ table: String, of set: RuleSet) -> RuleSet {
+        RuleSet(tables: set[table].map { [$0] } ?? []).normalized()
+    }
+
+    private static func isForeignJump(_ rule: Rule, in set: RuleSet) -> Bool {
+        guard !rule.isOwned, let chain = rule.jumpsTo else { return false }
+        return hasUserChain(chain, in: set)
+    }
+
+    private static func hasUserChain(_ name: String, in set: RuleSet) -> Bool {
+        set["filter"]?.chains.contains { $0.name == name && $0.policy == nil } ?? false
+    }
+}

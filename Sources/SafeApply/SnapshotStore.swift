@@ -1,0 +1,198 @@
+import Glibc
+import Host
+import Netfilter
+
+/// The snapshots of a machine, one folder each, readable by root only.
+package struct SnapshotStore: Sendable {
+    private let layout: Layout
+    private let toolbox: Toolbox
+    private let runner: any CommandRunner
+
+    /// The store of a machine.
+    package init(_ surroundings: Surroundings) {
+        layout = surroundings.layout
+        toolbox = surroundings.toolbox
+        runner = surroundings.runner
+    }
+
+    /// Writes a snapshot so that a power cut after this call cannot lose it.
+    ///
+    /// - Throws: `host` when it cannot be written; what was begun is taken away.
+    package func write(_ snapshot: Snapshot) async throws(ChangeError) {
+        let folder = folder(snapshot.meta.id)
+        do {
+            try ChangeError.wrap { () throws(HostError) in
+                try SecureFiles.makeFolder(layout.state)
+                try SecureFiles.makeFolder(layout.snapshots)
+                try SecureFiles.makeFolder(folder)
+            }
+            var meta = snapshot.meta
+            for (name, text) in files(of: snapshot) {
+                let bytes = Array(text.utf8)
+                try ChangeError.wrap { () throws(HostError) in try SecureFiles.write(bytes, to: "\(folder)/\(name)") }
+                meta.sha256[name] = try await sha256(bytes)
+            }
+            meta.sha256[Self.metaName] = try await sum(of: meta)
+            // meta.json comes last: a folder without it is no snapshot.
+            let text = JSONText.encode(meta)
+            try ChangeError.wrap { () throws(HostError) in
+                try SecureFiles.write(Array(text.utf8), to: "\(folder)/\(Self.metaName)")
+                for path in [layout.snapshots, layout.state] { try SecureFiles.syncFolder(path) }
+            }
+        } catch {
+            try? remove(snapshot.meta.id)
+            throw error
+        }
+    }
+
+    /// Reads a snapshot and checks every file against its sum.
+    ///
+    /// - Throws: `noSnapshot`; `damaged` with the file; `host` where a tool is missing.
+    package func read(_ id: String) async throws(ChangeError) -> Snapshot {
+        let meta = try readMeta(id)
+        let folder = folder(id)
+        guard try await sum(of: meta) == meta.sha256[Self.metaName] else {
+            throw .damaged(path: "\(folder)/\(Self.metaName)", reason: "its SHA-256 is not the one it names")
+        }
+        var texts: [String: String] = [:]
+        for (name, sum) in meta.sha256.sorted(by: { $0.key < $1.key }) where name != Self.metaName {
+            let path = "\(folder)/\(name)"
+            guard Self.fileNames.contains(name) else { throw .damaged(path: path, reason: "no such file belongs here") }
+            let bytes = try trusted(path)
+            guard try await sha256(bytes) == sum else {
+                throw .damaged(path: path, reason: "its SHA-256 is not the one in meta.json")
+            }
+            texts[name] = String(decoding: bytes, as: UTF8.self)
+        }
+        guard let saved = texts["saved.json"].flatMap({ JSONText.decode(SavedState.self, from: Array($0.utf8)) }) else {
+            throw .damaged(path: "\(folder)/saved.json", reason: "it is not what this version of latchkey writes")
+        }
+        return Snapshot(
+            meta: meta, rules: PerFamily(ipv4: texts["ipv4.rules"], ipv6: texts["ipv6.rules"]),
+            sets: texts["ipsets"] ?? "", saved: saved)
+    }
+
+    /// Reads what a snapshot says of itself, without its rules and without their sums.
+    ///
+    /// - Throws: `noSnapshot`, `damaged`.
+    package func readMeta(_ id: String) throws(ChangeError) -> Snapshot.Meta {
+        let folder = folder(id)
+        guard Self.isValid(id: id), SecureFiles.exists(folder) else { throw .noSnapshot(id: id) }
+        for path in [layout.snapshots, folder] {
+            do { try SecureFiles.requireFolder(path) } catch { throw Self.damaged(path, error) }
+        }
+        let path = "\(folder)/\(Self.metaName)"
+        guard let meta = JSONText.decode(Snapshot.Meta.self, from: try trusted(path)), meta.id == id else {
+            throw .damaged(path: path, reason: "it does not describe snapshot \(id)")
+        }
+        return meta
+    }
+
+    /// The names of all snapshots, whole or damaged, oldest first.
+    ///
+    /// - Throws: `host` when the folder cannot be read.
+    package func list() throws(ChangeError) -> [String] {
+        guard SecureFiles.exists(layout.snapshots) else { return [] }
+        let names = try ChangeError.wrap { () throws(HostError) in try SecureFiles.names(in: layout.snapshots) }
+        return names.filter { Self.isValid(id: $0) }.sorted { Self.order($0).lexicographicallyPrecedes(Self.order($1)) }
+    }
+
+    /// Takes a snapshot away, what it says of itself first: half gone, it is none.
+    ///
+    /// - Throws: `host` when something of it stays.
+    package func remove(_ id: String) throws(ChangeError) {
+        guard Self.isValid(id: id) else { throw .noSnapshot(id: id) }
+        let folder = folder(id)
+        try ChangeError.wrap { () throws(HostError) in
+            try SecureFiles.removeFolder(folder, first: Self.metaName)
+        }
+    }
+
+    /// Takes all snapshots away but the newest ones and those that are needed to go back.
+    ///
+    /// Needed are that of the pending or last change, and that of the change that was last kept. Nothing is taken away
+    /// when these cannot be told.
+    ///
+    /// - Parameter count: how many of the newest stay.
+    /// - Returns: the names of those that went, oldest first.
+    /// - Throws: `damaged`, `host`.
+    package func prune(keeping count: Int) throws(ChangeError) -> [String] {
+        var needed: Set<String> = []
+        if let journal = try JournalFile(layout: layout).read() {
+            needed.insert(journal.request.id)
+            if let source = journal.request.restores?.snapshot, !journal.state.isFinal { needed.insert(source) }
+        }
+        if let kept = try Persistence.lastKept(layout) { needed.insert(kept.id) }
+        // A snapshot that is being written has no meta.json yet; only the lock tells it from one that never will.
+        let runs = SecureFiles.exists(layout.run)
+        let lock = try ChangeError.wrap { () throws(HostError) in runs ? try FileLock.tryAcquire(layout.lock) : nil }
+        let isQuiet = lock != nil || !runs
+        let all = try list()
+        let whole = all.filter { SecureFiles.exists("\(folder($0))/\(Self.metaName)") }
+        let newest = Set(whole.suffix(count))
+        var removed: [String] = []
+        for id in all where !newest.contains(id) && !needed.contains(id) && (isQuiet || whole.contains(id)) {
+            try remove(id)
+            removed.append(id)
+        }
+        return withExtendedLifetime(lock) { removed }
+    }
+
+    /// A name that no snapshot has yet: date and time, UTC, and a number if need be.
+    package func freshID(date: Int64) -> String {
+        let base = UTCTime(secondsSince1970: date).compact
+        var id = base
+        var number = 2
+        while SecureFiles.exists("\(layout.snapshots)/\(id)") {
+            id = "\(base)-\(number)"
+            number += 1
+        }
+        return id
+    }
+
+    /// Whether a text can be the name of a snapshot: digits and hyphens only, so that it never leaves the folder.
+    package static func isValid(id: String) -> Bool {
+        !id.isEmpty && id.utf8.count <= 32 && id.utf8.allSatisfy { $0 == 0x2D || (0x30...0x39).contains($0) }
+    }
+
+    private static let metaName = "meta.json"
+    private static let fileNames: Set<String> = ["ipv4.rules", "ipv6.rules", "ipsets", "saved.json"]
+
+    private func folder(_ id: String) -> String { "\(layout.snapshots)/\(id)" }
+
+    /// `20261122-154210-10` comes after `20261122-154210-9`.
+    private static func order(_ id: String) -> [Int] { id.split(separator: "-").map { Int($0) ?? .max } }
+
+    private func files(of snapshot: Snapshot) -> [(name: String, text: String)] {
+        snapshot.rules.present.map { ("\($0.family.rawValue).rules", $0.value) }
+            + (snapshot.sets.isEmpty ? [] : [("ipsets", snapshot.sets)])
+            + [("saved.json", JSONText.encode(snapshot.saved))]
+    }
+
+    private func trusted(_ path: String) throws(ChangeError) -> [UInt8] {
+        do { return try SecureFiles.readTrusted(path) } catch { throw Self.damaged(path, error) }
+    }
+
+    private static func damaged(_ path: String, _ error: HostError) -> ChangeError {
+        switch error {
+        case .file(_, _, ENOENT): .damaged(path: path, reason: "it is missing")
+        case .insecure(_, let reason): .damaged(path: path, reason: reason)
+        default: .damaged(path: path, reason: "\(error)")
+        }
+    }
+
+    /// The sum of meta.json without its own.
+    private func sum(of meta: Snapshot.Meta) async throws(ChangeError) -> String {
+        var bare = meta
+        bare.sha256[Self.metaName] = nil
+        return try await sha256(Array(JSONText.encode(bare).utf8))
+    }
+
+    /// The sum as sha256sum(1) of coreutils prints it.
+    private func sha256(_ bytes: [UInt8]) async throws(ChangeError) -> String {
+        let text = try await ChangeError.wrap { () async throws(HostError) in
+            try await runner.check(Command(try toolbox.need("sha256sum"), input: bytes)).text
+        }
+        return String(text.prefix { $0 != " " })
+    }
+}

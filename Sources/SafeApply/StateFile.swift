@@ -1,0 +1,70 @@
+import Glibc
+import Host
+
+/// A file that decides what the next start loads, or that tells what was kept, as it was at some moment.
+package struct StateFile: Codable, Sendable, Equatable {
+    /// What stood at the path.
+    package enum Content: Codable, Sendable, Equatable {
+        /// Nothing.
+        case absent
+        /// A plain file with this text and mode.
+        case file(text: String, mode: UInt32)
+        /// A symbolic link.
+        case link(target: String)
+    }
+
+    /// Its path on the machine, without the layout's root.
+    package var path: String
+    /// What stood there.
+    package var content: Content
+
+    /// The files that a change to new rules writes when it is kept, other than the record of what was kept.
+    package static let paths = [
+        "/etc/latchkey/answers.yaml", "/etc/iptables/rules.v4", "/etc/iptables/rules.v6", "/etc/sysconfig/iptables",
+        "/etc/sysconfig/ip6tables", "/var/lib/latchkey/restore/ipv4.rules", "/var/lib/latchkey/restore/ipv6.rules",
+        "/etc/systemd/system/latchkey-restore.service",
+        "/etc/systemd/system/multi-user.target.wants/latchkey-restore.service",
+    ]
+
+    /// These files as they stand now.
+    ///
+    /// What is neither a text, nor a link, nor missing is left out: a restore does not touch it then.
+    static func all(in layout: Layout) -> [StateFile] {
+        paths.compactMap { path in content(of: layout.path(path)).map { StateFile(path: path, content: $0) } }
+    }
+
+    private static func content(of path: String) -> Content? {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return errno == ENOENT || errno == ENOTDIR ? .absent : nil }
+        switch status.st_mode & S_IFMT {
+        case S_IFREG:
+            guard let bytes = try? SecureFiles.read(path, flags: O_NOFOLLOW),
+                let text = String(validating: bytes, as: UTF8.self)
+            else { return nil }
+            return .file(text: text, mode: status.st_mode & 0o777)
+        case S_IFLNK:
+            return (try? SecureFiles.target(ofLink: path)).map { .link(target: $0) }
+        default:
+            return nil
+        }
+    }
+
+    /// Puts the file back as it was.
+    ///
+    /// - Returns: whether anything had to change.
+    /// - Throws: `host`.
+    func putBack(in layout: Layout) throws(ChangeError) -> Bool {
+        let path = layout.path(path)
+        guard Self.content(of: path) != content else { return false }
+        try ChangeError.wrap { () throws(HostError) in
+            let mode: mode_t = path.hasPrefix(layout.state) ? 0o700 : 0o755
+            if content != .absent { try SecureFiles.makeFolder(SecureFiles.folder(of: path), mode: mode) }
+            switch content {
+            case .absent: try SecureFiles.remove(path)
+            case .file(let text, let mode): try SecureFiles.write(Array(text.utf8), to: path, mode: mode)
+            case .link(let target): try SecureFiles.link(path, to: target)
+            }
+        }
+        return true
+    }
+}

@@ -1,0 +1,47 @@
+import Host
+import Logging
+import Netfilter
+
+/// Everything outside that a change touches; injected.
+package struct Surroundings: Sendable {
+    /// Where the files lie.
+    package var layout: Layout
+    /// Where programs lie.
+    package var toolbox: Toolbox
+    /// Runs programs.
+    package var runner: any CommandRunner
+    /// The boot clock and the date.
+    package var clock: BootClock
+    /// What is known of SSH connections.
+    package var witness: ConnectionWitness
+    /// The kernel's name for this boot.
+    package var bootID: String
+    /// The address families that the kernel has.
+    package var families: [Family]
+    /// Where the guard says what it does.
+    package var log: Logger
+
+    /// Given surroundings; see the properties.
+    package init(
+        layout: Layout, toolbox: Toolbox, runner: any CommandRunner, clock: BootClock, witness: ConnectionWitness,
+        bootID: String, families: [Family], log: Logger
+    ) {
+        self.layout = layout
+        self.toolbox = toolbox
+        self.runner = runner
+        self.clock = clock
+        self.witness = witness
+        self.bootID = bootID
+        self.families = families
+        self.log = log
+    }
+
+    /// The machine itself, its files under `root`.
+    package static func system(root: String?, log: Logger) -> Surroundings {
+        let layout = Layout(root: root)
+        return Surroundings(
+            layout: layout, toolbox: Toolbox(layout: layout), runner: SystemRunner(), clock: .system,
+            witness: .system, bootID: SystemFacts().bootID ?? "unknown",
+            families: NetworkFacts().ipv6 == .absent ? [.ipv4] : [.ipv4, .ipv6], log: log)
+    }
+}

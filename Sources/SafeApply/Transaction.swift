@@ -1,0 +1,198 @@
+import Host
+import Netfilter
+
+/// The steps of one change on the kernel: snapshot, apply, put back, open.
+///
+/// No journal, no clock, no socket.
+struct Transaction: Sendable {
+    let request: ChangeRequest
+    let kernel: LiveRules
+    /// The plan of each family that the kernel has, without tables that the kernel lacks.
+    private(set) var plan: PerFamily<RuleSet>
+
+    /// Reads the request's rules and finds the tools.
+    init(_ request: ChangeRequest, in surroundings: Surroundings) async throws(ChangeError) {
+        self.request = request
+        kernel = try await LiveRules(
+            backend: request.backend, families: surroundings.families, toolbox: surroundings.toolbox,
+            runner: surroundings.runner)
+        var plan = PerFamily<RuleSet>()
+        for (family, text) in request.rules.present where kernel.tools[family] != nil {
+            let read: RuleSet
+            do { read = try RuleSet(parsing: text, file: "\(family.rawValue) rules") } catch { throw .badRules(error) }
+            plan[family] = request.scope == .tables ? try await kernel.supported(read, family) : read
+        }
+        self.plan = plan
+    }
+
+    /// Takes the rules and sets of this moment.
+    func snapshot(in surroundings: Surroundings) async throws(ChangeError) -> Snapshot {
+        guard let tool = kernel.tools.present.first?.value else {
+            throw .refused(reason: "This kernel has neither IPv4 nor IPv6.")
+        }
+        for (family, plan) in plan.present {
+            let unreadable = try await kernel.read(family).unreadableTables.filter { plan[$0] != nil }
+            guard unreadable.isEmpty else {
+                throw .refused(
+                    reason:
+                        "The table \(unreadable.joined(separator: ", ")) (\(family.rawValue)) holds rules made with "
+                        + "nft that iptables cannot print: they could not be put back. Remove them first "
+                        + "(nft list ruleset shows them).")
+            }
+        }
+        do {
+            return Snapshot(
+                meta: Snapshot.Meta(
+                    id: request.id, date: surroundings.clock.date(), bootID: surroundings.bootID,
+                    backend: tool.backend, version: try await tool.version(), requester: request.requester,
+                    sha256: [:]),
+                rules: try await kernel.dump(), sets: try await kernel.sets?.dump() ?? "",
+                saved: Persistence(surroundings).saved())
+        } catch let error as ChangeError {
+            throw error
+        } catch let error as HostError {
+            throw .host(error)
+        } catch {
+            throw .refused(reason: "\(error)")
+        }
+    }
+
+    /// Asks the tools whether they understand the plan; nothing changes.
+    func test() async throws(ChangeError) {
+        try await makeSets()
+        for (family, plan) in plan.present {
+            let input = try await input(plan, family)
+            do { try await kernel.test(input, family) } catch { throw named(error, plan, family) }
+        }
+    }
+
+    /// A tool's complaint about rules, with the file and the line that a person knows.
+    private func named(_ error: ChangeError, _ plan: RuleSet, _ family: Family) -> ChangeError {
+        guard case .host(.rulesRefused(_, let line, let message)) = error else { return error }
+        let written = request.isCanonical ? line : line.map { RuleEdits.writtenLine($0, of: plan) }
+        let source = request.sources[family] ?? "\(family.rawValue) rules"
+        return .rulesRefused(source: source, line: written, message: message)
+    }
+
+    private func input(_ plan: RuleSet, _ family: Family) async throws(ChangeError) -> RestoreInput {
+        guard request.isCanonical else { return RuleEdits.asWritten(plan) }
+        return RuleEdits.apply(plan, scope: request.scope, live: try await kernel.read(family))
+    }
+
+    /// Puts the plan in force, family by family, and compares a fresh dump with it.
+    ///
+    /// Rules written by hand need not look as they will be printed: the tool's word that it loaded them counts, and
+    /// its print becomes the plan; only then they can be given their expiry.
+    ///
+    /// - Parameter until: when the kernel itself stops dropping (seconds since 1970); nil for the permanent form.
+    /// - Throws: when it is not wholly in force; the caller puts the snapshot back.
+    mutating func apply(until: Int64?) async throws(ChangeError) {
+        for (family, plan) in plan.present {
+            if request.isCanonical {
+                let form = until.map { Expiry.pending(plan, until: $0) } ?? plan
+                try await load(try await input(form, family), family)
+            } else {
+                do { try await kernel.load(RuleEdits.asWritten(plan), family) } catch {
+                    throw named(error, plan, family)
+                }
+                let live = try await kernel.read(family)
+                let names = Set(plan.tables.map(\.name))
+                self.plan[family] = RuleSet(tables: live.tables.filter { names.contains($0.name) })
+            }
+        }
+        if !request.isCanonical, let until { try await move(from: nil, to: until) }
+    }
+
+    /// Gives the live rules another moment of expiry.
+    ///
+    /// - Throws: when a fresh dump does not show it.
+    func move(from earlier: Int64?, to until: Int64) async throws(ChangeError) {
+        for (family, plan) in plan.present {
+            let live = try await kernel.read(family)
+            let input = Expiry.moved(plan, scope: request.scope, live: live, from: earlier, to: until)
+            try await load(input, family)
+        }
+    }
+
+    /// Takes the expiry out of the live rules.
+    ///
+    /// - Throws: when a fresh dump does not show the permanent form.
+    func settle(from until: Int64) async throws(ChangeError) {
+        for (family, plan) in plan.present {
+            let live = try await kernel.read(family)
+            try await load(Expiry.permanent(plan, scope: request.scope, live: live, until: until), family)
+        }
+    }
+
+    /// Loads an input and compares a fresh dump with it.
+    private func load(_ input: RestoreInput, _ family: Family) async throws(ChangeError) {
+        try await kernel.load(input, family)
+        let differences = RuleEdits.differences(live: try await kernel.read(family), from: input)
+        guard differences.isEmpty else {
+            throw .refused(
+                reason: "The kernel did not take the rules as they were given (\(family.rawValue)): "
+                    + differences.joined(separator: "; ") + ".")
+        }
+    }
+
+    /// Makes the kernel track connections before anything is dropped: without it, a connection that is older than
+    /// the first rule with a conntrack match would be new to that rule, and cut.
+    ///
+    /// The rule stands at the end of INPUT, accepts what the policy or the rules before it have let through anyway,
+    /// and goes with the next load of INPUT; a plan that does not load INPUT drops nothing and needs none.
+    func startTracking() async throws(ChangeError) {
+        let text = """
+            *filter
+            -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -m comment --comment \
+            "\(Rule.ownershipPrefix)replies, until the rules are in force" -j ACCEPT
+            COMMIT
+
+            """
+        for (family, plan) in plan.present where plan["filter"] != nil {
+            try await kernel.load(RestoreInput(text: text, flush: false, counters: false, inputChain: nil), family)
+        }
+    }
+
+    /// Puts the snapshot's rules back and compares a fresh dump with them, each family by itself, so that trouble
+    /// with one does not keep the other from its rules.
+    ///
+    /// - Throws: the first trouble, after every family has been tried.
+    func putBack(_ snapshot: Snapshot) async throws(ChangeError) {
+        var trouble: ChangeError?
+        if let sets = kernel.sets, !snapshot.sets.isEmpty {
+            do { try await sets.restoreMissing(snapshot.sets) } catch { trouble = .host(error) }
+        }
+        for (family, plan) in plan.present {
+            do {
+                guard let earlier = try snapshot.ruleSet(family) else { continue }
+                let live = try await kernel.read(family)
+                let input = RuleEdits.revert(to: earlier, plan: plan, scope: request.scope, live: live)
+                try await kernel.load(input, family)
+                let differences = RuleEdits.differences(live: try await kernel.read(family), from: input)
+                if !differences.isEmpty {
+                    throw ChangeError.refused(reason: differences.joined(separator: "; "))
+                }
+                await kernel.removeEmptyTables(plan.tables.map(\.name).filter { earlier[$0] == nil }, family)
+            } catch let error as ChangeError {
+                trouble = trouble ?? error
+            } catch {
+                trouble = trouble ?? .refused(reason: "\(error)")
+            }
+        }
+        await removeMadeSets()
+        if let trouble { throw trouble }
+    }
+
+    /// Lets SSH and the admins in ahead of all other rules.
+    ///
+    /// - Throws: the first trouble, after every family has been tried.
+    func open() async throws(ChangeError) {
+        var trouble: ChangeError?
+        for (family, _) in kernel.tools.present {
+            let input = RuleEdits.emergencyOpening(
+                family: family, sshPorts: request.sshPorts, admins: request.admins)
+            do { try await kernel.load(input, family) } catch { trouble = trouble ?? error }
+        }
+        if let trouble { throw trouble }
+    }
+}
