@@ -1,0 +1,127 @@
+import Policy
+
+/// What the wizard needs of the program around it: plans, rehearsals, files.
+package protocol Workbench: Sendable {
+    /// Makes the plan and says what it changes; refused with reasons for a person.
+    func compose(_ answers: Answers) async throws(Refusal) -> ChangeSummary
+
+    /// Tries the plan with packets.
+    func rehearse(_ answers: Answers) async -> RehearsalReport
+
+    /// The plan's rules as the kernel gets them.
+    func rules(_ answers: Answers) async -> [String]
+
+    /// What goes (`-`) and what comes (`+`).
+    func difference(_ answers: Answers) async -> [String]
+
+    /// Reads how long the new rules shall wait, in seconds; refused with reasons for a person.
+    func deadline(_ text: String) async throws(Refusal) -> Int
+
+    /// Saves the answers, to this file if one was named, and says where; refused with reasons for a person.
+    func save(_ answers: Answers, to path: String?) async throws(Refusal) -> String
+}
+
+/// Why something that was asked for is not done, in sentences for a person.
+package struct Refusal: Error, Equatable, Sendable {
+    /// The sentences.
+    package let reasons: [String]
+
+    /// Makes a refusal.
+    package init(_ reasons: [String]) {
+        self.reasons = reasons
+    }
+}
+
+/// Leads a person through the wizard: asks, shows, and does what the wizard requests.
+package struct Conversation: Sendable {
+    private let prompter: any Prompter
+    private let workbench: any Workbench
+    private let onDraft: @Sendable (Draft) async -> Void
+
+    /// Makes a conversation with whoever is at the prompter; `onDraft` gets what to keep after every answer.
+    package init(
+        prompter: any Prompter, workbench: any Workbench, onDraft: @escaping @Sendable (Draft) async -> Void = { _ in }
+    ) {
+        self.prompter = prompter
+        self.workbench = workbench
+        self.onDraft = onDraft
+    }
+
+    /// Asks until the person applies or quits; the wizard comes back as it stands then.
+    package func run(_ wizard: Wizard) async -> (ending: Wizard.Ending, wizard: Wizard) {
+        var wizard = wizard
+        var draft = wizard.draft
+        wizard.screen = Screen(columns: await prompter.columns)
+        var turn = wizard.begin()
+        while true {
+            await prompter.write(turn.lines)
+            if let request = turn.request {
+                switch request {
+                case .apply: return (.apply, wizard)
+                case .quit: return (.quit, wizard)
+                default: turn = await fulfil(request, &wizard)
+                }
+                continue
+            }
+            wizard.screen = Screen(columns: await prompter.columns)
+            let input = await prompter.readLine(wizard.request)
+            // The window may have changed while the person was typing.
+            wizard.screen = Screen(columns: await prompter.columns)
+            switch input {
+            case .line(let line): turn = wizard.input(line)
+            case .endOfInput, .interrupted, .overtaken: turn = wizard.leave()
+            }
+            if let now = wizard.draft, now != draft {
+                draft = now
+                await onDraft(now)
+            }
+        }
+    }
+
+    private func fulfil(_ request: Wizard.Request, _ wizard: inout Wizard) async -> Wizard.Turn {
+        switch request {
+        case .compose:
+            do {
+                return wizard.composed(try await workbench.compose(wizard.answers))
+            } catch {
+                return wizard.refused(error.reasons)
+            }
+        case .rehearse:
+            await prompter.write(wizard.rehearsing)
+            return wizard.rehearsed(await workbench.rehearse(wizard.answers))
+        case .rules:
+            return Wizard.Turn(wizard.listing(await workbench.rules(wizard.answers)))
+        case .diff:
+            return Wizard.Turn(wizard.listing(await workbench.difference(wizard.answers)))
+        case .deadline(let text):
+            do {
+                return wizard.setDeadline(try await workbench.deadline(text))
+            } catch {
+                return Wizard.Turn(
+                    error.reasons.flatMap { wizard.screen.paragraph($0, indent: 2, hanging: 4, tone: .mistake) })
+            }
+        case .save(let path):
+            do {
+                return Wizard.Turn(
+                    wizard.screen.paragraph(try await workbench.save(wizard.answers, to: path), indent: 2, tone: .good))
+            } catch {
+                return Wizard.Turn(
+                    error.reasons.flatMap { wizard.screen.paragraph($0, indent: 2, hanging: 4, tone: .mistake) })
+            }
+        case .apply, .quit:
+            return Wizard.Turn([], request: request)
+        }
+    }
+}
+
+extension Wizard {
+    /// Rules or a difference, folded to the screen's width; "+" and "-" are coloured.
+    func listing(_ lines: [String]) -> [Line] {
+        lines.flatMap { line in
+            let tone: Tone =
+                line.hasPrefix("+") ? .good : line.hasPrefix("-") && !line.hasPrefix("-A") ? .mistake : .plain
+            return line.isEmpty
+                ? [Line.blank] : screen.paragraph(AnswerLine.editable(line), indent: 0, hanging: 6, tone: tone)
+        }
+    }
+}

@@ -1,0 +1,193 @@
+import Netfilter
+import Policy
+
+/// The review: who would reach what, in plain words.
+struct Review {
+    let context: QuestionContext
+    let summary: ChangeSummary
+    let screen: Screen
+
+    private struct Row {
+        let name: String
+        let admins: String
+        let others: String
+        var note = ""
+    }
+
+    var lines: [Line] {
+        let hasAdmins = !context.answers.admins.isEmpty
+        let body = rows
+        var lines: [Line]
+        if screen.isWide {
+            let nameWidth = max(26, (body.map { min($0.name.count, 40) }.max() ?? 0) + 2)
+            let adminWidth = hasAdmins ? 14 : 0
+            lines = [
+                Line(
+                    ("Review".padded(to: nameWidth + 3) + (hasAdmins ? "admins".padded(to: adminWidth) : "")
+                        + (hasAdmins ? "everyone else" : "everyone")).trimmedAtEnd, tone: .heading)
+            ]
+            for row in body {
+                let head =
+                    "  " + row.name.padded(to: nameWidth) + " " + (hasAdmins ? row.admins.padded(to: adminWidth) : "")
+                lines += continued(head, row)
+            }
+        } else {
+            lines = [Line("Review", tone: .heading)]
+            for row in body {
+                let who = hasAdmins ? "admins \(row.admins), others \(row.others)" : row.others
+                lines += screen.paragraph(row.name, indent: 2)
+                lines += screen.paragraph(who, indent: 4)
+                if !row.note.isEmpty { lines += screen.paragraph(row.note, indent: 4, tone: tone(row.note)) }
+            }
+        }
+        return lines + remarks
+    }
+
+    /// A row of the table; what does not fit goes below its column.
+    private func continued(_ head: String, _ row: Row) -> [Line] {
+        let rest = row.note.isEmpty ? row.others : (row.others + "  ").padded(to: 9) + row.note
+        let tone = tone(row.note)
+        if head.count + rest.count <= screen.columns { return [Line(head + rest, tone: tone)] }
+        return [row.others, row.note].filter { !$0.isEmpty }.enumerated().flatMap { number, cell in
+            screen.wrap(cell, first: head.count, rest: head.count).enumerated().map { part, text in
+                number + part == 0 ? Line(head + text.dropFirst(head.count), tone: tone) : Line(text, tone: tone)
+            }
+        }
+    }
+
+    private func tone(_ note: String) -> Tone { note.hasPrefix("!") ? .warning : .plain }
+
+    // MARK: - Rows
+
+    private var rows: [Row] {
+        let answers = context.answers
+        let openings = answers.openings(context.catalog, sshPorts: context.discovery.sshPorts)
+        var rows = openings.map(row)
+        rows += closedListeners(openings)
+        let ping =
+            switch answers.ping {
+            case .repliesOnly, .admins: "closed"
+            case .limited: "a few a second"
+            case .everyone: "open"
+            }
+        rows.append(Row(name: "ping", admins: "open", others: ping))
+        rows.append(Row(name: "all else", admins: "open", others: "closed"))
+        return rows
+    }
+
+    private func row(_ opening: Opening) -> Row {
+        let name =
+            opening.label.isEmpty
+            ? opening.ports.map(\.description).joined(separator: " ") : "\(opening.label) \(opening.ports.brief)"
+        let others =
+            switch opening.source {
+            case .everyone: "open"
+            case .admins: "closed"
+            case .networks(let networks): "only \(networks.map(\.description).listed(limit: 3))"
+            }
+        return Row(name: name, admins: "open", others: others, note: note(opening))
+    }
+
+    private func note(_ opening: Opening) -> String {
+        let answers = context.answers
+        if opening.question == .ssh {
+            guard let peer = context.discovery.peer, !peer.isLoopback else { return "" }
+            if !answers.admits(peer, from: opening.source) { return "! shuts you out, \(peer)" }
+            if let port = context.discovery.peerPort, !opening.covers(port, .tcp), !answers.admits(peer, from: .admins)
+            {
+                return "! without your port \(port)"
+            }
+            return ""
+        }
+        let listeners = context.discovery.listeners.filter { opening.covers($0.port, $0.transport) }
+        if listeners.contains(where: { !$0.loopbackOnly }) { return "" }
+        return listeners.isEmpty ? "nothing listens there" : "listens for itself only"
+    }
+
+    /// What others can reach now and could not any more.
+    private func closedListeners(_ openings: [Opening]) -> [Row] {
+        var seen: Set<String> = []
+        return context.discovery.worldListeners.compactMap { listener in
+            if openings.contains(where: { $0.covers(listener.port, listener.transport) }) { return nil }
+            let port =
+                listener.transport == .tcp ? "\(listener.port)" : "\(listener.port)/\(listener.transport.rawValue)"
+            let name = "\((listener.program ?? "port").shown) \(port)"
+            guard seen.insert(name).inserted else { return nil }
+            let cut = listener.peers.filter { !context.answers.admits($0, from: .admins) }.map(\.description)
+                .withoutRepeats
+            let verb = cut.count == 1 ? "is" : "are"
+            let note = cut.isEmpty ? "" : "! \(cut.listed(limit: 2)) \(verb) connected"
+            return Row(name: name, admins: "open", others: "closed", note: note)
+        }
+    }
+
+    // MARK: - Below the table
+
+    private var remarks: [Line] {
+        let answers = context.answers
+        let families = answers.ipv6 ? "IPv4 and IPv6 alike." : "IPv6 is closed but for replies."
+        var lines = screen.paragraph(
+            "Out: everything, and the replies come back. \(families)", indent: 2, hanging: 4)
+        if answers.log {
+            lines += screen.paragraph("What is dropped is logged, five lines a minute at most.", indent: 2)
+        }
+        let counts = "Rules: \(summary.rulesRemoved) go, \(summary.rulesAdded) come"
+        lines += screen.paragraph(
+            "\(counts) (\"rules\" shows them, \"diff\" the difference).", indent: 2, hanging: 4)
+        if !summary.replacedRules.isEmpty {
+            lines += screen.paragraph("These belong to nobody and go:", indent: 2)
+            lines += summary.replacedRules.prefix(6).flatMap {
+                screen.paragraph(AnswerLine.editable($0), indent: 4, hanging: 6, tone: .warning)
+            }
+            let rest = summary.replacedRules.count - 6
+            if rest > 0 { lines += screen.paragraph("and \(rest) more: \"diff\"", indent: 4) }
+        }
+        lines += summary.notes.flatMap { screen.paragraph($0, indent: 2, hanging: 4) }
+        if let obstacle = summary.obstacle {
+            lines += screen.paragraph("! \(obstacle)", indent: 2, hanging: 4, tone: .warning)
+        }
+        return lines
+    }
+}
+
+/// The lines below the review that tell how the rehearsal went.
+struct RehearsalText {
+    let report: RehearsalReport
+    let questions: [Question]
+    let screen: Screen
+
+    var lines: [Line] {
+        switch report {
+        case .passed(let probes, let milliseconds, let login):
+            let seconds = "\(milliseconds / 1000).\(milliseconds % 1000 / 100) s"
+            let entry = login.map { " From \($0) a new SSH login gets in." } ?? ""
+            return screen.paragraph("\(probes) of \(probes) as promised, \(seconds).\(entry)", indent: 2, tone: .good)
+        case .skipped(let reason):
+            return screen.paragraph("Not rehearsed: \(reason)", indent: 2, hanging: 4, tone: .warning)
+        case .lockout(let peer, let port):
+            return screen.paragraph(
+                "! From \(peer) no new SSH login (port \(port)) would get in: you would be locked out.", indent: 2,
+                hanging: 4, tone: .mistake) + remedy
+        case .failed(let probes, let differences):
+            var lines = screen.paragraph(
+                "! \(differences.count) of \(probes) not as promised:", indent: 2, hanging: 4, tone: .mistake)
+            for difference in differences.prefix(8) {
+                let (promised, seen) = difference.expectedOpen ? ("open", "closed") : ("closed", "open")
+                lines += screen.paragraph(
+                    "\(difference.packet) from \(difference.from): promised \(promised), found \(seen)", indent: 4,
+                    hanging: 6)
+                if let rule = difference.rule {
+                    lines += screen.paragraph("decided by: \(AnswerLine.editable(rule))", indent: 6, hanging: 8)
+                }
+            }
+            return lines + remedy
+        }
+    }
+
+    private var remedy: [Line] {
+        guard let question = report.question, let index = questions.firstIndex(of: question) else {
+            return screen.paragraph("It cannot be applied like this.", indent: 4)
+        }
+        return screen.paragraph("The answer to change is number \(index + 1): edit \(index + 1)", indent: 4)
+    }
+}

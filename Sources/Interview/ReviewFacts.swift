@@ -1,0 +1,81 @@
+import Netfilter
+
+/// What a plan would change; counted and worded by the program around the wizard.
+package struct ChangeSummary: Equatable, Sendable {
+    /// How many rules go.
+    package var rulesRemoved: Int
+    /// How many rules come.
+    package var rulesAdded: Int
+    /// Rules that belong to nobody and would be replaced, as iptables-save prints them.
+    package var replacedRules: [String]
+    /// Further sentences for the review.
+    package var notes: [String]
+    /// Why the plan cannot be applied at all, where it cannot; the rest of the review still works.
+    package var obstacle: String?
+
+    /// Makes a summary.
+    package init(
+        rulesRemoved: Int, rulesAdded: Int, replacedRules: [String] = [], notes: [String] = [],
+        obstacle: String? = nil
+    ) {
+        self.rulesRemoved = rulesRemoved
+        self.rulesAdded = rulesAdded
+        self.replacedRules = replacedRules
+        self.notes = notes
+        self.obstacle = obstacle
+    }
+}
+
+/// What came of trying a plan with real packets.
+package enum RehearsalReport: Equatable, Sendable {
+    /// A packet that fared otherwise than the answers promise.
+    package struct Difference: Equatable, Sendable {
+        /// Who sent it: an address, or what stands for one.
+        package var from: String
+        /// What it was: "22/tcp", "ping".
+        package var packet: String
+        /// Whether the answers let it in; what was seen is the opposite.
+        package var expectedOpen: Bool
+        /// The rule that decided, where it is known.
+        package var rule: String?
+        /// The answer to change.
+        package var question: Question?
+
+        /// Makes a difference.
+        package init(
+            from: String, packet: String, expectedOpen: Bool, rule: String? = nil, question: Question? = nil
+        ) {
+            self.from = from
+            self.packet = packet
+            self.expectedOpen = expectedOpen
+            self.rule = rule
+            self.question = question
+        }
+    }
+
+    /// Everything fared as promised; `login` is the address from which a new SSH login was seen to get in.
+    case passed(probes: Int, milliseconds: Int, login: String?)
+    /// These did not.
+    case failed(probes: Int, differences: [Difference])
+    /// The plan keeps its promises, and they shut out the SSH connection that asks for it.
+    case lockout(peer: String, port: UInt16)
+    /// Nothing was tried, and why.
+    case skipped(String)
+
+    /// Whether the plan may be put in force.
+    package var permitsApply: Bool {
+        switch self {
+        case .passed, .skipped: true
+        case .failed, .lockout: false
+        }
+    }
+
+    /// The answer to change, where one is known.
+    package var question: Question? {
+        switch self {
+        case .passed, .skipped: nil
+        case .lockout: .ssh
+        case .failed(_, let differences): differences.lazy.compactMap(\.question).first
+        }
+    }
+}

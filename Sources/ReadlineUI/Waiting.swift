@@ -1,0 +1,72 @@
+import Glibc
+
+/// What ended a wait.
+struct Wakeup {
+    /// Keys, or the end of input, can be read.
+    var hasInput = false
+    /// The other end is gone and nothing is left to read.
+    var isGone = false
+    /// Signals that came.
+    var signals: [Int32] = []
+}
+
+/// Waits for input, for signals, and at most until an instant.
+struct InputWait {
+    let descriptor: Int32
+    let signals: SignalPipe
+
+    func wait(until deadline: ContinuousClock.Instant?) -> Wakeup {
+        var descriptors = [
+            pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: signals.descriptor, events: Int16(POLLIN), revents: 0),
+        ]
+        let count = poll(&descriptors, nfds_t(descriptors.count), milliseconds(until: deadline))
+        var wakeup = Wakeup()
+        guard count > 0 else {
+            // EINTR: a signal came; its byte is there, or its own handler has done its work.
+            if count < 0 { wakeup.signals = signals.drain() }
+            return wakeup
+        }
+        if descriptors[1].revents != 0 { wakeup.signals = signals.drain() }
+        let events = Int32(descriptors[0].revents)
+        wakeup.hasInput = events & POLLIN != 0
+        wakeup.isGone = !wakeup.hasInput && events & (POLLHUP | POLLERR | POLLNVAL) != 0
+        return wakeup
+    }
+
+    private func milliseconds(until deadline: ContinuousClock.Instant?) -> Int32 {
+        guard let deadline else { return -1 }
+        let left = deadline - ContinuousClock.now
+        guard left > .zero else { return 0 }
+        let (seconds, attoseconds) = left.components
+        // Rounded up, so that the wait is not over a moment too early and begun again at once.
+        return Int32(min(60_000, seconds * 1000 + attoseconds / 1_000_000_000_000_000 + 1))
+    }
+}
+
+/// Standard error, where all talk goes.
+enum Talk {
+    static let descriptor: Int32 = STDERR_FILENO
+
+    /// Writes a text; a terminal that is gone is no reason to stop.
+    static func write(_ text: String) {
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count > 0 {
+                bytes = bytes.dropFirst(count)
+            } else if count < 0, errno == EINTR {
+                continue
+            } else {
+                return
+            }
+        }
+    }
+
+    /// The width of the terminal behind standard error; 80 where there is none.
+    static var columns: Int {
+        var size = winsize()
+        guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+        return Int(size.ws_col)
+    }
+}

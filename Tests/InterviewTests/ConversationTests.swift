@@ -1,0 +1,173 @@
+import Netfilter
+import Policy
+import Testing
+
+@testable import Interview
+
+@Suite("The conversation")
+struct ConversationTests {
+    @Test("questions, review, rules, edit, apply")
+    func whole() async throws {
+        let prompter = ScriptedPrompter([
+            .type("192.168.1.33 192.168.1.300", at: "admins [203.0.113.7] > "),
+            .type("192.168.1.33", at: "admins > "), .type("", at: "ssh [everyone] > "),
+            .type("web mail dns", at: "services [web] > "), .type("", at: "ports [none] > "),
+            .type("", at: "ping [nobody] > "), .type("rules", at: "[apply] > "), .type("diff", at: "[apply] > "),
+            .type("deadline 9d", at: "[apply] > "), .type("deadline 5m", at: "[apply] > "),
+            .type("save /nowhere", at: "[apply] > "), .type("save", at: "[apply] > "),
+            .type("edit 5", at: "[apply] > "),
+            .type("limited", at: "ping [nobody] > "), .type("apply", at: "[apply] > "),
+        ])
+        let bench = FakeWorkbench()
+        let (ending, wizard) = await Conversation(prompter: prompter, workbench: bench).run(try Machine.wizard())
+        await prompter.finish()
+        #expect(ending == .apply)
+        #expect(wizard.answers.services == [ServiceChoice("web"), ServiceChoice("mail"), ServiceChoice("dns")])
+        #expect(wizard.answers.ping == .limited && wizard.deadline == 300)
+        #expect(
+            await bench.calls == [
+                "compose", "rehearse", "rules", "diff", "deadline 9d", "deadline 5m", "save /nowhere", "save -",
+                "compose", "rehearse",
+            ])
+        #expect(await prompter.prefills[1] == "192.168.1.33 192.168.1.300")
+        #expect(await prompter.transcript.contains("\"/nowhere\" cannot be written."))
+    }
+
+    @Test("the end of input and Ctrl-C leave everything as it was", arguments: [true, false])
+    func leaving(byInterrupt: Bool) async throws {
+        let prompter = ScriptedPrompter([
+            .type("", at: "admins [203.0.113.7] > "), byInterrupt ? .interrupt : .endOfInput,
+        ])
+        let bench = FakeWorkbench()
+        let (ending, _) = await Conversation(prompter: prompter, workbench: bench).run(try Machine.wizard())
+        await prompter.finish()
+        #expect(ending == .quit)
+        #expect(await bench.calls.isEmpty)
+        #expect(await prompter.transcript.hasSuffix("Nothing was changed.\n"))
+    }
+
+    @Test("answers of which no plan can be made go back to editing")
+    func refused() async throws {
+        let prompter = ScriptedPrompter([
+            .type("", at: "> "), .type("", at: "> "), .type("", at: "> "), .type("", at: "> "), .type("", at: "> "),
+            .type("apply", at: "edit 1-5 / save / quit [show] > "), .type("quit", at: "[show] > "),
+        ])
+        let bench = FakeWorkbench(.failure(Refusal(["The rules are too many."])))
+        let (ending, _) = await Conversation(prompter: prompter, workbench: bench).run(try Machine.wizard())
+        await prompter.finish()
+        #expect(ending == .quit)
+        #expect(await prompter.transcript.contains("The rules are too many."))
+    }
+}
+
+/// A guard whose state is scripted: one status for each time it is asked.
+private actor FakeGuard: GuardLine {
+    private var statuses: [ChangeStatus]
+    private(set) var requests: [String] = []
+    private var replies: [GuardReply]
+
+    init(_ statuses: [ChangeStatus], replies: [GuardReply] = []) {
+        self.statuses = statuses
+        self.replies = replies
+    }
+
+    func status() async -> ChangeStatus { statuses.count > 1 ? statuses.removeFirst() : statuses[0] }
+
+    private func reply(_ request: String) -> GuardReply {
+        requests.append(request)
+        return replies.isEmpty ? .refused(["unexpected"]) : replies.removeFirst()
+    }
+
+    func confirm(sameConnection: Bool) async -> GuardReply { reply(sameConnection ? "confirm same" : "confirm") }
+    func revert() async -> GuardReply { reply("revert") }
+    func extend() async -> GuardReply { reply("extend") }
+}
+
+@Suite("Watching the change")
+struct VigilTests {
+    private let screen = ChangeScreen(secondsLeft: 60, proof: .login(command: nil))
+
+    private func run(_ steps: [ScriptedPrompter.Step], _ door: FakeGuard) async -> (Vigil.Ending, String) {
+        let prompter = ScriptedPrompter(steps)
+        let ending = await Vigil(prompter: prompter, guard: door, interval: .milliseconds(1)).run(screen)
+        await prompter.finish()
+        return (ending, await prompter.transcript)
+    }
+
+    @Test("a new login appears while the person types, and keep is carried to the guard")
+    func keep() async throws {
+        let login = ChangeStatus.FreshLogin(peer: try Machine.address("203.0.113.7"), note: "IPv6 is unproven.")
+        let kept = ChangeScreen.Outcome.kept(saved: [], undo: nil)
+        let door = FakeGuard(
+            [
+                ChangeStatus(secondsLeft: 60), ChangeStatus(secondsLeft: 50),
+                ChangeStatus(secondsLeft: 31, freshLogin: login),
+            ],
+            replies: [.ended(kept)])
+        let (ending, text) = await run([.afterTicks(2, type: "keep", at: "  31 s   keep / revert / more > ")], door)
+        #expect(ending == .outcome(kept))
+        #expect(await door.requests == ["confirm same"])
+        #expect(text.contains("A new login from 203.0.113.7 got in"))
+        #expect(text.contains("IPv6 is unproven."))
+    }
+
+    @Test("an outcome that comes from elsewhere ends the asking, and is said once")
+    func overtaken() async {
+        let reverted = ChangeScreen.Outcome.reverted(.deadline, verified: true)
+        let door = FakeGuard([
+            ChangeStatus(secondsLeft: 2), ChangeStatus(secondsLeft: 1), ChangeStatus(secondsLeft: 0, outcome: reverted),
+        ])
+        let (ending, text) = await run([.watch], door)
+        #expect(ending == .outcome(reverted))
+        #expect(text.components("Nobody kept") == 1)
+    }
+
+    @Test("a change that has ended before the first prompt asks nothing")
+    func endedAlready() async {
+        let kept = ChangeScreen.Outcome.kept(saved: [], undo: nil)
+        let (ending, _) = await run([], FakeGuard([ChangeStatus(secondsLeft: 0, outcome: kept)]))
+        #expect(ending == .outcome(kept))
+    }
+
+    @Test("refusals are shown, and asking goes on")
+    func refusals() async {
+        let reverted = ChangeScreen.Outcome.reverted(.request, verified: true)
+        let door = FakeGuard(
+            [ChangeStatus(secondsLeft: 40)],
+            replies: [.refused(["The limit is 1 h."]), .extended(secondsLeft: 100), .ended(reverted)])
+        let (ending, text) = await run(
+            [.type("more", at: "yet > "), .type("more", at: "yet > "), .type("revert", at: "yet > ")], door)
+        #expect(ending == .outcome(reverted))
+        #expect(await door.requests == ["extend", "extend", "revert"])
+        #expect(text.contains("The limit is 1 h.") && text.contains("More time: 100 s left."))
+    }
+
+    @Test("the end of input waits for the outcome without asking")
+    func endOfInput() async {
+        let reverted = ChangeScreen.Outcome.reverted(.deadline, verified: true)
+        let door = FakeGuard(
+            [
+                ChangeStatus(secondsLeft: 3), ChangeStatus(secondsLeft: 2), ChangeStatus(secondsLeft: 1),
+                ChangeStatus(secondsLeft: 0, outcome: reverted),
+            ])
+        let (ending, text) = await run([.endOfInput], door)
+        #expect(ending == .outcome(reverted))
+        #expect(await door.requests.isEmpty)
+        #expect(text.contains("No more input"))
+    }
+
+    @Test("Ctrl-C twice leaves the guard to itself")
+    func leaving() async {
+        let door = FakeGuard([ChangeStatus(secondsLeft: 40)])
+        let (ending, _) = await run([.interrupt, .interrupt], door)
+        #expect(ending == .left)
+        #expect(await door.requests.isEmpty)
+    }
+}
+
+extension String {
+    /// How often the word stands in the text.
+    fileprivate func components(_ word: String) -> Int {
+        indices.count { self[$0...].hasPrefix(word) }
+    }
+}

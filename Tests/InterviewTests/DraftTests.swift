@@ -1,0 +1,79 @@
+import Netfilter
+import Policy
+import Testing
+
+@testable import Interview
+
+@Suite("A session that was broken off")
+struct DraftTests {
+    private func wizard(_ answered: Set<Question>) throws -> Wizard {
+        let draft = Draft(
+            answers: Answers(
+                admins: [try Machine.network("192.168.1.33")], ping: .limited, ssh: SSHAnswer(from: .admins)),
+            answered: answered, moment: "2026-11-22 15:42:10 UTC")
+        return Wizard(discovery: try Machine.discovery(), catalog: try .builtIn(), draft: draft)
+    }
+
+    @Test("its answers are shown, and Enter goes on with the first question that was not answered")
+    func goOn() throws {
+        var wizard = try wizard([.admins, .ssh])
+        let text = wizard.begin().lines.text
+        #expect(text.contains("Your answers of a session that was broken off (2026-11-22 15:42:10 UTC):"))
+        #expect(text.contains("1 admins     192.168.1.33"))
+        #expect(wizard.request.prompt == "     go on / anew [go on] > ")
+        #expect(wizard.draft == nil)
+        wizard.type("")
+        #expect(wizard.stage == .asking(.services, fromReview: false))
+        #expect(wizard.answers.admins == [try Machine.network("192.168.1.33")])
+        wizard.type("back")
+        #expect(wizard.request.prompt.hasSuffix("ssh [admins] > "))
+    }
+
+    @Test("with everything answered the review comes next")
+    func complete() throws {
+        var wizard = try wizard(Set(Question.allCases))
+        _ = wizard.begin()
+        wizard.type("go on")
+        #expect(wizard.stage == .reviewing)
+        #expect(wizard.answers.ping == .limited)
+    }
+
+    @Test("\"anew\" forgets them")
+    func anew() throws {
+        var wizard = try wizard([.admins, .ssh])
+        _ = wizard.begin()
+        wizard.type("anew")
+        #expect(wizard.stage == .asking(.admins, fromReview: false))
+        #expect(wizard.request.prompt.hasSuffix("admins [203.0.113.7] > "))
+        #expect(wizard.answers == Answers())
+    }
+
+    @Test("? explains, nonsense is named, quit leaves")
+    func others() throws {
+        var wizard = try wizard([.admins])
+        _ = wizard.begin()
+        #expect(wizard.input("?").lines.text.contains("forgets them"))
+        #expect(wizard.input("maybe").lines.text.contains("\"maybe\" is none of: go on, anew, quit."))
+        #expect(wizard.request.prompt.hasSuffix("[go on] > "))
+        #expect(wizard.input("quit").request == .quit)
+    }
+
+    @Test("every answer is handed out to be kept, and nothing before the first")
+    func kept() async throws {
+        let prompter = ScriptedPrompter([
+            .type("?", at: "admins [203.0.113.7] > "), .type("192.168.1.33", at: "admins [203.0.113.7] > "),
+            .type("admins", at: "ssh [everyone] > "), .endOfInput,
+        ])
+        let box = Drafts()
+        _ = await Conversation(prompter: prompter, workbench: FakeWorkbench()) { await box.add($0) }
+            .run(try Machine.wizard())
+        await prompter.finish()
+        #expect(await box.all.map(\.answered) == [[.admins], [.admins, .ssh]])
+        #expect(await box.all.last?.answers.ssh == SSHAnswer(from: .admins))
+    }
+}
+
+private actor Drafts {
+    private(set) var all: [Draft] = []
+    func add(_ draft: Draft) { all.append(draft) }
+}

@@ -1,0 +1,293 @@
+import Netfilter
+import Policy
+import Testing
+
+@testable import Interview
+
+/// For each question: what is understood, what is not, and what Enter takes on the machine of the tests.
+struct QuestionCase: Sendable {
+    /// A typed line, and the answer as it is typed back.
+    let valid: [(line: String, answer: String)]
+    /// A typed line, the part that is wrong, and what is said about it.
+    let invalid: [(line: String, part: String, message: String)]
+    let proposal: String
+    /// A word that the explanation cannot do without.
+    let explains: String
+}
+
+let questionCases: [Question: QuestionCase] = [
+    .admins: QuestionCase(
+        valid: [
+            ("192.168.1.33", "192.168.1.33"),
+            ("192.168.1.33, 10.0.0.0/8  2001:db8:5::/64", "192.168.1.33 10.0.0.0/8 2001:db8:5::/64"),
+            ("192.168.1.33\t192.168.1.33", "192.168.1.33"), ("None", "none"), ("me", "203.0.113.7"),
+            ("192.168.1.1\n192.168.1.2", "192.168.1.1 192.168.1.2"), ("2001:DB8::1", "2001:db8::1"),
+        ],
+        invalid: [
+            (
+                "192.168.1.33 192.168.1.300", "192.168.1.300",
+                "\"192.168.1.300\" is not an address: 300 is more than 255."
+            ),
+            ("10.0.0.1/8", "10.0.0.1/8", "\"10.0.0.1/8\" has host bits set; the network is 10.0.0.0/8."),
+            (
+                "office.example.com", "office.example.com",
+                "\"office.example.com\" is not an address; write it like 192.168.1.33 or 2001:db8::1."
+            ),
+            ("none 10.0.0.1", "none", "\"none\" goes alone: leave it out, or leave the addresses out."),
+            (
+                "10.0.0.1\u{1B}[2J", "10.0.0.1\u{1B}[2J",
+                "\"10.0.0.1\\u{1b}[2J\" holds a control character, U+001B. Answers are letters, digits and . : / -"
+            ),
+            (
+                "１０.0.0.1", "１０.0.0.1",
+                "\"\\u{ff11}\\u{ff10}.0.0.1\" holds a character outside ASCII, U+FF11. "
+                    + "Answers are letters, digits and . : / -"
+            ),
+        ],
+        proposal: "203.0.113.7", explains: "full access"),
+    .ssh: QuestionCase(
+        valid: [
+            ("everyone", "everyone"), ("ADMINS", "admins"), ("10.0.0.0/8 192.0.2.1", "10.0.0.0/8 192.0.2.1"),
+            ("everyone port 2222", "everyone port 2222"), ("admins, ports 22,2222", "admins port 22 2222"),
+            ("port 2222", "everyone port 2222"),
+        ],
+        invalid: [
+            (
+                "nobody", "nobody",
+                "Without SSH nobody gets in. To close it to strangers, answer \"admins\"."
+            ),
+            (
+                "everyone admins", "everyone admins",
+                "Choose one: everyone, admins, or addresses. An admin gets in anyway."
+            ),
+            ("port", "port", "\"port\" lacks its number, such as: everyone port 2222"),
+            ("port 0", "0", "\"0\" is not a port: give a number from 1 to 65535."),
+            ("port 65536", "65536", "\"65536\" is not a port: give a number from 1 to 65535."),
+            ("port 022", "022", "\"022\" is not a port: give a number from 1 to 65535."),
+            ("admin", "admin", "\"admin\" is none of: everyone, admins, an address, \"port 2222\"."),
+            ("10.0.0.300", "10.0.0.300", "\"10.0.0.300\" is not an address: 300 is more than 255."),
+        ],
+        proposal: "everyone", explains: "keys"),
+    .services: QuestionCase(
+        valid: [
+            ("web mail", "web, mail"), ("none", "none"), ("Web, DNS", "web, dns"),
+            (
+                "web, mail from 192.168.1.0/24 2001:db8:5::/64 dns from admins",
+                "web, mail from 192.168.1.0/24 2001:db8:5::/64, dns from admins"
+            ),
+            ("postgres from everyone web", "postgres from everyone, web"), ("ssh web", "ssh, web"),
+        ],
+        invalid: [
+            ("wbe", "wbe", "\"wbe\" is not a service known here. \"list\" shows them; ports are next."),
+            ("website", "website", "\"website\" is not a service known here. Did you mean \"web\"?"),
+            ("web web", "web", "\"web\" stands there twice."),
+            ("from 10.0.0.1", "from", "\"from\" has no service before it, as in: mail from 192.168.1.0/24"),
+            ("web from", "from", "\"from\" lacks an address, \"admins\" or \"everyone\" behind it."),
+            ("web from mail", "from", "\"from\" lacks an address, \"admins\" or \"everyone\" behind it."),
+            ("web from 10.0.0.1/8", "10.0.0.1/8", "\"10.0.0.1/8\" has host bits set; the network is 10.0.0.0/8."),
+            (
+                "8080/tcp", "8080/tcp",
+                "\"8080/tcp\" is not a service. Ports are the next question; addresses follow \"from\"."
+            ),
+            ("none web", "none", "\"none\" goes alone: leave it out, or leave the services out."),
+            (
+                "web from admins from everyone", "from",
+                "\"from\" stands twice for one service: name the service between."
+            ),
+        ],
+        proposal: "web", explains: "name for the ports"),
+    .ports: QuestionCase(
+        valid: [
+            ("8080/tcp", "8080/tcp"), ("8080/TCP, 60000-61000/udp", "8080/tcp 60000-61000/udp"), ("none", "none"),
+            ("8080/tcp 8080/tcp", "8080/tcp"),
+        ],
+        invalid: [
+            ("8080", "8080", "\"8080\" lacks its protocol: 8080/tcp (most programs), or 8080/udp."),
+            ("8080/tpc", "8080/tpc", "\"8080/tpc\": \"tpc\" is not a protocol here; use tcp or udp."),
+            ("70000/tcp", "70000/tcp", "\"70000/tcp\" is not a port: 70000 is more than 65535."),
+            ("web", "web", "\"web\" is a service: type \"back\" and name it there."),
+            ("none 1/tcp", "none", "\"none\" goes alone: leave it out, or leave the ports out."),
+            (
+                "8080/tcp from 10.0.0.1", "from",
+                "Ports here are open to everyone. Services can be limited with \"from\": type back."
+            ),
+        ],
+        proposal: "none", explains: "doors"),
+    .ping: QuestionCase(
+        valid: [
+            ("nobody", "nobody"), ("replies-only", "nobody"), ("none", "nobody"), ("admins", "admins"),
+            ("LIMITED", "limited"), ("everyone", "everyone"),
+        ],
+        invalid: [
+            ("some", "some", "\"some\" is none of: nobody, admins, limited, everyone."),
+            ("nobody admins", "nobody admins", "\"nobody admins\" is none of: nobody, admins, limited, everyone."),
+        ],
+        proposal: "nobody", explains: "ESTABLISHED"),
+    .existing: QuestionCase(
+        valid: [("keep", "keep"), ("Replace", "replace")],
+        invalid: [
+            ("both", "both", "\"both\" is none of: keep, replace."),
+            ("none", "none", "\"none\" is none of: keep, replace."),
+        ],
+        proposal: "keep", explains: "fail2ban"),
+]
+
+@Suite("The questions")
+struct QuestionTests {
+    @Test("every question has its cases here", arguments: Question.allCases)
+    func complete(question: Question) throws {
+        let cases = try #require(questionCases[question], "no cases for \(question)")
+        #expect(!cases.valid.isEmpty && !cases.invalid.isEmpty)
+    }
+
+    @Test("what is understood is typed back the same", arguments: Question.allCases)
+    func valid(question: Question) throws {
+        let context = try Machine.context()
+        for (line, expected) in try #require(questionCases[question]).valid {
+            let answers = try question.parse(line, context).get()
+            #expect(question.script.render(answers) == expected)
+            let again = try question.parse(question.script.render(answers), context).get()
+            #expect(again == answers, "\(line)")
+        }
+    }
+
+    @Test("what is wrong is named, with what to do", arguments: Question.allCases)
+    func invalid(question: Question) throws {
+        let context = try Machine.context()
+        for (line, part, message) in try #require(questionCases[question]).invalid {
+            guard case .failure(let mistake) = question.parse(line, context) else {
+                Issue.record("\(line) was taken")
+                continue
+            }
+            #expect(mistake.parts.contains(.init(text: part, message: message)), "\(line): \(mistake.parts)")
+        }
+    }
+
+    @Test("every mistake of a line is reported at once")
+    func allMistakes() throws {
+        let context = try Machine.context()
+        guard case .failure(let mistake) = Question.admins.parse("10.0.0.300 10.0.0.1 x 10.0.0.1/8", context) else {
+            Issue.record("taken")
+            return
+        }
+        #expect(mistake.parts.map(\.text) == ["10.0.0.300", "x", "10.0.0.1/8"])
+    }
+
+    @Test("an answer changes only what was asked", arguments: Question.allCases)
+    func touchesNothingElse(question: Question) throws {
+        var answers = Answers(
+            admins: [try Machine.network("192.0.2.1")], services: [ServiceChoice("git")],
+            ports: [try PortSpec(parsing: "9/udp")], ping: .limited, ssh: SSHAnswer(ports: [22], from: .admins),
+            ipv6: true, log: true, existing: .replace)
+        let line = try #require(questionCases[question]?.valid.first?.line)
+        let changed = try question.parse(line, try Machine.context(answers: answers)).get()
+        switch question {
+        case .admins: answers.admins = changed.admins
+        case .ssh: answers.ssh = changed.ssh
+        case .services: answers.services = changed.services
+        case .ports: answers.ports = changed.ports
+        case .ping: answers.ping = changed.ping
+        case .existing: answers.existing = changed.existing
+        }
+        #expect(changed == answers)
+    }
+
+    @Test("Enter takes what suits the machine, and it can be read", arguments: Question.allCases)
+    func proposal(question: Question) throws {
+        let context = try Machine.context()
+        #expect(question.defaultAnswer(context) == questionCases[question]?.proposal)
+        _ = try question.parse(question.defaultAnswer(context), context).get()
+    }
+
+    @Test("Enter takes the earlier answer once there is one", arguments: Question.allCases)
+    func earlierAnswer(question: Question) throws {
+        let last = try #require(questionCases[question]?.valid.last)
+        let answers = try question.parse(last.line, try Machine.context()).get()
+        let context = try Machine.context(answers: answers, answered: [question])
+        #expect(question.defaultAnswer(context) == last.answer)
+    }
+
+    @Test("every question explains itself with an example", arguments: Question.allCases)
+    func help(question: Question) throws {
+        let text = question.help(try Machine.context(), screen: Screen()).text
+        let flat = text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        #expect(flat.contains("Examples:"))
+        #expect(flat.contains(try #require(questionCases[question]).explains))
+    }
+
+    @Test("the explanation of pings covers the replies to mail and DNS, and who may begin")
+    func tutorialExplained() throws {
+        let text = Question.ping.help(try Machine.context(), screen: Screen()).text
+        for word in ["ESTABLISHED", "RELATED", "port 53", "port 25", "conversation"] {
+            #expect(text.contains(word), "\(word)")
+        }
+    }
+
+    @Test("Tab offers only words that the question understands", arguments: Question.allCases)
+    func completions(question: Question) throws {
+        let context = try Machine.context()
+        let partial: Set = ["from", "port", "list"]
+        for word in question.completions(context) where !partial.contains(word) {
+            if question == .services, ["everyone", "admins"].contains(word) { continue }
+            _ = try question.parse(word, context).get()
+        }
+        #expect(!question.completions(context).isEmpty)
+    }
+
+    @Test("the sixth question is asked only where there is something to keep or replace")
+    func existingOnlyWithRules() throws {
+        #expect(!Question.asked(try Machine.discovery()).contains(.existing))
+        #expect(Question.asked(try Machine.crowded()).contains(.existing))
+        var chainsOnly = try Machine.discovery()
+        chainsOnly.otherChains = ["DOCKER"]
+        #expect(Question.asked(chainsOnly).contains(.existing))
+    }
+
+    @Test("a flood is refused unread, and a mistake's message stays short")
+    func hostile() throws {
+        let context = try Machine.context()
+        guard case .failure(let flood) = Question.admins.parse(String(repeating: "1 ", count: 4000), context),
+            case .failure(let long) = Question.services.parse(String(repeating: "x", count: 4000), context)
+        else {
+            Issue.record("taken")
+            return
+        }
+        #expect(flood.parts.count == 1 && flood.parts[0].message.hasPrefix("The line is too long"))
+        #expect(long.parts[0].message.count < 120)
+    }
+
+    @Test("answers that close IPv6 take no address of it")
+    func closedIPv6() throws {
+        let context = try Machine.context(answers: Answers(ipv6: false))
+        guard case .failure(let mistake) = Question.admins.parse("2001:db8::1", context) else {
+            Issue.record("taken")
+            return
+        }
+        #expect(mistake.parts[0].message.contains("ipv6: false"))
+    }
+
+    @Test("from a local console nobody is proposed as administrator")
+    func noPeer() throws {
+        var discovery = try Machine.discovery()
+        discovery.peer = nil
+        #expect(Question.admins.defaultAnswer(try Machine.context(discovery)) == "none")
+        discovery.peer = try Machine.address("127.0.0.1")
+        #expect(Question.admins.defaultAnswer(try Machine.context(discovery)) == "none")
+        discovery.peer = try Machine.address("198.51.100.20")
+        #expect(Question.admins.defaultAnswer(try Machine.context(discovery)) == "none")
+    }
+
+    @Test("a program that only this machine reaches is not proposed to the world")
+    func loopbackOnly() throws {
+        var discovery = try Machine.discovery()
+        discovery.listeners = [.init(program: "nginx", port: 80, transport: .tcp, loopbackOnly: true)]
+        #expect(Question.services.defaultAnswer(try Machine.context(discovery)) == "none")
+    }
+
+    @Test("a database that listens to the world is not proposed for everyone")
+    func databaseNotProposed() throws {
+        var discovery = try Machine.discovery()
+        discovery.listeners = [.init(program: "postgres", port: 5432, transport: .tcp)]
+        #expect(Question.services.defaultAnswer(try Machine.context(discovery)) == "none")
+    }
+}

@@ -1,0 +1,98 @@
+import Netfilter
+import Policy
+import Testing
+
+@testable import Interview
+
+@Suite("The review")
+struct ReviewTests {
+    private func review(_ answers: Answers, _ discovery: Discovery? = nil, columns: Int = 80) throws -> String {
+        Review(
+            context: try Machine.context(discovery, answers: answers), summary: .tutorial,
+            screen: Screen(columns: columns)
+        ).lines.text
+    }
+
+    @Test("who reaches what, row by row")
+    func rows() throws {
+        let answers = Answers(
+            admins: [try Machine.network("192.168.1.33")],
+            services: [
+                ServiceChoice("web"), ServiceChoice("mail", from: .networks([try Machine.network("192.168.1.0/24")])),
+                ServiceChoice("postgres"),
+            ], ports: [try PortSpec(parsing: "8080/tcp")], ping: .limited)
+        let text = try review(answers)
+        for row in [
+            "  ssh 22                     open          open",
+            "  web 80 443                 open          open",
+            "  mail 25 143 465 587 993    open          only 192.168.1.0/24",
+            String(repeating: " ", count: 43) + "nothing listens there",
+            "  postgres 5432              open          closed   listens for itself only",
+            "  8080/tcp                   open          open     nothing listens there",
+            "  node 3000                  open          closed   ! 198.51.100.44 is connected",
+            "  ping                       open          a few a second",
+            "  all else                   open          closed",
+        ] {
+            #expect(text.split(separator: "\n").contains { $0 == row }, "\(row)\n\(text)")
+        }
+    }
+
+    @Test("UDP is named where TCP has not the same port")
+    func transports() throws {
+        let text = try review(
+            Answers(services: [ServiceChoice("wireguard"), ServiceChoice("dns"), ServiceChoice("web")]))
+        for name in ["wireguard 51820/udp ", "dns 53 ", "web 80 443 "] { #expect(text.contains(name), "\(name)") }
+    }
+
+    @Test("without administrators there is one column")
+    func noAdmins() throws {
+        let text = try review(Answers(services: [ServiceChoice("web")]))
+        #expect(!text.contains("admins"))
+        #expect(text.hasPrefix("Review                       everyone"))
+    }
+
+    @Test("what shuts you out is said where it stands")
+    func shutOut() throws {
+        let text = try review(Answers(ssh: SSHAnswer(from: .admins)))
+        #expect(text.contains("! shuts you out, 203.0.113.7"))
+    }
+
+    @Test("the table agrees with the plan, for admins, strangers and those named")
+    func agreesWithPlan() throws {
+        let answers = Answers(
+            admins: [try Machine.network("192.168.1.33")],
+            services: [
+                ServiceChoice("web"), ServiceChoice("mail", from: .networks([try Machine.network("198.51.100.0/24")])),
+            ],
+            ports: [try PortSpec(parsing: "8080/tcp")], ssh: SSHAnswer(from: .admins))
+        let catalog = try TemplateCatalog.builtIn()
+        let plan = try Plan(answers: answers, catalog: catalog, sshPorts: [22])
+        let openings = answers.openings(catalog, sshPorts: [22])
+        for text in ["192.168.1.33", "203.0.113.7", "198.51.100.9"] {
+            let address = try Machine.address(text)
+            for transport in TransportProtocol.allCases {
+                for port: UInt16 in [1, 22, 25, 80, 443, 993, 3000, 8080] {
+                    let shown =
+                        answers.admits(address, from: .admins)
+                        || openings.contains { $0.covers(port, transport) && answers.admits(address, from: $0.source) }
+                    #expect(
+                        shown == plan.accepts(from: address, transport: transport, port: port),
+                        "\(text) \(port)/\(transport)")
+                }
+            }
+        }
+    }
+
+    @Test("rules that nobody owns are shown before they go")
+    func unowned() throws {
+        let summary = ChangeSummary(
+            rulesRemoved: 1, rulesAdded: 13, replacedRules: ["-A INPUT -p tcp -m tcp --dport 8443 -j ACCEPT"])
+        let text = Review(context: try Machine.context(), summary: summary, screen: Screen()).lines.text
+        #expect(text.contains("These belong to nobody and go:\n    -A INPUT -p tcp -m tcp --dport 8443 -j ACCEPT"))
+    }
+
+    @Test("closed IPv6 is not called alike")
+    func closedIPv6() throws {
+        #expect(try review(Answers(ipv6: false)).contains("IPv6 is closed but for replies."))
+    }
+}

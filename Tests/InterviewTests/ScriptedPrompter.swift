@@ -1,0 +1,132 @@
+import Interview
+import Policy
+import Testing
+
+/// A person who knows beforehand what they will be asked; every other question, and every one left over, fails.
+actor ScriptedPrompter: Prompter {
+    /// One expected prompt and what the person does there.
+    enum Step: Sendable {
+        /// Where the prompt ends like this, types that.
+        case type(String, at: String)
+        /// Lets this many ticks pass and then types.
+        case afterTicks(Int, type: String, at: String)
+        /// Watches until the asking is over.
+        case watch
+        /// Presses Ctrl-D, or the pipe ends.
+        case endOfInput
+        /// Presses Ctrl-C.
+        case interrupt
+    }
+
+    private var steps: [Step]
+    private(set) var transcript = ""
+    private(set) var prefills: [String] = []
+    private let width: Int
+
+    init(_ steps: [Step], columns: Int = 80) {
+        self.steps = steps
+        width = columns
+    }
+
+    var columns: Int { width }
+
+    func write(_ lines: [Line]) {
+        for line in lines { transcript += line.text + "\n" }
+    }
+
+    func readLine(_ request: LineRequest) async -> LineInput {
+        await answer(request) { Tick(prompt: request.prompt) }
+    }
+
+    func readLine(
+        _ request: LineRequest, every interval: Duration, onTick: @Sendable () async -> Tick
+    ) async -> LineInput {
+        await answer(request, onTick)
+    }
+
+    private func answer(_ request: LineRequest, _ onTick: @Sendable () async -> Tick) async -> LineInput {
+        prefills.append(request.prefill)
+        guard !steps.isEmpty else {
+            Issue.record("nobody expected to be asked: \(request.prompt)")
+            return .endOfInput
+        }
+        switch steps.removeFirst() {
+        case .type(let text, let ending):
+            return entered(text, request.prompt, expected: ending)
+        case .afterTicks(let count, let text, let ending):
+            var prompt = request.prompt
+            for _ in 0..<count {
+                let tick = await onTick()
+                write(tick.lines)
+                if tick.stops { return .overtaken }
+                prompt = tick.prompt
+            }
+            return entered(text, prompt, expected: ending)
+        case .watch:
+            for _ in 0..<1000 {
+                let tick = await onTick()
+                write(tick.lines)
+                if tick.stops { return .overtaken }
+            }
+            Issue.record("the asking never ended")
+            return .endOfInput
+        case .endOfInput: return .endOfInput
+        case .interrupt: return .interrupted
+        }
+    }
+
+    private func entered(_ text: String, _ prompt: String, expected ending: String) -> LineInput {
+        if !prompt.hasSuffix(ending) { Issue.record("expected the prompt \(ending), not \(prompt)") }
+        transcript += prompt + (text.isEmpty ? "<Enter>" : text) + "\n"
+        return .line(text)
+    }
+
+    /// Fails if something was expected that was never asked.
+    func finish() {
+        if !steps.isEmpty { Issue.record("never asked: \(steps)") }
+    }
+}
+
+/// A workbench whose results are known, and which notes what it was asked for.
+actor FakeWorkbench: Workbench {
+    private(set) var calls: [String] = []
+    private let summary: Result<ChangeSummary, Refusal>
+    private var reports: [RehearsalReport]
+
+    init(_ summary: Result<ChangeSummary, Refusal> = .success(.tutorial), reports: [RehearsalReport] = [.allWell]) {
+        self.summary = summary
+        self.reports = reports
+    }
+
+    func compose(_ answers: Answers) async throws(Refusal) -> ChangeSummary {
+        calls.append("compose")
+        return try summary.get()
+    }
+
+    func rehearse(_ answers: Answers) async -> RehearsalReport {
+        calls.append("rehearse")
+        return reports.count > 1 ? reports.removeFirst() : reports[0]
+    }
+
+    func rules(_ answers: Answers) async -> [String] {
+        calls.append("rules")
+        return ["*filter", ":INPUT DROP [0:0]", "-A INPUT -i lo -m comment --comment \"latchkey: loopback\" -j ACCEPT"]
+    }
+
+    func difference(_ answers: Answers) async -> [String] {
+        calls.append("diff")
+        return ["-:INPUT ACCEPT", "+:INPUT DROP"]
+    }
+
+    func deadline(_ text: String) async throws(Refusal) -> Int {
+        calls.append("deadline \(text)")
+        guard text == "5m" else { throw Refusal(["\"\(text)\" is not a duration; write 45, 45s or 5m."]) }
+        return 300
+    }
+
+    func save(_ answers: Answers, to path: String?) async throws(Refusal) -> String {
+        calls.append("save \(path ?? "-")")
+        if path == "/nowhere" { throw Refusal(["\"/nowhere\" cannot be written."]) }
+        return "Saved in \(path ?? "answers.yaml")."
+    }
+}

@@ -1,0 +1,187 @@
+import Netfilter
+import Policy
+import Testing
+
+@testable import Interview
+
+@Suite("Warnings")
+struct WarningTests {
+    private func warnings(
+        _ question: Question, _ line: String, discovery: Discovery? = nil, answers: Answers = Answers()
+    ) throws -> [String] {
+        var context = try Machine.context(discovery, answers: answers)
+        context.answers = try question.parse(line, context).get()
+        return question.warnings(context)
+    }
+
+    @Test("your own address is missing among the admins")
+    func ownAddress() throws {
+        #expect(
+            try warnings(.admins, "192.168.1.33 2001:db8:5::1") == [
+                "Your own address, 203.0.113.7, is not among them."
+            ])
+        #expect(try warnings(.admins, "203.0.113.0/24 2001:db8:5::1") == [])
+    }
+
+    @Test("no admin with a fixed address leaves SSH alone as the way in")
+    func noAdmin() throws {
+        #expect(
+            try warnings(.admins, "none") == [
+                "No administrator has a fixed address: SSH is your only way in."
+            ])
+    }
+
+    @Test("a server with IPv6 whose admins have none, and one whose answers close it")
+    func ipv6() throws {
+        let text = "The server has IPv6 too: whoever comes by IPv6 is none of these."
+        #expect(try warnings(.admins, "203.0.113.7") == [text])
+        var discovery = try Machine.discovery()
+        discovery.addresses.removeLast()
+        #expect(try warnings(.admins, "203.0.113.7", discovery: discovery) == [])
+        #expect(
+            try warnings(.admins, "203.0.113.7", answers: Answers(ipv6: false)) == [
+                "This server has IPv6 addresses, and your answers file closes them (ipv6: false)."
+            ])
+    }
+
+    @Test("SSH open to the world beside administrators, and to a very wide network")
+    func worldSSH() throws {
+        let own = Answers(admins: [try Machine.network("203.0.113.7")])
+        #expect(
+            try warnings(.ssh, "everyone", answers: own) == [
+                "SSH stays open to the world: use keys, not passwords."
+            ])
+        #expect(try warnings(.ssh, "everyone") == [])
+        #expect(try warnings(.ssh, "192.0.0.0/8", answers: own) == ["192.0.0.0/8 holds 16 million addresses."])
+    }
+
+    @Test("closing what listens and opening what nobody listens on are both said")
+    func closedAndDeaf() throws {
+        var discovery = try Machine.discovery()
+        discovery.listeners.append(.init(program: "redis", port: 6379, transport: .tcp))
+        let answers = Answers(services: [ServiceChoice("web")])
+        #expect(
+            try warnings(.ports, "3000/tcp 8080/tcp", discovery: discovery, answers: answers) == [
+                "Nothing listens on 8080/tcp now: it will be open all the same.",
+                "Open now, and to be closed to all but administrators: redis 6379.",
+            ])
+    }
+
+    @Test(
+        "a very wide network is named with its size",
+        arguments: [
+            ("10.0.0.0/8 203.0.113.7", "10.0.0.0/8 holds 16 million addresses: every one of them gets full access."),
+            ("0.0.0.0/0", "0.0.0.0/0 holds every IPv4 address there is: every one of them gets full access."),
+            (
+                "2001:db8::/32 203.0.113.7",
+                "2001:db8::/32 holds more than one site's addresses: every one of them gets full access."
+            ),
+        ])
+    func wide(line: String, expected: String) throws {
+        #expect(try warnings(.admins, line).contains(expected))
+    }
+
+    @Test("the server's own address is no administrator")
+    func ownServer() throws {
+        #expect(
+            try warnings(.admins, "203.0.113.7 198.51.100.20 2001:db8:5::1") == [
+                "198.51.100.20 is this server itself; it reaches itself anyway."
+            ])
+    }
+
+    @Test("SSH for admins only, and there are none")
+    func nobodyLeft() throws {
+        #expect(
+            try warnings(.ssh, "admins") == ["There are no administrators: nobody could log in by SSH any more."])
+    }
+
+    @Test("SSH without the address you come from")
+    func shutOut() throws {
+        let text = "You came in from 203.0.113.7: from there you could not log in again."
+        #expect(try warnings(.ssh, "192.0.2.1") == [text])
+        let others = Answers(admins: [try Machine.network("192.0.2.1")])
+        #expect(try warnings(.ssh, "admins", answers: others) == [text])
+        let own = Answers(admins: [try Machine.network("203.0.113.7")])
+        #expect(try warnings(.ssh, "admins", answers: own) == [])
+        #expect(try warnings(.ssh, "192.0.2.1", answers: own) == [])
+    }
+
+    @Test("an SSH port that nobody listens on, and the one in use left out")
+    func sshPorts() throws {
+        #expect(
+            try warnings(.ssh, "everyone port 2222") == [
+                "sshd does not listen on 2222 here, but on 22.",
+                "Your own SSH connection uses port 22, which would be closed to new ones.",
+            ])
+    }
+
+    @Test("a database open to everyone, as a service and as a port")
+    func database() throws {
+        #expect(
+            try warnings(.services, "mail web dns") == ["Nothing listens for mail and dns here now: open all the same."]
+        )
+        #expect(
+            try warnings(.services, "postgres from everyone") == [
+                "postgres would be open to everyone: it is meant for administrators only."
+            ])
+        let admin = Answers(admins: [try Machine.network("203.0.113.7")])
+        #expect(try warnings(.services, "postgres", answers: admin) == [])
+        #expect(
+            try warnings(.ports, "5432/tcp").first { $0.hasPrefix("postgres") }
+                == "postgres has 5432/tcp: it would be open to everyone, not only administrators.")
+    }
+
+    @Test("what another program does on a shared port is no database")
+    func sharedPort() throws {
+        #expect(
+            try warnings(.ports, "3000/tcp 8086/tcp").filter { $0.contains(" has ") }.map {
+                $0.hasPrefix("influxdb has 8086/tcp")
+            } == [true])
+    }
+
+    @Test("a port in use that will be closed to whoever uses it")
+    func portInUse() throws {
+        let text = "Port 3000 (node) is in use by 198.51.100.44 right now and will be closed to it."
+        #expect(try warnings(.ports, "none", answers: Answers(services: [ServiceChoice("web")])) == [text])
+        #expect(try warnings(.ports, "3000/tcp", answers: Answers(services: [ServiceChoice("web")])) == [])
+        let admin = Answers(admins: [try Machine.network("198.51.100.44")])
+        #expect(!(try warnings(.ports, "none", answers: admin)).contains(text))
+    }
+
+    @Test("SSH's port among the ports undoes its limit")
+    func sshPortOpened() throws {
+        let answers = Answers(ssh: SSHAnswer(from: .admins))
+        #expect(
+            try warnings(.ports, "22/tcp 3000/tcp", answers: answers).contains(
+                "22/tcp is SSH's port: this opens it to everyone, whatever you said there."))
+    }
+
+    @Test("pings for admins, and there are none")
+    func pingAdmins() throws {
+        #expect(
+            try warnings(.ping, "admins") == [
+                "There are no administrators: \"admins\" is the same as \"nobody\" here."
+            ])
+    }
+
+    @Test("other firewalls come back after a replacement")
+    func replacing() throws {
+        #expect(
+            try warnings(.existing, "replace", discovery: try Machine.crowded()) == [
+                "ufw will bring its own rules back at its next start: switch it off."
+            ])
+        #expect(try warnings(.existing, "keep", discovery: try Machine.crowded()) == [])
+    }
+
+    @Test("a warning is shown once, and the way goes on")
+    func once() throws {
+        var wizard = try Machine.wizard()
+        _ = wizard.begin()
+        let text = "Your own address, 203.0.113.7, is not among them."
+        let first = wizard.input("192.168.1.33")
+        #expect(first.lines.contains { $0.text.contains(text) && $0.tone == .warning })
+        #expect(wizard.stage == .asking(.ssh, fromReview: false))
+        wizard.type("back")
+        #expect(!wizard.input("192.168.1.33").lines.contains { $0.text.contains(text) })
+    }
+}

@@ -1,0 +1,233 @@
+import Netfilter
+import Policy
+import Testing
+
+@testable import Interview
+
+@Suite("The wizard")
+struct WizardTests {
+    /// A wizard that stands at the question, all before it answered with Enter.
+    private func wizard(at question: Question) throws -> Wizard {
+        var wizard = try Machine.wizard(try Machine.crowded())
+        _ = wizard.begin()
+        while wizard.stage != .asking(question, fromReview: false) {
+            guard case .asking = wizard.stage else {
+                Issue.record("\(question) is never asked")
+                return wizard
+            }
+            wizard.type("")
+        }
+        return wizard
+    }
+
+    @Test("Enter everywhere leads to the review with the machine's defaults")
+    func defaults() throws {
+        var wizard = try Machine.wizard()
+        _ = wizard.begin()
+        wizard.type("", "", "", "", "")
+        #expect(wizard.stage == .reviewing)
+        #expect(
+            wizard.answers
+                == Answers(
+                    admins: [try Machine.network("203.0.113.7")], services: [ServiceChoice("web")],
+                    ssh: SSHAnswer(from: .everyone)))
+    }
+
+    @Test("? explains and asks again", arguments: Question.allCases)
+    func help(question: Question) throws {
+        var wizard = try wizard(at: question)
+        let request = wizard.request
+        let turn = wizard.input("?")
+        #expect(turn.lines == question.help(wizard.context, screen: Screen()))
+        #expect(turn.request == nil && wizard.request == request)
+        #expect(wizard.stage == .asking(question, fromReview: false))
+    }
+
+    @Test("quit leaves at once", arguments: Question.allCases)
+    func quit(question: Question) throws {
+        var wizard = try wizard(at: question)
+        #expect(wizard.input(" QUIT ").request == .quit)
+        #expect(wizard.stage == .finished(.quit))
+        #expect(wizard.input("192.168.1.33") == Wizard.Turn([]))
+    }
+
+    @Test("back asks the question before again and proposes what was answered", arguments: Question.allCases)
+    func back(question: Question) throws {
+        var wizard = try wizard(at: question)
+        let index = try #require(Question.allCases.firstIndex(of: question))
+        wizard.type("back")
+        let before = Question.allCases[max(0, index - 1)]
+        #expect(wizard.stage == .asking(before, fromReview: false))
+        #expect(wizard.request.prompt.contains("[\(before.defaultAnswer(wizard.context))]"))
+    }
+
+    @Test("show tells the answers so far", arguments: Question.allCases)
+    func show(question: Question) throws {
+        var wizard = try wizard(at: question)
+        let text = wizard.input("show").lines.text
+        for other in Question.allCases { #expect(text.contains(other.rawValue)) }
+        #expect(text.contains("(not asked yet)"))
+        #expect(wizard.stage == .asking(question, fromReview: false))
+    }
+
+    @Test("a wrong line comes back for editing, without a default", arguments: Question.allCases)
+    func mistake(question: Question) throws {
+        var wizard = try wizard(at: question)
+        let (line, _, message) = try #require(questionCases[question]?.invalid.first)
+        let turn = wizard.input(line)
+        #expect(turn.lines.contains { $0.tone == .mistake })
+        let flat = turn.lines.text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        #expect(flat.contains(message))
+        #expect(wizard.request.prefill == line)
+        #expect(wizard.request.prompt.hasSuffix("\(question.rawValue) > "))
+    }
+
+    @Test("an emptied line after a mistake consents to nothing")
+    func emptiedLine() throws {
+        var wizard = try wizard(at: .ping)
+        wizard.type("some", "")
+        #expect(wizard.stage == .asking(.ping, fromReview: false))
+        #expect(wizard.request.prompt.hasSuffix("ping [nobody] > "))
+        wizard.type("")
+        #expect(wizard.stage == .asking(.existing, fromReview: false))
+    }
+
+    @Test("what is given back for editing holds nothing that a terminal obeys")
+    func harmlessPrefill() throws {
+        var wizard = try wizard(at: .admins)
+        wizard.type("10.0.0.1\u{1B}[2J\u{7}x\u{9B}y")
+        #expect(wizard.request.prefill == "10.0.0.1[2Jxy")
+    }
+
+    @Test("the answers of a file are proposed, what is not asked is carried along")
+    func proposals() throws {
+        let proposals = Answers(
+            admins: [], services: [ServiceChoice("mail", from: .networks([try Machine.network("192.168.1.0/24")]))],
+            ports: [try PortSpec(parsing: "8080/tcp")], ping: .everyone, ssh: SSHAnswer(ports: [22], from: .admins),
+            log: true)
+        var wizard = try Machine.wizard(proposals: proposals)
+        _ = wizard.begin()
+        #expect(wizard.request.prompt.hasSuffix("admins [none] > "))
+        wizard.type("", "", "", "", "")
+        #expect(wizard.answers == proposals)
+    }
+
+    @Test("\"list\" shows every service at its question only")
+    func list() throws {
+        var wizard = try wizard(at: .services)
+        let text = wizard.input("list").lines.text
+        for template in try TemplateCatalog.builtIn().all where template.name != "ssh" {
+            #expect(text.contains("] \(template.name)"), "\(template.name)")
+        }
+        wizard.type("")
+        #expect(wizard.input("list").lines.contains { $0.tone == .mistake })
+    }
+
+    @Test("a long default is shortened in the prompt only")
+    func longDefault() throws {
+        let admins = try (1...20).map { try Machine.network("192.0.2.\($0)") }
+        var wizard = try Machine.wizard(proposals: Answers(admins: admins))
+        _ = wizard.begin()
+        #expect(wizard.request.prompt.count <= 60)
+        #expect(wizard.request.prompt.hasSuffix("...] > "))
+        wizard.type("")
+        #expect(wizard.answers.admins == admins)
+    }
+
+    // MARK: - Review
+
+    @Test(
+        "edit asks one question again and returns to the review",
+        arguments: ["edit 3", "3", "edit services", "services"])
+    func edit(command: String) throws {
+        var wizard = try Machine.wizard()
+        _ = wizard.begin()
+        wizard.type("", "", "", "", "")
+        wizard.type(command)
+        #expect(wizard.stage == .asking(.services, fromReview: true))
+        #expect(wizard.input("dns").request == .compose)
+        #expect(wizard.answers.services == [ServiceChoice("dns")])
+    }
+
+    @Test("back out of an edit leaves the review as it was")
+    func backFromEdit() throws {
+        var wizard = try Machine.wizard()
+        _ = wizard.begin()
+        wizard.type("", "", "", "", "", "edit 1", "back")
+        #expect(wizard.stage == .reviewing && wizard.offersApply)
+    }
+
+    @Test(
+        "the review's commands ask the program for what they need",
+        arguments: [
+            ("rules", Wizard.Request.rules), ("diff", .diff), ("save", .save(nil)),
+            ("deadline 5m", .deadline("5m")), ("deadline", nil),
+            ("save /root/My Answers.yaml", .save("/root/My Answers.yaml")), ("apply", .apply), ("", .apply),
+            ("quit", .quit),
+        ])
+    func commands(line: String, request: Wizard.Request?) throws {
+        var wizard = try Machine.wizard()
+        _ = wizard.begin()
+        wizard.type("", "", "", "", "")
+        #expect(wizard.input(line).request == request)
+    }
+
+    @Test("the deadline can be changed before the rules are in force, and the review says it")
+    func deadline() throws {
+        var wizard = try Machine.wizard()
+        _ = wizard.begin()
+        let text = wizard.type("", "", "", "", "").lines.text
+        #expect(text.contains("  Unless you keep it, the old rules return after 60 s (\"deadline 5m\": later)."))
+        #expect(text.contains("If your line drops, the same happens: log in again, type \"sudo latchkey\"."))
+        #expect(
+            wizard.setDeadline(300).lines.text
+                == "  The old rules return after 300 s, unless you keep the new ones.")
+        #expect(wizard.deadline == 300)
+        #expect(wizard.input("deadline").lines.text.contains("after 300 s"))
+        #expect(wizard.stage == .reviewing)
+    }
+
+    @Test("an unknown word at the review does nothing", arguments: ["aply", "edit 9", "edit", "apply now", "edit 0"])
+    func unknownCommand(line: String) throws {
+        var wizard = try Machine.wizard()
+        _ = wizard.begin()
+        wizard.type("", "", "", "", "")
+        let turn = wizard.input(line)
+        #expect(turn.request == nil && turn.lines.contains { $0.tone == .mistake })
+        #expect(wizard.stage == .reviewing)
+    }
+
+    @Test(
+        "a plan that failed its rehearsal is not offered; Enter edits the answer to change",
+        arguments: [
+            RehearsalReport.lockout(peer: "203.0.113.7", port: 22),
+            .failed(
+                probes: 64,
+                differences: [
+                    .init(from: "203.0.113.7", packet: "22/tcp", expectedOpen: true, rule: nil, question: .ssh)
+                ]),
+        ])
+    func failedRehearsal(report: RehearsalReport) throws {
+        var wizard = try Machine.wizard()
+        _ = wizard.begin()
+        wizard.type("", "", "", "", "", report: report)
+        #expect(wizard.request.prompt == "edit 1-5 / rules / diff / save / quit [edit 2] > ")
+        #expect(wizard.input("apply").request == nil)
+        #expect(wizard.stage == .reviewing)
+        wizard.type("")
+        #expect(wizard.stage == .asking(.ssh, fromReview: true))
+    }
+
+    @Test("a plan that cannot be applied here can still be seen and saved")
+    func obstacle() throws {
+        var wizard = try Machine.wizard()
+        _ = wizard.begin()
+        for _ in 1...5 { _ = wizard.input("") }
+        let turn = wizard.composed(
+            ChangeSummary(rulesRemoved: 0, rulesAdded: 13, obstacle: "Applying needs root: sudo latchkey"))
+        #expect(turn.lines.text.contains("Applying needs root"))
+        _ = wizard.rehearsed(.skipped("asked not to"))
+        #expect(!wizard.offersApply)
+        #expect(wizard.input("save").request == .save(nil))
+    }
+}
