@@ -1,0 +1,105 @@
+import ArgumentParser
+import Host
+import Netfilter
+import Policy
+import SafeApply
+
+/// `latchkey apply`: the change without questions.
+struct ApplyCommand: ContextCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "apply", abstract: "Put answers in force, and return to the old rules unless they are kept.")
+
+    @OptionGroup var answers: AnswersOptions
+    @OptionGroup var templates: TemplateOptions
+    @OptionGroup var change: ChangeOptions
+    @OptionGroup var report: ReportOptions
+    @Flag(help: "Return once the rules are in force and wait to be kept.") var detach = false
+    @Option(help: ArgumentHelp("Apply IPv4 rules in iptables-save's format instead of answers.", valueName: "file"))
+    var rules: String?
+    @Option(help: ArgumentHelp("Apply IPv6 rules too; goes with --rules.", valueName: "file"))
+    var rules6: String?
+
+    func validate() throws {
+        if rules != nil || rules6 != nil, answers.file != nil {
+            throw ValidationError("--rules takes the place of --answers; name one of the two.")
+        }
+        if rules6 != nil, rules == nil { throw ValidationError("--rules6 goes with --rules.") }
+    }
+
+    func run(in context: CommandContext) async throws -> ProgramStatus {
+        try context.requireRoot("apply")
+        do {
+            let changing = Changing(in: context)
+            let request = try await request(changing, in: context)
+            return try await changing.carryOut(request, detach: detach, report, in: context)
+        } catch {
+            if report.json { try context.console.result(ChangeReport(error).json()) }
+            throw error
+        }
+    }
+
+    // MARK: - What to put in force
+
+    private func request(_ changing: Changing, in context: CommandContext) async throws(Failure) -> ChangeRequest {
+        let caller = Caller()
+        if let rules { return try await handWritten(rules, rules6, caller, changing, in: context) }
+        let file = try answers.read(in: context)
+        let planning = try await Planning(templates, in: context)
+        let plan = try planning.plan(try planning.answers(file))
+        let rules = try planning.rules(plan)
+        if change.skipsRehearsal {
+            context.console.say(Self.skipped)
+        } else {
+            let rehearsing = try await Rehearsing(changing, change.backend, caller: caller)
+            try await rehearsing.requirePromises(of: plan, rules, caller: caller, in: context)
+        }
+        return try await changing.request(
+            plan, rules: rules, caller: caller, options: change, layout: context.layout)
+    }
+
+    private static let skipped = "No rehearsal: nobody checks whether you would be locked out.\n"
+
+    private func handWritten(
+        _ ipv4: String, _ ipv6: String?, _ caller: Caller, _ changing: Changing, in context: CommandContext
+    ) async throws(Failure) -> ChangeRequest {
+        let ports = await SSHServer().ports(
+            sshd: changing.surroundings.toolbox.find("sshd"), runner: changing.surroundings.runner)
+        let sets = PerFamily(
+            ipv4: try Self.rules(ipv4, in: context),
+            ipv6: try ipv6.map { path throws(Failure) in
+                try Self.rules(path, in: context)
+            })
+        if change.skipsRehearsal {
+            context.console.say(Self.skipped)
+        } else {
+            let rehearsing = try await Rehearsing(changing, change.backend, caller: caller)
+            try await rehearsing.requireOpenDoor(sets, in: context)
+        }
+        return ChangeRequest(
+            id: changing.freshID(), scope: .tables,
+            rules: PerFamily(ipv4: sets.ipv4?.text, ipv6: sets.ipv6?.text),
+            isCanonical: false, sources: PerFamily(ipv4: ipv4, ipv6: ipv6),
+            backend: try await changing.backend(change.backend),
+            deadlineSeconds: change.deadline.seconds, requester: caller.requester,
+            sshPorts: ports.ports.isEmpty ? [22] : ports.ports, admins: [], answers: nil, persists: true)
+    }
+
+    private static func rules(_ path: String, in context: CommandContext) throws(Failure) -> RuleSet {
+        let file = try NamedText(name: path, path: path, in: context)
+        do {
+            let set = try RuleSet(parsing: file.text, file: path)
+            guard !set.tables.isEmpty else {
+                throw Failure(
+                    .badData, "\(path): there is no table in it.", inForce: Failure.nothingChanged,
+                    next: "rules begin with a line such as \"*filter\" and end with \"COMMIT\".")
+            }
+            return set
+        } catch let error as RuleSetError {
+            throw Failure(.badData, "\(error)", inForce: Failure.nothingChanged, next: "mend the file and try again.")
+        } catch let failure as Failure {
+            throw failure
+        } catch {
+            throw Failure(.badData, "\(error)", inForce: Failure.nothingChanged)
+        }
+    }
+}

@@ -1,0 +1,50 @@
+import ArgumentParser
+import SafeApply
+
+/// `latchkey confirm`: keeps the pending change.
+struct ConfirmCommand: ContextCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "confirm", abstract: "Keep the pending change; over SSH, from a connection newer than it.")
+
+    @Flag(help: "Keep it though this connection is older than the change and proves nothing.")
+    var sameConnection = false
+    @OptionGroup var report: ReportOptions
+
+    func run(in context: CommandContext) async throws -> ProgramStatus {
+        try context.requireRoot("confirm")
+        return try await decide(in: context, report) { (client) throws(ChangeError) in
+            try await client.confirm(sameConnection: sameConnection)
+        }
+    }
+}
+
+/// `latchkey revert`: puts the earlier rules back now.
+struct RevertCommand: ContextCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "revert", abstract: "Return to the rules before the pending change, now.")
+
+    @OptionGroup var report: ReportOptions
+
+    func run(in context: CommandContext) async throws -> ProgramStatus {
+        try context.requireRoot("revert")
+        return try await decide(in: context, report) { (client) throws(ChangeError) in try await client.revert() }
+    }
+}
+
+/// Has the guard decide, and tells what came of it.
+private func decide(
+    in context: CommandContext, _ report: ReportOptions,
+    _ request: (ChangeClient) async throws(ChangeError) -> ChangeStatus
+) async throws -> ProgramStatus {
+    do {
+        let status = try await request(Changing(in: context).client)
+        if report.json { try context.console.result(ChangeReport(status).json()) }
+        context.console.say(ChangeText.outcome(status))
+        // Who asks for a revert gets what was asked for: 0. Only a failed one is another matter.
+        return status.state == .failed ? .emergencyOpening : .done
+    } catch let error as ChangeError {
+        let failure = Failure(error)
+        if report.json { try context.console.result(ChangeReport(failure).json()) }
+        throw failure
+    }
+}

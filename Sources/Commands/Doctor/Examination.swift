@@ -1,0 +1,137 @@
+import Host
+import Netfilter
+import SafeApply
+
+/// Looks at this machine, one subject after the other; nothing is changed by it.
+struct Examination: Sendable {
+    let surroundings: Surroundings
+    let isRoot: Bool
+
+    var toolbox: Toolbox { surroundings.toolbox }
+
+    // MARK: - The machine
+
+    var system: Finding {
+        let facts = SystemFacts()
+        let kernel = Self.firstLine("/proc/sys/kernel/osrelease") ?? "unknown"
+        var words = [Self.distribution ?? "an unknown distribution", "Linux \(kernel)"]
+        words.append(facts.isSystemd ? "systemd" : "no systemd")
+        if let container = facts.container { words.append("in a container (\(container))") }
+        words.append(NetworkFacts().ipv6 == .available ? "IPv4 and IPv6" : "IPv4 only")
+        let detail = words.joined(separator: ", ")
+        switch NetworkFacts().ipv6 {
+        case .available: return .ok("system", detail)
+        case .disabled:
+            return .found(
+                .note, "system", "\(detail): IPv6 is switched off, its rules are loaded all the same.",
+                remedy: "Nothing to do.")
+        case .absent:
+            return .found(
+                .note, "system", "\(detail): this kernel has no IPv6, and its rules are left out.",
+                remedy: "Nothing to do.")
+        }
+    }
+
+    var rights: Finding {
+        isRoot
+            ? .ok("rights", "root")
+            : .found(
+                .note, "rights", "An ordinary user: rules, sockets of others and SSH's settings cannot all be seen.",
+                remedy: "sudo latchkey doctor")
+    }
+
+    // MARK: - Tools
+
+    func tools(_ options: BackendOptions) async -> [Finding] {
+        var findings: [Finding] = []
+        do {
+            let chosen = try await backend(options)
+            for family in surroundings.families {
+                let tools = try await IPTables(
+                    backend: chosen, isIPv6: family == .ipv6, toolbox: toolbox, runner: surroundings.runner)
+                findings.append(.ok(family == .ipv4 ? "iptables" : "ip6tables", try await tools.version()))
+            }
+        } catch {
+            findings.append(
+                .found(
+                    .missing, "iptables", error.description,
+                    remedy: "Install it: apt-get install iptables, or dnf install iptables-nft"))
+        }
+        let needed = [
+            ("ip", "iproute2", "rehearsals and \"latchkey try\""),
+            ("unshare", "util-linux", "rehearsals and \"latchkey try\""),
+            ("nsenter", "util-linux", "rehearsals and \"latchkey try\""),
+        ]
+        for (name, package, purpose) in needed where toolbox.find(name) == nil {
+            findings.append(
+                .found(.warning, name, "It is not here: no \(purpose).", remedy: "apt-get install \(package)"))
+        }
+        return findings
+    }
+
+    func backend(_ options: BackendOptions) async throws(HostError) -> Backend {
+        if let named = options.named { return named }
+        return try await IPTables.backend(toolbox: toolbox, runner: surroundings.runner)
+    }
+
+    // MARK: - Rules
+
+    func rules(_ options: BackendOptions) async -> [Finding] {
+        guard let chosen = try? await backend(options) else { return [] }
+        guard isRoot else { return [] }
+        var findings: [Finding] = []
+        do {
+            let live = try await LiveRules(
+                backend: chosen, families: surroundings.families, toolbox: toolbox, runner: surroundings.runner)
+            var rules: [Rule] = []
+            for family in surroundings.families { rules += try await live.read(family).tables.flatMap(\.rules) }
+            let owned = rules.count(where: \.isOwned)
+            findings.append(.ok("rules", "\(rules.count) in iptables-\(chosen.rawValue), \(owned) of them latchkey's"))
+        } catch {
+            findings.append(
+                .found(
+                    .missing, "rules", "They cannot be read: \(error)",
+                    remedy: "Set right what iptables-\(chosen.rawValue)-save complains about."))
+        }
+        if await isOtherBackendInUse(besides: chosen) {
+            findings.append(
+                .found(
+                    .missing, "two backends",
+                    "Incoming packets pass rules of iptables-nft and of iptables-legacy: a change is refused.",
+                    remedy: "Move all rules to one of them; --backend nft|legacy says which one latchkey uses."))
+        }
+        return findings
+    }
+
+    /// Whether the iptables that is not used filters incoming packets too.
+    private func isOtherBackendInUse(besides chosen: Backend) async -> Bool {
+        let other: Backend = chosen == .nft ? .legacy : .nft
+        for family in surroundings.families {
+            // Asking legacy tools loads their kernel modules; this file tells without them.
+            let names = Self.text("/proc/net/\(family == .ipv4 ? "ip" : "ip6")_tables_names") ?? ""
+            guard other == .nft || names.split(separator: "\n").contains("filter") else { continue }
+            let live = try? await LiveRules(
+                backend: other, families: [family], toolbox: toolbox, runner: surroundings.runner)
+            guard let rules = try? await live?.read(family) else { continue }
+            let input = InputChain(of: rules)
+            if input.policy != .accept || !input.rules.isEmpty { return true }
+        }
+        return false
+    }
+
+    // MARK: - Files of the system
+
+    private static var distribution: String? {
+        let lines = (text("/etc/os-release") ?? "").split(separator: "\n")
+        let name = lines.first { $0.hasPrefix("PRETTY_NAME=") }?.dropFirst("PRETTY_NAME=".count)
+        return name.map { String($0.filter { $0 != "\"" && $0 != "'" }.prefix(60)) }
+    }
+
+    private static func firstLine(_ path: String) -> String? {
+        text(path)?.split(separator: "\n").first.map(String.init)
+    }
+
+    private static func text(_ path: String) -> String? {
+        (try? SecureFiles.read(path, limit: 1 << 16)).map { String(decoding: $0, as: UTF8.self) }
+    }
+}

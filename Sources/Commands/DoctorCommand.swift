@@ -1,0 +1,49 @@
+import ArgumentParser
+import Host
+import Policy
+import SafeApply
+
+/// `latchkey doctor`: what latchkey sees here, and what to do about it.
+struct DoctorCommand: ContextCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor", abstract: "Show what latchkey sees here, each finding with its remedy.",
+        discussion: "Holds no addresses, names or keys: it can be pasted into a bug report.")
+
+    @OptionGroup var templates: TemplateOptions
+    @OptionGroup var backend: BackendOptions
+    @OptionGroup var report: ReportOptions
+
+    func run(in context: CommandContext) async throws -> ProgramStatus {
+        let machine = Examination(surroundings: Changing(in: context).surroundings, isRoot: context.userID == 0)
+        var findings = [machine.system, machine.rights]
+        findings += await machine.tools(backend)
+        findings += await machine.rules(backend)
+        findings += await machine.ssh()
+        findings.append(machine.listening)
+        findings += machine.firewalls
+        findings += await machine.rehearsal(backend)
+        findings += [machine.supervision, machine.persistence]
+        findings += files(in: context)
+        let shown = DoctorReport(findings: findings)
+        try context.console.result(report.json ? shown.json() : shown.text)
+        return shown.status
+    }
+
+    /// The administrator's own files: templates and kept answers.
+    private func files(in context: CommandContext) -> [Finding] {
+        var findings: [Finding] = []
+        do {
+            let own = try templates.read(in: context).catalog().all.count { $0.origin != .builtIn }
+            findings.append(.ok("templates", own == 0 ? "the built-in ones" : "built-in, and \(own) of your own"))
+        } catch {
+            findings.append(
+                .found(
+                    .missing, "templates", error.what.split(separator: "\n").joined(separator: "; "),
+                    remedy: error.next ?? "Mend the file, or take it away."))
+        }
+        guard SecureFiles.exists(context.layout.answers) else {
+            return findings + [.ok("answers", "none kept yet")]
+        }
+        return findings + [.ok("answers", "kept in \(context.layout.answers)")]
+    }
+}

@@ -1,0 +1,41 @@
+import Foundation
+import Glibc
+import Host
+
+/// What a command knows of the world outside its flags; tests hand it another one.
+package struct CommandContext: Sendable {
+    /// Where latchkey's files lie.
+    package var layout: Layout
+    /// The effective user; 0 is root.
+    package var userID: UInt32
+    /// Where words go.
+    package var console: any Console
+    /// The environment's variables.
+    package var environment: [String: String]
+
+    /// A context of given parts.
+    package init(layout: Layout, userID: UInt32, console: any Console, environment: [String: String] = [:]) {
+        self.layout = layout
+        self.userID = userID
+        self.console = console
+        self.environment = environment
+    }
+
+    /// The machine itself.
+    package static func system() -> Self {
+        Self(
+            layout: Layout(root: getenv("LATCHKEY_ROOT").map { String(cString: $0) }), userID: geteuid(),
+            console: SystemConsole(), environment: ProcessInfo.processInfo.environment)
+    }
+
+    /// Stops a command that only root may run.
+    ///
+    /// - Throws: `Failure` with status 77.
+    package func requireRoot(_ command: String) throws(Failure) {
+        guard userID == 0 else {
+            throw Failure(
+                .needsRoot, "\"latchkey \(command)\" needs root.", inForce: Failure.nothingChanged,
+                next: "sudo latchkey \(command) ...")
+        }
+    }
+}

@@ -1,0 +1,73 @@
+import Host
+
+/// Why a command ends without having done what was asked, in the three things a person needs to know.
+package struct Failure: Error, Equatable, Sendable {
+    /// How the program ends.
+    package var status: ProgramStatus
+    /// What failed, one sentence or several lines.
+    package var what: String
+    /// Which rules are in force now; nil when there is no doubt that nothing changed and nobody would ask.
+    package var inForce: String?
+    /// What to do next.
+    package var next: String?
+
+    /// A failure with its evidence.
+    package init(_ status: ProgramStatus, _ what: String, inForce: String? = nil, next: String? = nil) {
+        self.status = status
+        self.what = what
+        self.inForce = inForce
+        self.next = next
+    }
+
+    /// What stands for "in force" when a command stops before it touches anything.
+    package static let nothingChanged = "what was before; nothing has been changed."
+}
+
+extension Failure {
+    /// What a failure of the machine means to the user, as long as nothing has been changed.
+    package init(_ error: HostError) {
+        switch error {
+        case .toolMissing, .toolUnusable:
+            self.init(
+                .missing, error.description, inForce: Self.nothingChanged,
+                next: "install what is missing; on Debian: apt-get install iptables iproute2")
+        case .insecure:
+            self.init(.badData, error.description, inForce: Self.nothingChanged, next: "chown root, chmod go-w")
+        default:
+            self.init(.failed, error.description)
+        }
+    }
+}
+
+extension Failure {
+    /// The whole message: the only place where a failure becomes text.
+    package var rendered: String {
+        let parts = what.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
+        var lines = Wrapping.lines(String(parts[0]), first: "latchkey: ", rest: "    ")
+        // What follows is a list with a place each (FILE:LINE), for editors and grep: it stands as it is.
+        lines += parts.dropFirst().map(String.init)
+        if let inForce { lines += Wrapping.lines(inForce, first: "  In force: ", rest: "    ") }
+        if let next { lines += Wrapping.lines(next, first: "  Next: ", rest: "    ") }
+        return lines.joined(separator: "\n") + "\n"
+    }
+}
+
+/// Text for people, at most 80 columns wide.
+package enum Wrapping {
+    /// Breaks text at its spaces; a word longer than a line (a path, an address) stays whole, so that it can be copied.
+    package static func lines(_ text: String, first: String = "", rest: String = "", width: Int = 80) -> [String] {
+        var lines: [String] = []
+        var line = first
+        var isFresh = true
+        for word in text.split(separator: " ", omittingEmptySubsequences: false) {
+            if !isFresh, line.count + 1 + word.count > width {
+                lines.append(line)
+                line = rest
+                isFresh = true
+            }
+            line += (isFresh ? "" : " ") + word
+            isFresh = false
+        }
+        return lines + [line]
+    }
+}

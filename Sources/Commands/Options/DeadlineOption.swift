@@ -1,0 +1,51 @@
+import SafeApply
+
+/// How long a change waits to be kept before it is reverted.
+package struct DeadlineOption: Equatable, Sendable {
+    /// Seconds from the moment the new rules are in force.
+    package let seconds: Int
+
+    /// What is long enough to log in anew, and short enough to wait for.
+    package static let standard = DeadlineOption(unchecked: Deadline.usual)
+    /// Ten seconds, to log in at all; an hour, after which a forgotten change is no longer a trial.
+    package static let limits = Deadline.shortest...Deadline.longest
+
+    /// A number of seconds; nil where it is out of range.
+    package init?(seconds: Int) {
+        guard Self.limits.contains(seconds) else { return nil }
+        self.seconds = seconds
+    }
+
+    private init(unchecked seconds: Int) { self.seconds = seconds }
+
+    /// Reads `45`, `45s`, `5m` or `1h`.
+    ///
+    /// - Throws: `DeadlineError`, whose description is a sentence.
+    package init(parsing text: String) throws(DeadlineError) {
+        let factors: [Character: Int] = ["s": 1, "m": 60, "h": 3_600]
+        let factor = text.last.flatMap { factors[$0] }
+        let digits = factor == nil ? text[...] : text.dropLast()
+        // Only ASCII digits: Int() alone would also take a sign.
+        guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), digits.utf8.count <= 9,
+            let number = Int(digits)
+        else { throw .notADuration(text) }
+        let seconds = number * (factor ?? 1)
+        guard Self.limits.contains(seconds) else { throw .outOfRange(text) }
+        self.seconds = seconds
+    }
+}
+
+/// Why a text is no deadline.
+package enum DeadlineError: Error, Equatable, CustomStringConvertible {
+    /// It is not a number with an optional unit.
+    case notADuration(String)
+    /// It is shorter or longer than a deadline may be.
+    case outOfRange(String)
+
+    package var description: String {
+        switch self {
+        case .notADuration(let text): "\"\(text)\" is not a duration; write 45, 45s or 5m."
+        case .outOfRange(let text): "\"\(text)\" is out of range: from 10s to 1h."
+        }
+    }
+}

@@ -1,0 +1,82 @@
+import ArgumentParser
+import Netfilter
+import Policy
+import SafeApply
+
+/// `latchkey plan`: the rules that the answers stand for.
+struct PlanCommand: ContextCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plan", abstract: "Print the rules that the answers stand for; nothing changes.")
+
+    /// The families by the names that the command line gives them.
+    enum Choice: String, CaseIterable, ExpressibleByArgument {
+        case ipv4, ipv6
+
+        var family: Family { self == .ipv4 ? .ipv4 : .ipv6 }
+    }
+
+    @OptionGroup var answers: AnswersOptions
+    @OptionGroup var templates: TemplateOptions
+    @OptionGroup var report: ReportOptions
+    @Option(help: "Print one family only, exactly as iptables-restore reads it.") var family: Choice?
+    @Flag(help: "Print what the plan changes for what runs here now, not the rules.") var effects = false
+
+    func run(in context: CommandContext) async throws -> ProgramStatus {
+        let file = try answers.read(in: context)
+        let planning = try await Planning(templates, in: context)
+        let plan = try planning.plan(try planning.answers(file))
+        let rules = try planning.rules(plan)
+        if effects {
+            try await tellEffects(plan, in: context)
+            return .done
+        }
+        if report.json {
+            let wanted = PerFamily(
+                ipv4: family == .ipv6 ? nil : rules.ipv4?.text, ipv6: family == .ipv4 ? nil : rules.ipv6?.text)
+            try context.console.result(PlanReport(ipv4: wanted.ipv4, ipv6: wanted.ipv6).json())
+            return .done
+        }
+        if let family {
+            try context.console.result(rules[family.family]?.text ?? "")
+            return .done
+        }
+        for (family, rules) in rules.present {
+            let name = family == .ipv4 ? "IPv4" : "IPv6"
+            let tool = family == .ipv4 ? "iptables-restore" : "ip6tables-restore"
+            let reach =
+                plan.answers.existing == .keep
+                ? "# \(name): put into INPUT, behind other programs' jumps (existing: keep)."
+                : "# \(name): for \(tool) (existing: replace)."
+            try context.console.result("\(reach)\n\(rules.text)")
+        }
+        return .done
+    }
+}
+
+extension PlanCommand {
+    private func tellEffects(_ plan: Plan, in context: CommandContext) async throws {
+        let live = await Discovering(Changing(in: context), backend: nil).live
+        if live == nil {
+            context.console.say(
+                Wrapping.text("Ports that go past these rules (Docker's) are not known: only root may read the rules."))
+        }
+        let life = PresentLife(live: live)
+        let published = plan.answers.existing == .keep ? life.published : []
+        let effects = plan.effects(on: life.listeners, published: published)
+        if report.json {
+            try context.console.result(EffectsReport(effects).json())
+        } else if effects.sentences.isEmpty {
+            context.console.say("Nothing that runs here now is cut off, and nothing goes past the rules.\n")
+        } else {
+            try context.console.result(effects.sentences.map(Wrapping.text).joined())
+        }
+    }
+}
+
+/// What `plan` prints with `--json`: the text of each family's rules.
+struct PlanReport: Report, Equatable {
+    /// For iptables-restore; nil when only the other family was asked for.
+    var ipv4: String?
+    /// For ip6tables-restore; nil when only the other family was asked for.
+    var ipv6: String?
+}

@@ -1,0 +1,52 @@
+import ArgumentParser
+import Host
+
+/// A command that runs against a context.
+package protocol ContextCommand: ParsableCommand {
+    /// Does what the flags ask for.
+    ///
+    /// - Returns: how the program ends.
+    /// - Throws: `Failure`, or an error of Argument Parser for a bad command line.
+    func run(in context: CommandContext) async throws -> ProgramStatus
+}
+
+/// The program from its arguments to its exit status.
+package enum Program {
+    /// Reads a command line, runs it and renders whatever goes wrong.
+    package static func run(_ arguments: [String], in context: CommandContext) async -> Int32 {
+        do {
+            var command = try Latchkey.parseAsRoot(arguments)
+            if let command = command as? any ContextCommand {
+                return try await command.run(in: context).rawValue
+            }
+            // Only Argument Parser's own commands are left: `help`.
+            try command.run()
+            return ProgramStatus.done.rawValue
+        } catch let failure as Failure {
+            context.console.say(failure.rendered)
+            return failure.status.rawValue
+        } catch let error as HostError {
+            context.console.say(Failure(error).rendered)
+            return Failure(error).status.rawValue
+        } catch {
+            return finish(error, in: context)
+        }
+    }
+
+    /// Help and version are results; a bad command line is talk.
+    private static func finish(_ error: any Error, in context: CommandContext) -> Int32 {
+        let message = Latchkey.fullMessage(for: error)
+        guard Latchkey.exitCode(for: error).isSuccess else {
+            context.console.say(message + "\n")
+            return Latchkey.exitCode(for: error) == .validationFailure
+                ? ProgramStatus.usage.rawValue : ProgramStatus.failed.rawValue
+        }
+        do {
+            try context.console.result(message + "\n")
+            return ProgramStatus.done.rawValue
+        } catch {
+            context.console.say(error.rendered)
+            return error.status.rawValue
+        }
+    }
+}

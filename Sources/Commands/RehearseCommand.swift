@@ -1,0 +1,71 @@
+import ArgumentParser
+import Glibc
+import Host
+import Netfilter
+import Policy
+import Rehearsal
+import SafeApply
+
+/// `latchkey rehearse`: the plan tried with real packets in a throwaway network.
+struct RehearseCommand: ContextCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rehearse",
+        abstract: "Try the plan with real packets in a throwaway network, and print what got through.")
+
+    @OptionGroup var answers: AnswersOptions
+    @OptionGroup var templates: TemplateOptions
+    @OptionGroup var backend: BackendOptions
+    @OptionGroup var report: ReportOptions
+
+    func run(in context: CommandContext) async throws -> ProgramStatus {
+        let file = try answers.read(in: context)
+        let planning = try await Planning(templates, in: context)
+        let plan = try planning.plan(try planning.answers(file))
+        let rules = try planning.rules(plan)
+        let rehearsing = try await Rehearsing(Changing(in: context), backend, caller: Caller())
+        let result: RehearsalResult
+        do { result = try await rehearsing.rehearse(plan, rules) } catch { throw Failure(rehearsal: error) }
+        if report.json {
+            try context.console.result(RehearseReport(result).json())
+        } else {
+            let table = VerdictTable(
+                verdicts: result.verdicts, isColoured: Self.isColoured(context.environment))
+            try context.console.result(table.lines.map { $0 + "\n" }.joined())
+        }
+        for note in result.notes + result.untestedNotes { context.console.say(Wrapping.text(note)) }
+        if let lockout = result.lockout { throw Failure(lockout: lockout) }
+        guard result.differences.isEmpty else { throw Failure(differences: result) }
+        context.console.say(result.praise)
+        return .done
+    }
+
+    static func isColoured(_ environment: [String: String]) -> Bool {
+        isatty(STDOUT_FILENO) == 1 && environment["NO_COLOR", default: ""].isEmpty && environment["TERM"] != "dumb"
+    }
+}
+
+extension Rehearsing {
+    /// Tries a plan on a stage that looks like this machine.
+    func rehearse(_ plan: Plan, _ rules: PerFamily<RuleSet>) async throws -> RehearsalResult {
+        let machine = RehearsingMachine(families: surroundings.families)
+        return try await rehearse(
+            Piece(rules: rules, scope: plan.answers.existing == .keep ? .inputChain : .tables),
+            expectations(plan, on: machine), on: machine)
+    }
+}
+
+extension RehearsalResult {
+    /// That everything is as promised, with the numbers.
+    var praise: String {
+        let login = login.map { " From \($0) a new SSH login gets in." } ?? ""
+        let forms = pending.isEmpty ? "" : ", pending and kept"
+        return Wrapping.text("\(tried) of \(tried) as promised\(forms), \(milliseconds) ms.\(login)")
+    }
+}
+
+extension Wrapping {
+    /// A paragraph with its end.
+    static func text(_ paragraph: String) -> String {
+        lines(paragraph, rest: "  ").joined(separator: "\n") + "\n"
+    }
+}

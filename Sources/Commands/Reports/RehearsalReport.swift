@@ -1,0 +1,111 @@
+import Netfilter
+import Policy
+import Rehearsal
+
+/// What `rehearse` reports with `--json`.
+package struct RehearseReport: Report, Equatable {
+    /// One packet or exchange of packets.
+    package struct Probe: Equatable, Codable, Sendable {
+        /// `ipv4` or `ipv6`.
+        package var family: String
+        /// Where it came from.
+        package var from: String
+        /// `admin`, `stranger`, `server` or `you`.
+        package var role: String
+        /// `in` or `out`.
+        package var direction: String
+        /// `tcp`, `udp` or `icmp`.
+        package var `protocol`: String
+        /// The port it went to; null where there is none.
+        package var port: Int?
+        /// `accept` or `drop`, by the answers.
+        package var expected: String
+        /// `accept` or `drop`, as seen; null where nothing could be told.
+        package var observed: String?
+        /// The rule or policy that decided; null where several may have.
+        package var rule: String?
+        /// What was sent, in a word or two.
+        package var packet: String
+        /// The answer that speaks of it.
+        package var answer: String?
+        /// The rules under which: `kept`, or `pending` for the form in which they wait to be kept.
+        package var form: String
+
+        private enum CodingKeys: String, CodingKey {
+            case family, from, role, direction, `protocol`, port, expected, observed, rule, packet, answer, form
+        }
+
+        // Written by hand: what Swift derives leaves out a nil, and a reader wants to find the key with null.
+        package func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(family, forKey: .family)
+            try container.encode(from, forKey: .from)
+            try container.encode(role, forKey: .role)
+            try container.encode(direction, forKey: .direction)
+            try container.encode(`protocol`, forKey: .protocol)
+            try container.encode(port, forKey: .port)
+            try container.encode(expected, forKey: .expected)
+            try container.encode(observed, forKey: .observed)
+            try container.encode(rule, forKey: .rule)
+            try container.encode(packet, forKey: .packet)
+            try container.encode(answer, forKey: .answer)
+            try container.encode(form, forKey: .form)
+        }
+    }
+
+    /// Whether everything that could be tried fared as promised, and the present SSH connection gets in anew.
+    package var passed: Bool
+    /// How long the whole took.
+    package var milliseconds: Int
+    /// Every packet, under the rules that are kept and under the pending ones.
+    package var probes: [Probe]
+    /// What was not as on the machine.
+    package var notes: [String]
+}
+
+extension RehearseReport {
+    /// The report of a rehearsal.
+    init(_ result: RehearsalResult) {
+        passed = result.differences.isEmpty && result.lockout == nil
+        milliseconds = result.milliseconds
+        // What does not get through without rules either has nothing to tell.
+        probes =
+            result.verdicts.filter(\.isTested).map { Probe($0, form: "kept") }
+            + result.pending.filter(\.isTested).map { Probe($0, form: "pending") }
+        notes = result.notes + result.untestedNotes
+    }
+}
+
+extension RehearseReport.Probe {
+    init(_ verdict: Verdict, form: String) {
+        let expectation = verdict.expectation
+        family = expectation.family.rawValue
+        from = expectation.source.description
+        role = expectation.role.rawValue
+        direction = expectation.direction.rawValue
+        `protocol` = expectation.packet.protocolName
+        port = expectation.packet.port.map(Int.init)
+        expected = expectation.isAccepted ? "accept" : "drop"
+        observed =
+            switch verdict.observation {
+            case .accepted: "accept"
+            case .dropped: "drop"
+            case .untested: nil
+            }
+        rule = verdict.decision?.text
+        packet = expectation.packet.title
+        answer = expectation.answer?.title
+        self.form = form
+    }
+}
+
+extension RehearsalResult {
+    /// What could not be tried, in sentences.
+    var untestedNotes: [String] {
+        verdicts.compactMap { verdict in
+            guard case .untested(let reason) = verdict.observation else { return nil }
+            let expectation = verdict.expectation
+            return "Not tried: \(expectation.packet.title) from \(expectation.source): \(reason)."
+        }
+    }
+}

@@ -1,0 +1,75 @@
+/// What `status` reports with `--json`.
+package struct StatusReport: Report, Equatable {
+    /// How the machine stands.
+    package enum State: String, CaseIterable, Codable, Sendable {
+        case idle, pending, kept, reverted, failed
+    }
+
+    /// The process that owns a pending change.
+    package struct Guard: Equatable, Codable, Sendable {
+        /// What starts a guard again that was killed.
+        package enum Supervisor: String, CaseIterable, Codable, Sendable {
+            case systemd, process
+        }
+
+        /// Its process number.
+        package var pid: Int32
+        /// Who watches over it.
+        package var supervisor: Supervisor
+
+        /// A guard and its supervisor.
+        package init(pid: Int32, supervisor: Supervisor) {
+            self.pid = pid
+            self.supervisor = supervisor
+        }
+    }
+
+    /// How the machine stands.
+    package var state: State
+    /// The pending or the last change.
+    package var change: String?
+    /// Seconds until a pending change is reverted.
+    package var secondsLeft: Int?
+    /// Who owns the pending change.
+    package var `guard`: Guard?
+    /// The iptables that is looked at: nft or legacy.
+    package var backend: String
+    /// The snapshot of the pending or last change.
+    package var snapshot: String?
+    /// Whether the live rules differ from what was kept.
+    package var drift: Bool
+    /// Whether a login newer than the pending change has been seen.
+    package var freshConnectionSeen: Bool
+
+    /// A report of given parts.
+    package init(
+        state: State, change: String? = nil, secondsLeft: Int? = nil, guard: Guard? = nil, backend: String,
+        snapshot: String? = nil, drift: Bool = false, freshConnectionSeen: Bool = false
+    ) {
+        self.state = state
+        self.change = change
+        self.secondsLeft = secondsLeft
+        self.guard = `guard`
+        self.backend = backend
+        self.snapshot = snapshot
+        self.drift = drift
+        self.freshConnectionSeen = freshConnectionSeen
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case state, change, secondsLeft, `guard`, backend, snapshot, drift, freshConnectionSeen
+    }
+
+    // Written by hand: what Swift derives leaves out a nil, and a reader wants to find the key with null.
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(state, forKey: .state)
+        try container.encode(change, forKey: .change)
+        try container.encode(secondsLeft, forKey: .secondsLeft)
+        try container.encode(`guard`, forKey: .guard)
+        try container.encode(backend, forKey: .backend)
+        try container.encode(snapshot, forKey: .snapshot)
+        try container.encode(drift, forKey: .drift)
+        try container.encode(freshConnectionSeen, forKey: .freshConnectionSeen)
+    }
+}

@@ -1,0 +1,145 @@
+import ArgumentParser
+import SafeApply
+
+/// `latchkey snapshots`: the rules as they were before each change.
+struct SnapshotsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "snapshots", abstract: "List, show, compare, restore or thin out what was before each change.",
+        subcommands: [List.self, Show.self, Diff.self, Restore.self, Prune.self], defaultSubcommand: List.self)
+
+    /// `latchkey snapshots list`.
+    struct List: ContextCommand {
+        static let configuration = CommandConfiguration(abstract: "List all snapshots, the oldest first.")
+
+        @OptionGroup var report: ReportOptions
+
+        func run(in context: CommandContext) async throws -> ProgramStatus {
+            try context.requireRoot("snapshots list")
+            let reports = try await Snapshots(in: context).reports()
+            guard !report.json else {
+                try context.console.result(reports.json())
+                return .done
+            }
+            guard !reports.isEmpty else {
+                context.console.say("There is no snapshot yet: one is taken before each change.\n")
+                return .done
+            }
+            let rows = [["SNAPSHOT", "TAKEN (UTC)", "BY", "FROM", "CHANGE"]] + reports.map(\.row)
+            try context.console.result(Columns.text(rows))
+            for report in reports {
+                if let reason = report.damaged {
+                    let lines = Wrapping.lines("\(report.snapshot) cannot be used. \(reason)", rest: "    ")
+                    context.console.say(lines.joined(separator: "\n") + "\n")
+                }
+            }
+            return .done
+        }
+    }
+
+    /// `latchkey snapshots show ID`.
+    struct Show: ContextCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show a snapshot; with --family, exactly as iptables-restore reads it.")
+
+        @Argument(help: "The snapshot's name.") var id: String
+        @Option(help: ArgumentHelp("Print one family's rules and nothing else.", valueName: "family"))
+        var family: PlanCommand.Choice?
+        @OptionGroup var report: ReportOptions
+
+        func validate() throws {
+            if report.json, family != nil { throw ValidationError("--family and --json do not go together.") }
+        }
+
+        func run(in context: CommandContext) async throws -> ProgramStatus {
+            try context.requireRoot("snapshots show")
+            let snapshots = Snapshots(in: context)
+            let snapshot = try await snapshots.read(id)
+            if let family {
+                try context.console.result(snapshot.rules[family.family] ?? "")
+                return .done
+            }
+            var shown = try await snapshots.report(snapshot.meta)
+            shown.rules = SnapshotReport.Rules(
+                ipv4: snapshot.rules.ipv4, ipv6: snapshot.rules.ipv6, sets: snapshot.sets)
+            try context.console.result(report.json ? shown.json() : shown.text)
+            return .done
+        }
+    }
+
+    /// `latchkey snapshots diff ID [OTHER]`.
+    struct Diff: ContextCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show what has changed since a snapshot: - what went, + what came.")
+
+        @Argument(help: "The snapshot's name.") var id: String
+        @Argument(help: "Another snapshot to compare it with (default: the live rules).") var other: String?
+        @OptionGroup var report: ReportOptions
+
+        func run(in context: CommandContext) async throws -> ProgramStatus {
+            try context.requireRoot("snapshots diff")
+            let shown = try await Snapshots(in: context).difference(from: id, to: other)
+            guard !report.json else {
+                try context.console.result(shown.json())
+                return .done
+            }
+            guard !shown.same else {
+                context.console.say("No difference.\n")
+                return .done
+            }
+            for (family, lines) in [("# IPv4", shown.ipv4), ("# IPv6", shown.ipv6)] where !lines.isEmpty {
+                try context.console.result(([family] + lines).joined(separator: "\n") + "\n")
+            }
+            return .done
+        }
+    }
+
+    /// `latchkey snapshots restore ID`.
+    struct Restore: ContextCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Go back to a snapshot: a change like any other, reverted unless it is kept.")
+
+        @Argument(help: "The snapshot's name.") var id: String
+        @OptionGroup var deadline: DeadlineOptions
+        @Flag(help: "Return once the rules are in force and wait to be kept.") var detach = false
+        @OptionGroup var templates: TemplateOptions
+        @OptionGroup var report: ReportOptions
+
+        func run(in context: CommandContext) async throws -> ProgramStatus {
+            try context.requireRoot("snapshots restore")
+            do throws(Failure) {
+                let snapshots = Snapshots(in: context)
+                let request = try await snapshots.restoration(
+                    of: id, deadline: deadline.deadline, templates: templates, in: context)
+                return try await snapshots.changing.carryOut(request, detach: detach, report, in: context)
+            } catch {
+                if report.json { try context.console.result(ChangeReport(error).json()) }
+                throw error
+            }
+        }
+    }
+
+    /// `latchkey snapshots prune`.
+    struct Prune: ContextCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Remove old snapshots; what is needed to go back stays.")
+
+        @Option(help: ArgumentHelp("How many of the newest stay.", valueName: "n")) var keep = 10
+        @OptionGroup var report: ReportOptions
+
+        func validate() throws {
+            if keep < 0 { throw ValidationError("--keep takes a number from 0 on.") }
+        }
+
+        func run(in context: CommandContext) async throws -> ProgramStatus {
+            try context.requireRoot("snapshots prune")
+            let shown = try Snapshots(in: context).prune(keeping: keep)
+            if report.json {
+                try context.console.result(shown.json())
+            } else {
+                context.console.say("Removed: \(shown.removed.count). Left: \(shown.left.count).\n")
+                for id in shown.removed { try context.console.result("\(id)\n") }
+            }
+            return .done
+        }
+    }
+}

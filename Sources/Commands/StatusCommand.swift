@@ -1,0 +1,108 @@
+import ArgumentParser
+import Host
+import Netfilter
+import SafeApply
+
+/// `latchkey status`: what is in force, what is pending, whether the live rules have drifted.
+struct StatusCommand: ContextCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Show what is in force and what is pending.")
+
+    @Flag(help: "Show who changed what, from where and when, and how it ended.") var history = false
+    @OptionGroup var backend: BackendOptions
+    @OptionGroup var report: ReportOptions
+
+    func run(in context: CommandContext) async throws -> ProgramStatus {
+        try context.requireRoot("status")
+        let changing = Changing(in: context)
+        do {
+            if history {
+                try await tellHistory(changing, in: context)
+                return .done
+            }
+            let status = try await changing.client.current()
+            let kept = try Persistence(changing.surroundings).lastKept()
+            let used: Backend
+            if let known = status?.backend ?? kept?.backend {
+                used = known
+            } else {
+                used = try await changing.backend(backend)
+            }
+            var shown = StatusReport(status, kept: kept, backend: used)
+            if shown.state != .pending, let kept {
+                shown.drift = try await hasDrifted(kept, in: changing.surroundings)
+            }
+            try context.console.result(report.json ? shown.json() : shown.text(reason: status?.reason))
+            return .done
+        } catch let error as ChangeError { throw Failure(error) }
+    }
+
+    private func tellHistory(_ changing: Changing, in context: CommandContext) async throws {
+        let changes = try await changing.history()
+        if report.json {
+            try context.console.result(changes.json())
+        } else if changes.isEmpty {
+            context.console.say("No change has been made with latchkey.\n")
+        } else {
+            try context.console.result(changes.map(\.text).joined())
+        }
+    }
+
+    private func hasDrifted(_ kept: KeptRules, in surroundings: Surroundings) async throws(ChangeError) -> Bool {
+        let live = try await LiveRules(
+            backend: kept.backend, families: surroundings.families, toolbox: surroundings.toolbox,
+            runner: surroundings.runner)
+        for (family, text) in kept.rules.present where surroundings.families.contains(family) {
+            let plan: RuleSet
+            do { plan = try RuleSet(parsing: text, file: "kept rules") } catch { throw .badRules(error) }
+            if RuleEdits.hasDrifted(live: try await live.read(family), from: plan, scope: kept.scope) { return true }
+        }
+        return false
+    }
+}
+
+extension StatusReport {
+    /// The report of a change and of what was last kept.
+    init(_ status: ChangeStatus?, kept: KeptRules?, backend: Backend) {
+        let state: State =
+            switch status?.state {
+            case nil: kept == nil ? .idle : .kept
+            case .prepared, .armed, .applied, .reverting: .pending
+            case .kept, .persisted: .kept
+            case .reverted: .reverted
+            case .failed: .failed
+            }
+        self.init(
+            state: state, change: status?.id ?? kept?.id, secondsLeft: status?.secondsLeft,
+            guard: state == .pending
+                ? status?.guardPID.map { pid in
+                    Guard(pid: pid, supervisor: status?.supervisor == .systemd ? .systemd : .process)
+                } : nil,
+            backend: backend.rawValue, snapshot: status?.id ?? kept?.id,
+            freshConnectionSeen: status?.freshLogin != nil)
+    }
+
+    /// The report for people.
+    func text(reason: String?) -> String {
+        var lines: [String] =
+            switch state {
+            case .idle: ["No change has been made with latchkey."]
+            case .pending:
+                [
+                    "The change \(change ?? "") is pending" + (secondsLeft.map { ", \($0) s left." } ?? "."),
+                    "Keep: sudo latchkey confirm, over a new SSH connection. Back: sudo latchkey revert",
+                ]
+            case .kept: ["The rules of the change \(change ?? "") were kept."]
+            case .reverted: ["The change \(change ?? "") was reverted."]
+            case .failed: ["The change \(change ?? "") failed."]
+            }
+        if let reason, !reason.isEmpty { lines.append(reason) }
+        if state == .pending {
+            lines.append(freshConnectionSeen ? "A new SSH login has got in." : "No new SSH login has been seen yet.")
+            if let guardian = self.guard { lines.append("Guard: process \(guardian.pid).") }
+        }
+        if drift { lines.append("The live rules are no longer those that were kept.") }
+        lines.append("Backend: iptables-\(backend).")
+        return lines.flatMap { Wrapping.lines($0, rest: "  ") }.joined(separator: "\n") + "\n"
+    }
+}

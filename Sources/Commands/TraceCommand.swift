@@ -1,0 +1,91 @@
+import ArgumentParser
+import Netfilter
+import Policy
+import Rehearsal
+import SafeApply
+
+/// `latchkey trace`: the way of one packet through the rules.
+struct TraceCommand: ContextCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "trace",
+        abstract: "Send one packet through the plan's rules in a throwaway network, and show its way.")
+
+    @Argument(help: "The address that it comes from.", transform: Self.address) var from: IPAddress
+    @Argument(help: "What it is: tcp/22, udp/53, ping.", transform: Self.packet) var packet: Expectation.Packet
+    @Flag(help: "Send it through the rules that are in force now; needs root.") var live = false
+    @OptionGroup var answers: AnswersOptions
+    @OptionGroup var templates: TemplateOptions
+    @OptionGroup var backend: BackendOptions
+
+    private static func address(_ text: String) throws -> IPAddress {
+        do { return try IPAddress(parsing: text) } catch { throw ValidationError(error.message) }
+    }
+
+    /// `tcp/22`, and `22/tcp` as the answers have it.
+    private static func packet(_ text: String) throws -> Expectation.Packet {
+        if text == "ping" || text == "icmp" { return .ping }
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 2 else {
+            throw ValidationError("\"\(text)\" is no packet: write tcp/22, udp/53 or ping.")
+        }
+        let isTurned = TransportProtocol(rawValue: String(parts[0])) != nil
+        let spec: PortSpec
+        do {
+            spec = try PortSpec(parsing: isTurned ? "\(parts[1])/\(parts[0])" : text)
+        } catch { throw ValidationError(error.message) }
+        return spec.transport == .tcp ? .tcp(spec.range.lower) : .udp(spec.range.lower)
+    }
+
+    func run(in context: CommandContext) async throws -> ProgramStatus {
+        if live { try context.requireRoot("trace --live") }
+        let rehearsing = try await Rehearsing(Changing(in: context), backend, caller: Caller())
+        var piece: Rehearsing.Piece?
+        if !live {
+            let planning = try await Planning(templates, in: context)
+            let plan = try planning.plan(try planning.answers(try answers.read(in: context)))
+            piece = Rehearsing.Piece(
+                rules: try planning.rules(plan), scope: plan.answers.existing == .keep ? .inputChain : .tables)
+        }
+        let machine = RehearsingMachine(families: rehearsing.surroundings.families)
+        guard let server = machine.addresses.map(\.address).first(where: { $0.family == from.family }) else {
+            throw Failure(.missing, "This machine has no \(from.family.rawValue).")
+        }
+        guard from != server else {
+            throw Failure(.usage, "\(from) is this machine itself; its own packets come over lo.")
+        }
+        let expectation = Expectation(asking: packet, from: from, to: server)
+        let trace: PacketTrace
+        var notes: [String] = []
+        do {
+            let stage = try await rehearsing.open([expectation], on: machine)
+            defer { stage.close() }
+            let kernel = try await rehearsing.kernel(of: stage)
+            let rehearsal = Rehearsal(on: stage, tools: Rehearsing.tools(kernel))
+            try await rehearsal.listen(for: [expectation])
+            notes = try await rehearsing.loadSurroundings(kernel, on: stage)
+            if let piece { try await rehearsing.load(piece, kernel) }
+            trace = try await rehearsal.trace(expectation)
+        } catch { throw Failure(rehearsal: error) }
+        for note in notes { context.console.say(Wrapping.text(note)) }
+        try context.console.result(Self.lines(expectation, trace).map { $0 + "\n" }.joined())
+        return .done
+    }
+
+    private static func lines(_ expectation: Expectation, _ trace: PacketTrace) -> [String] {
+        var lines = ["\(expectation.packet.title) from \(expectation.source) to \(expectation.target)"]
+        for step in trace.steps {
+            let isEnd = trace.decision == .rule(step.rule)
+            let mark = isEnd ? "=> " : step.isMatch ? " > " : "   "
+            let indent = String(repeating: "  ", count: step.depth + 1)
+            lines += Wrapping.lines(step.rule.text, first: "\(indent)\(mark)", rest: "\(indent)     ")
+        }
+        if case .policy = trace.decision { lines.append("  => \(trace.decision?.text ?? "")") }
+        let end =
+            switch trace.decision?.isAccepted {
+            case true?: "It gets in."
+            case false?: "It does not get in."
+            case nil: "The counters do not tell what decided; the answer was: \(trace.outcome.rawValue)."
+            }
+        return lines + [end]
+    }
+}

@@ -1,0 +1,101 @@
+import ArgumentParser
+import Glibc
+import Host
+import Netfilter
+import Rehearsal
+import SafeApply
+
+/// `latchkey try`: the wizard in a throwaway network.
+struct TryCommand: ContextCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "try", abstract: "Run the wizard for real in a throwaway network; nothing of this machine changes."
+    )
+
+    @OptionGroup var answers: AnswersOptions
+    @OptionGroup var templates: TemplateOptions
+    @OptionGroup var change: ChangeOptions
+    @OptionGroup var screen: ScreenOptions
+    @Flag(help: "In a second terminal: open a shell outside the network of a try that runs, to knock from there.")
+    var shell = false
+    @Option(help: ArgumentHelp("Save the answers there if they are kept.", valueName: "file")) var save: String?
+
+    func run(in context: CommandContext) async throws -> ProgramStatus {
+        let toolbox = Toolbox(layout: context.layout)
+        if shell { return try knock(toolbox, in: context) }
+        let binary = try OwnProgram.path()
+        let stage: Stage
+        do {
+            stage = try await Stage.open(agent: [binary, "probe-agent"], tools: try StageTools(toolbox))
+        } catch let error as StageError {
+            throw Failure(
+                .missing, "No throwaway network can be made here: \(error)", inForce: Failure.nothingChanged,
+                next: StageRemedy.text)
+        }
+        defer { stage.close() }
+        Signals.leaveKeysToChild()
+        // The stage's /run is its own and goes with it, and with it everything that latchkey writes there.
+        let words = ["/usr/bin/env", "LATCHKEY_ROOT=/run/trial", binary, "setup"] + flags(stage)
+        let status = ProgramStatus(rawValue: try Self.runInFront(stage.enterCommand(words))) ?? .failed
+        await TryEnding(stage: stage, backend: change.backend, templates: templates, file: save).tell(in: context)
+        return status
+    }
+
+    /// A shell in the outside namespace of a try that runs in another terminal.
+    private func knock(_ toolbox: Toolbox, in context: CommandContext) throws(Failure) -> ProgramStatus {
+        guard let running = RunningStage.find() else {
+            throw Failure(
+                .failed, "No \"latchkey try\" runs here.", next: "start one in another terminal, and then this again.")
+        }
+        let words: [String]
+        do { words = try running.enterOutside(["/bin/sh"], tools: StageTools(toolbox)) } catch {
+            throw Failure(error)
+        }
+        let names = StageAddresses.documentation
+        let outside = names.outside.map(\.description).joined(separator: " and ")
+        let server = names.server.map(\.address.description).joined(separator: " and ")
+        context.console.say(
+            Wrapping.text(
+                "This shell is outside, at \(outside); the server is \(server). Nothing listens there: \"refused\" "
+                    + "means that the rules let you in, no answer that they do not. exit leaves."))
+        Signals.leaveKeysToChild()
+        return ProgramStatus(rawValue: try Self.runInFront(words)) ?? .done
+    }
+
+    private func flags(_ stage: Stage) -> [String] {
+        var flags = ["--trial", stage.addresses.outside.first?.description ?? "192.0.2.1"]
+        flags += ["--deadline", "\(change.deadline.seconds)"]
+        if screen.isPlain { flags.append("--plain") }
+        if let file = answers.file { flags += ["--answers", Self.absolute(file)] }
+        if let folder = templates.folder { flags += ["--template-dir", Self.absolute(folder)] }
+        return flags + ["--backend", change.backend.backend.rawValue]
+    }
+
+    /// The folder is another one in the stage.
+    private static func absolute(_ path: String) -> String {
+        guard !path.hasPrefix("/"), path != "-", let folder = getcwd(nil, 0) else { return path }
+        defer { free(folder) }
+        return "\(String(cString: folder))/\(path)"
+    }
+
+    /// Runs a program on this terminal and waits for it.
+    private static func runInFront(_ words: [String]) throws(Failure) -> Int32 {
+        var argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+        defer { argv.forEach { free($0) } }
+        var child: pid_t = 0
+        let code = posix_spawn(&child, words[0], nil, nil, &argv, environ)
+        guard code == 0 else { throw Failure(.failed, "\(words[0]): \(String(cString: strerror(code))).") }
+        var status: Int32 = 0
+        while waitpid(child, &status, 0) < 0, errno == EINTR {}
+        return status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
+    }
+}
+
+/// `latchkey probe-agent`: what runs inside a throwaway network; started by latchkey itself.
+struct ProbeAgentCommand: ContextCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "probe-agent", abstract: "Serve probes (used by latchkey itself).", shouldDisplay: false)
+
+    func run(in context: CommandContext) async throws -> ProgramStatus {
+        ProgramStatus(rawValue: ProbeAgent.run()) ?? .failed
+    }
+}

@@ -1,0 +1,114 @@
+import Host
+import Logging
+import Netfilter
+import Policy
+import SafeApply
+
+/// Makes changes and tells how they end, for every command that does.
+struct Changing: Sendable {
+    let surroundings: Surroundings
+    let client: ChangeClient
+
+    /// A way to the guard.
+    init(in context: CommandContext) {
+        surroundings = Surroundings.system(
+            root: context.layout.isRelocated ? context.layout.root : nil,
+            log: Logger(label: "latchkey") { _ in SystemLog() })
+        client = ChangeClient(surroundings)
+    }
+
+    /// A name for a change that begins now.
+    func freshID() -> String { SnapshotStore(surroundings).freshID(date: surroundings.clock.date()) }
+
+    /// The backend that was named, else the one that the system calls `iptables`.
+    ///
+    /// - Throws: `Failure` with status 69 where there is none.
+    func backend(_ options: BackendOptions? = nil) async throws(Failure) -> Backend {
+        if let named = options?.named { return named }
+        do {
+            return try await IPTables.backend(toolbox: surroundings.toolbox, runner: surroundings.runner)
+        } catch { throw Failure(error) }
+    }
+
+    /// The request that puts a plan in force.
+    ///
+    /// - Throws: `Failure` as `backend` does.
+    func request(
+        _ plan: Plan, rules: PerFamily<RuleSet>, caller: Caller, options: ChangeOptions, layout: Layout
+    ) async throws(Failure) -> ChangeRequest {
+        ChangeRequest(
+            id: freshID(), scope: plan.answers.existing == .keep ? .inputChain : .tables,
+            rules: PerFamily(ipv4: rules.ipv4?.text, ipv6: rules.ipv6?.text), isCanonical: true,
+            backend: try await backend(options.backend), deadlineSeconds: options.deadline.seconds,
+            requester: caller.requester, sshPorts: plan.sshPorts, admins: plan.answers.admins.map(\.canonical),
+            answers: KeptFile(path: layout.answers, text: AnswersFile.render(plan.answers)), persists: true)
+    }
+}
+
+// MARK: - How it ended
+
+extension ChangeReport {
+    /// The report of a change as it stands.
+    init(_ status: ChangeStatus) {
+        let outcome: Outcome =
+            switch status.state {
+            case .prepared, .armed, .applied, .reverting: .pending
+            case .kept, .persisted: .kept
+            case .reverted: .reverted
+            case .failed: .failed
+            }
+        self.init(
+            outcome: outcome, change: status.id, snapshot: status.id, reason: status.reason,
+            verified: status.verified, persisted: status.persisted)
+    }
+
+    /// The report of a change that did not begin, or was not confirmed.
+    init(_ failure: Failure) {
+        self.init(
+            outcome: failure.status == .failed ? .failed : .refused, change: nil, snapshot: nil,
+            reason: failure.what, verified: false)
+    }
+}
+
+extension ProgramStatus {
+    /// How the program that waited for a change ends.
+    init(waitedFor status: ChangeStatus) {
+        self =
+            switch status.state {
+            case .prepared, .armed, .applied, .reverting, .kept, .persisted: .done
+            case .reverted: .reverted
+            case .failed: .emergencyOpening
+            }
+    }
+}
+
+extension Failure {
+    /// What trouble with a change means to the user.
+    init(_ error: ChangeError) {
+        switch error {
+        case .pending:
+            self.init(.changePending, error.description, next: "sudo latchkey status")
+        case .nothingPending:
+            self.init(.nothingPending, error.description)
+        case .notFresh:
+            self.init(
+                .notConfirmed, error.description,
+                next: "log in anew by SSH and run \"latchkey confirm\" there; --same-connection overrides.")
+        case .badRules, .rulesRefused, .damaged, .noSnapshot:
+            self.init(.badData, error.description, inForce: Self.nothingChanged)
+        case .refusedByGuard(let failure):
+            let status: ProgramStatus =
+                switch failure.kind {
+                case .pending: .changePending
+                case .data: .badData
+                case .missing: .missing
+                case .failed: .failed
+                }
+            self.init(status, failure.text, inForce: Self.nothingChanged)
+        case .noGuard, .refused:
+            self.init(.failed, error.description, next: "sudo latchkey status")
+        case .host(let error):
+            self.init(error)
+        }
+    }
+}

@@ -1,0 +1,69 @@
+import Composer
+import Host
+import Netfilter
+import Policy
+import SafeApply
+
+/// From answers to rules: the catalog, the rule templates, and the ports sshd listens on here.
+struct Planning: Sendable {
+    /// The service templates known here.
+    let catalog: TemplateCatalog
+    /// The ports sshd listens on; empty when nobody could find out.
+    let sshPorts: [UInt16]
+    private let composer: Composer
+
+    /// Reads the templates and asks sshd.
+    ///
+    /// - Throws: `Failure` with status 65 for templates that are not to be trusted or wrong.
+    init(_ templates: TemplateOptions, in context: CommandContext) async throws(Failure) {
+        let folder = try templates.read(in: context)
+        catalog = try folder.catalog()
+        let rules = folder.rules.map { (Self.stem($0.name), $0.text) }
+        do { composer = try Composer(ruleTemplates: Dictionary(rules) { $1 }) } catch { throw Failure(error) }
+        let runner = SystemRunner()
+        let sshd = Toolbox(layout: context.layout).find("sshd")
+        sshPorts = await SSHServer().ports(sshd: sshd, runner: runner).ports
+    }
+
+    /// The answers in a file.
+    ///
+    /// - Throws: `Failure` with status 65 that holds every mistake.
+    func answers(_ file: NamedText) throws(Failure) -> Answers {
+        do {
+            return try AnswersFile.parse(file.text, file: file.name, catalog: catalog)
+        } catch { throw Failure(error, in: "the answers") }
+    }
+
+    /// What the answers mean.
+    ///
+    /// - Throws: `Failure` with status 65 for answers that no template bears out.
+    func plan(_ answers: Answers) throws(Failure) -> Plan {
+        do {
+            return try Plan(answers: answers, catalog: catalog, sshPorts: sshPorts)
+        } catch { throw Failure(.badData, error.description, inForce: Failure.nothingChanged) }
+    }
+
+    /// The rules of a plan.
+    ///
+    /// - Throws: `Failure` with status 65 when a rule template makes something else of it.
+    func rules(_ plan: Plan) throws(Failure) -> PerFamily<RuleSet> {
+        do {
+            return PerFamily(
+                ipv4: try composer.compose(plan, family: .ipv4), ipv6: try composer.compose(plan, family: .ipv6))
+        } catch { throw Failure(error) }
+    }
+
+    private static func stem(_ path: String) -> String {
+        let name = SecureFiles.name(of: path)
+        return name.hasSuffix(".mustache") ? String(name.dropLast(9)) : name
+    }
+}
+
+extension Failure {
+    /// What a mistake in a rule template means to the user.
+    init(_ error: ComposerError) {
+        self.init(
+            .badData, "A rule template is wrong: \(error)", inForce: Self.nothingChanged,
+            next: "mend the template, or take it away; the built-in one is used then.")
+    }
+}

@@ -1,0 +1,210 @@
+import Glibc
+import Host
+import Netfilter
+import Policy
+import Rehearsal
+import SafeApply
+
+/// Rehearses plans in a copy of this machine's network.
+struct Rehearsing: Sendable {
+    let surroundings: Surroundings
+    let backend: Backend
+    /// The other end of the present SSH connection, and the port of this machine that it uses.
+    var you: IPAddress?
+    var yourPort: UInt16?
+    /// The rules that are in force now; nil where they may not be read.
+    let live: PerFamily<RuleSet>?
+
+    /// What is rehearsed.
+    struct Piece: Sendable {
+        /// The rules of each family.
+        var rules: PerFamily<RuleSet>
+        /// How far they reach.
+        var scope: ChangeScope
+        /// Whether they stand as a person wrote them.
+        var isAsWritten = false
+    }
+
+    /// Reads the rules that are in force, if it may.
+    ///
+    /// - Throws: `Failure` with status 69 where there is no iptables.
+    init(_ changing: Changing, _ options: BackendOptions, caller: Caller) async throws(Failure) {
+        surroundings = changing.surroundings
+        backend = try await changing.backend(options)
+        you = caller.peer
+        yourPort = caller.peerPort
+        live = try? await Self.rules(backend, changing.surroundings)
+    }
+
+    private static func rules(
+        _ backend: Backend, _ surroundings: Surroundings
+    ) async throws(ChangeError) -> PerFamily<RuleSet> {
+        let kernel = try await LiveRules(
+            backend: backend, families: surroundings.families, toolbox: surroundings.toolbox,
+            runner: surroundings.runner)
+        var rules = PerFamily<RuleSet>()
+        for family in surroundings.families { rules[family] = try await kernel.read(family) }
+        return rules
+    }
+
+    // MARK: - What to expect
+
+    /// What a plan promises on this machine.
+    func expectations(_ plan: Plan, on machine: RehearsingMachine) -> [Expectation] {
+        plan.expectations(in: scene(machine))
+    }
+
+    /// The present SSH connection and nothing else, to get in whatever rules are given; empty where there is none.
+    func expectationsOfCaller(on machine: RehearsingMachine) -> [Expectation] {
+        Expectation.ofCaller(in: scene(machine))
+    }
+
+    private func scene(_ machine: RehearsingMachine) -> ExpectationScene {
+        ExpectationScene(
+            servers: machine.addresses.map(\.address), you: you, yourPort: yourPort,
+            listening: machine.listening)
+    }
+
+    // MARK: - Rehearsing
+
+    /// Tries rules with packets, in the form in which they wait to be kept and in the form that is kept.
+    ///
+    /// - Parameters:
+    ///   - piece: the rules.
+    ///   - expectations: what they are to do.
+    ///   - machine: what the stage is to look like.
+    /// - Returns: what came of it.
+    /// - Throws: `StageError` where no stage can be made or it breaks off; `HostError`, `ChangeError` where the rules
+    ///   cannot be put in force on it.
+    func rehearse(
+        _ piece: Piece, _ expectations: [Expectation], on machine: RehearsingMachine
+    ) async throws -> RehearsalResult {
+        let begun = ContinuousClock.now
+        let stage = try await open(expectations, on: machine)
+        defer { stage.close() }
+        let kernel = try await kernel(of: stage)
+        var notes: [String] = []
+
+        let rehearsal = Rehearsal(on: stage, tools: Self.tools(kernel))
+        try await rehearsal.listen(for: expectations)
+        var untested = try await rehearsal.control(expectations)
+        try await track(kernel)
+        untested.merge(try await rehearsal.connect(expectations)) { first, _ in first }
+
+        notes += try await loadSurroundings(kernel, on: stage)
+        try await load(piece, kernel)
+        let permanent = try await rehearsal.verdicts(expectations, untested: untested)
+        var pending: [Verdict] = []
+        do {
+            try await load(piece, kernel, until: surroundings.clock.date() + 3600)
+            pending = try await rehearsal.verdicts(expectations, untested: untested, decidesAll: false)
+        } catch ChangeError.host(.rulesRefused) {
+            notes.append("This kernel takes no expiry: the pending rules are the permanent ones.")
+        }
+        return RehearsalResult(
+            verdicts: permanent, pending: pending,
+            milliseconds: Int((ContinuousClock.now - begun) / .milliseconds(1)), notes: notes)
+    }
+
+    /// A stage that looks like this machine, without rules.
+    func open(_ expectations: [Expectation], on machine: RehearsingMachine) async throws -> Stage {
+        let servers = machine.addresses.map(\.address)
+        let outside = Set(
+            expectations.flatMap { [$0.source, $0.target] }.filter { $0.canBeOutside && !servers.contains($0) })
+        return try await Stage.open(
+            agent: [try OwnProgram.path(), "probe-agent"], tools: try StageTools(surroundings.toolbox),
+            addresses: StageAddresses(
+                server: machine.addresses, outside: outside.sorted(), interfaceName: machine.interfaceName))
+    }
+
+    /// iptables, inside the stage.
+    func kernel(of stage: Stage) async throws -> LiveRules {
+        try await LiveRules(
+            backend: backend, families: surroundings.families, toolbox: surroundings.toolbox,
+            runner: StageRunner(stage, runner: surroundings.runner))
+    }
+
+    static func tools(_ kernel: LiveRules) -> [Family: IPTables] {
+        Dictionary(uniqueKeysWithValues: kernel.tools.present.map { ($0.family, $0.value) })
+    }
+
+    /// Has the kernel of the stage know connections before the rules come, as the guard does.
+    private func track(_ kernel: LiveRules) async throws {
+        let text = "*filter\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\nCOMMIT\n"
+        for (_, tool) in kernel.tools.present { try await tool.restore(text, flush: false) }
+    }
+
+    /// Puts the rules in force that are in force on the machine, as far as they can be had on a stage.
+    ///
+    /// Not nat: what it sends elsewhere goes to containers that the stage does not have. `Effects` tells of those.
+    func loadSurroundings(_ kernel: LiveRules, on stage: Stage) async throws -> [String] {
+        guard let live else {
+            return ["The rules in force cannot be read without root: rehearsed as on a machine without any."]
+        }
+        var notes: [String] = []
+        let sets = (try? await IPSets(toolbox: surroundings.toolbox, runner: surroundings.runner)?.dump()) ?? ""
+        if !sets.isEmpty {
+            do { try await kernel.sets?.restoreMissing(sets) } catch {
+                notes.append("The sets of addresses (ipset) could not be made on the stage: \(error)")
+            }
+        }
+        for (family, rules) in live.present {
+            // Table by table: one that cannot be had leaves the others.
+            for table in rules.tables where table.name != "nat" {
+                let text = RuleSet(tables: [table]).text
+                do { try await kernel.tools[family]?.restore(text, flush: true) } catch {
+                    notes.append(
+                        "Other programs' rules in \(table.name) (\(family.rawValue)) take no part: \(error)")
+                }
+            }
+        }
+        return notes
+    }
+
+    /// Puts rules in force as the guard does.
+    ///
+    /// - Parameters:
+    ///   - piece: the rules.
+    ///   - kernel: iptables, inside the stage.
+    ///   - until: when the kernel stops dropping by itself; nil for the permanent form.
+    /// - Throws: when the tools do not take them.
+    func load(_ piece: Piece, _ kernel: LiveRules, until: Int64? = nil) async throws(ChangeError) {
+        for (family, rules) in piece.rules.present where kernel.tools[family] != nil {
+            if piece.isAsWritten, until == nil {
+                try await kernel.load(RuleEdits.asWritten(rules), family)
+                continue
+            }
+            let now = try await kernel.read(family)
+            if piece.isAsWritten, let until {
+                let names = Set(rules.tables.map(\.name))
+                let printed = RuleSet(tables: now.tables.filter { names.contains($0.name) })
+                let input = Expiry.moved(printed, scope: piece.scope, live: now, from: nil, to: until)
+                try await kernel.load(input, family)
+                continue
+            }
+            let possible = piece.scope == .tables ? try await kernel.supported(rules, family) : rules
+            let form = until.map { Expiry.pending(possible, until: $0) } ?? possible
+            try await kernel.load(RuleEdits.apply(form, scope: piece.scope, live: now), family)
+        }
+    }
+}
+
+extension IPAddress {
+    /// Whether the outside can be given the address.
+    fileprivate var canBeOutside: Bool {
+        family == .ipv4 ? bytes[0] != 127 : !(bytes.last == 1 && bytes.dropLast().allSatisfy { $0 == 0 })
+    }
+}
+
+/// This program's own file.
+enum OwnProgram {
+    /// Its path: /proc/self would be another process's on a stage.
+    ///
+    /// - Throws: `Failure` where the kernel does not say.
+    static func path() throws(Failure) -> String {
+        var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+        let count = readlink("/proc/self/exe", &buffer, buffer.count)
+        guard count > 0 else { throw Failure(.failed, "This program's own file cannot be found.") }
+        return String(decoding: buffer[..<count], as: UTF8.self)
+    }
+}

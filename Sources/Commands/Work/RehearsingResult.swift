@@ -1,0 +1,121 @@
+import Host
+import Netfilter
+import Policy
+import Rehearsal
+import SafeApply
+
+/// What came of a rehearsal.
+struct RehearsalResult: Sendable {
+    /// One for every expectation, under the rules that are kept.
+    var verdicts: [Verdict]
+    /// The same under the rules as they wait to be kept; empty where there is no such form.
+    var pending: [Verdict]
+    var milliseconds: Int
+    /// What was not as on the machine.
+    var notes: [String]
+
+    /// What fared otherwise than promised, in one form or the other.
+    var differences: [Verdict] {
+        verdicts.filter { !$0.isAsPromised }
+            + zip(verdicts, pending).filter { $0.isAsPromised && !$1.isAsPromised }.map(\.1)
+    }
+
+    /// What could be tried.
+    var tried: Int { verdicts.count { $0.isTested } }
+
+    /// The present SSH connection anew, where the plan or the rules keep it out.
+    var lockout: Verdict? {
+        verdicts.first { $0.expectation.role == .you && !$0.expectation.isEstablished && $0.observation == .dropped }
+            ?? pending.first {
+                $0.expectation.role == .you && !$0.expectation.isEstablished && $0.observation == .dropped
+            }
+    }
+
+    /// The address from which a new SSH login was seen to get in.
+    var login: IPAddress? {
+        verdicts.first {
+            $0.expectation.role == .you && !$0.expectation.isEstablished && $0.observation == .accepted
+        }?.expectation.source
+    }
+}
+
+extension Verdict {
+    /// Whether anything could be told.
+    var isTested: Bool { if case .untested = observation { false } else { true } }
+
+    /// The difference in one sentence that names the answer and the rule.
+    var complaint: String {
+        let promised = expectation.isAccepted ? "open" : "closed"
+        let found = observation == .accepted ? "open" : "closed"
+        let answer = expectation.answer.map { " by \"\($0.title)\"" } ?? ""
+        let rule =
+            switch decision {
+            case .policy(.drop): "no rule lets it in"
+            case .policy(.accept): "no rule keeps it out, and the policy is ACCEPT"
+            case .rule(let rule): "decided by \(rule.text)"
+            case nil: "which rule decided could not be told"
+            }
+        let way =
+            expectation.direction == .out ? "\(expectation.source) to \(expectation.target)" : "\(expectation.source)"
+        return "\(expectation.packet.title) from \(way): promised \(promised)\(answer), found \(found); \(rule)."
+    }
+}
+
+extension Expectation {
+    /// Whether it is about a connection that is older than the rules.
+    var isEstablished: Bool { if case .established = packet { true } else { false } }
+}
+
+extension Failure {
+    /// Why there was no rehearsal: where no namespace can be made, with the remedy.
+    init(rehearsal error: any Error) {
+        switch error {
+        case let failure as Failure: self = failure
+        case let error as HostError: self.init(error)
+        case let error as ChangeError: self.init(error)
+        case StageError.host(let error): self.init(error)
+        case let error as StageError:
+            self.init(
+                .missing, "There can be no rehearsal here. \(error)", inForce: Failure.nothingChanged,
+                next: StageRemedy.text)
+        default: self.init(.failed, "The rehearsal broke off: \(error)", inForce: Failure.nothingChanged)
+        }
+    }
+
+    /// Refuses rules that do not do what was promised.
+    init(differences result: RehearsalResult) {
+        let differences = result.differences
+        let shown = differences.prefix(8).map { "  \($0.complaint)" }
+        let more = differences.count > 8 ? ["  and \(differences.count - 8) more: latchkey rehearse"] : []
+        let answers = Set(differences.compactMap { $0.expectation.answer?.title }).sorted()
+        self.init(
+            .refused,
+            (["The rules differ from what the answers promise, \(differences.count) of \(result.tried) times:"]
+                + shown + more).joined(separator: "\n"),
+            inForce: Failure.nothingChanged,
+            next: answers.isEmpty
+                ? "look at the rules named above; other programs' rules and your own templates come into question."
+                : "look at the rules named above and at the answers about \(answers.joined(separator: ", ")).")
+    }
+
+    /// Refuses rules that keep the present SSH connection out.
+    init(lockout verdict: Verdict) {
+        let port = verdict.expectation.packet.port.map { "\($0)" } ?? "?"
+        let rule = verdict.decision.map { " Decided by: \($0.text)" } ?? ""
+        self.init(
+            .refused,
+            "This plan would lock you out: a new SSH connection from \(verdict.expectation.source) to port "
+                + "\(port) does not get in.\(rule)",
+            inForce: Failure.nothingChanged,
+            next: "let \(verdict.expectation.source) in with \"admins\" or \"ssh\" in the answers, or override with "
+                + "--no-rehearsal.")
+    }
+}
+
+/// What to do where namespaces are forbidden.
+enum StageRemedy {
+    static let text =
+        "use sudo, or allow user namespaces: sudo sysctl -w kernel.unprivileged_userns_clone=1 (Debian), "
+        + "kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu), user.max_user_namespaces=10000; in a container, "
+        + "--privileged."
+}

@@ -1,0 +1,51 @@
+import Commands
+import Host
+import Testing
+
+@Suite("Failures in words")
+struct FailureTests {
+    @Test("a failure says what failed, what is in force and what to do")
+    func threeThings() {
+        let failure = Failure(
+            .failed, "The rules could not be loaded.", inForce: Failure.nothingChanged, next: "latchkey status")
+        #expect(
+            failure.rendered == """
+                latchkey: The rules could not be loaded.
+                  In force: what was before; nothing has been changed.
+                  Next: latchkey status
+
+                """)
+    }
+
+    @Test("several lines stay several lines, and begin where an editor looks for file and line")
+    func lines() {
+        let failure = Failure(.badData, "Two mistakes.\na.yaml:1: one\na.yaml:2: two")
+        #expect(failure.rendered == "latchkey: Two mistakes.\na.yaml:1: one\na.yaml:2: two\n")
+    }
+
+    @Test("long text is broken at 80 columns, and a long word is not")
+    func wrapping() {
+        let path = "/" + String(repeating: "x", count: 100)
+        let rendered = Failure(.failed, String(repeating: "word ", count: 40) + path).rendered
+        let lines = rendered.split(separator: "\n")
+        #expect(lines.dropLast().allSatisfy { $0.count <= 80 })
+        #expect(lines.last.map(String.init) == "    " + path)
+    }
+
+    @Test(
+        "what the machine lacks is 69, what is not to be trusted is 65, the rest is 1",
+        arguments: [
+            (HostError.toolMissing(name: "iptables", lookedIn: ["/usr/sbin"]), ProgramStatus.missing),
+            (.insecure(path: "/etc/latchkey/templates", reason: "others may write it"), .badData),
+            (.toolTimedOut(command: ["/usr/sbin/iptables"], seconds: 20), .failed),
+        ])
+    func host(error: HostError, status: ProgramStatus) { #expect(Failure(error).status == status) }
+}
+
+@Suite("Exit codes")
+struct ProgramStatusTests {
+    @Test("the numbers are the interface's, all of them and no other")
+    func numbers() {
+        #expect(ProgramStatus.allCases.map(\.rawValue) == [0, 1, 3, 4, 5, 6, 7, 8, 64, 65, 69, 77, 130])
+    }
+}

@@ -1,0 +1,21 @@
+import Commands
+import Testing
+
+@Suite("The command line")
+struct ProgramTests {
+    @Test("help and version are results", arguments: [["--help"], ["-h"], ["help"], ["--version"]])
+    func help(arguments: [String]) async {
+        let run = await ProgramRun.of(arguments)
+        #expect(run.status == 0)
+        #expect(run.results.contains("latchkey"))
+        #expect(run.talk.isEmpty)
+    }
+
+    @Test("a bad command line is 64 and talk", arguments: [["--bogus"], ["bogus"], ["help", "--bogus"]])
+    func usage(arguments: [String]) async {
+        let run = await ProgramRun.of(arguments)
+        #expect(run.status == 64)
+        #expect(run.results.isEmpty)
+        #expect(run.talk.contains("bogus"))
+    }
+}
