@@ -1,0 +1,86 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("A change that cannot be applied as a whole", .kernel, .inTurn)
+struct AllOrNothingTests {
+    /// What stands in every plan for IPv6 and in no rules of anybody else.
+    private static let planned = "*'latchkey: loopback'*"
+
+    @Test("when IPv6 fails, IPv4 is undone", arguments: Case.all)
+    func failing(_ test: Case) async throws {
+        try await Machine.with(test.backend) { machine in
+            try await machine.load { EarlierRules.other($0) + EarlierRules.filterWithoutSets($0) }
+            let before = try await machine.rules()
+            let load = "echo loaded >>'\(machine.root.path)/tries'; echo no such thing >&2; exit 1"
+            try await FakeTool.ip6tablesRestore("case $input in \(Self.planned)) \(load);; esac", on: machine)
+            let applied = try await machine.apply(test.existing, "--json")
+            #expect(try machine.root.read("tries").hasPrefix("loaded"), "it came to the load")
+            #expect(applied.status == 3)
+            #expect(try await machine.rules() == before)
+            let report = try JSON(applied)
+            #expect(report.text("outcome") == "reverted")
+            #expect(report.truth("verified") == true)
+            #expect(report.text("reason")?.contains("no such thing") == true)
+            #expect(try await machine.status().text("state") == "reverted")
+        }
+    }
+
+    @Test("when the tool hangs, it is given up on and all is undone", arguments: Case.crossed)
+    func hanging(_ test: Case) async throws {
+        try await Machine.with(test.backend) { machine in
+            try await machine.load(EarlierRules.filterWithoutSets)
+            let before = try await machine.rules()
+            try await FakeTool.ip6tablesRestore("case $input in \(Self.planned)) exec sleep 600;; esac", on: machine)
+            let applied = try await machine.apply(test.existing, "--json")
+            #expect(applied.status == 3)
+            #expect(try await machine.rules() == before)
+            #expect(try JSON(applied).truth("verified") == true)
+        }
+    }
+
+    @Test("when the earlier rules cannot be put back either, SSH and the admins are let in", arguments: Case.crossed)
+    func emergency(_ test: Case) async throws {
+        try await Machine.with(test.backend) { machine in
+            try await machine.load(EarlierRules.filterWithoutSets)
+            let four = try await machine.dump(.ipv4)
+            // Once the plan has been loaded, only the opening passes.
+            let flag = "'\(machine.root.path)/loaded'"
+            let trouble = """
+                case $input in
+                \(Self.planned)) touch \(flag);;
+                *'emergency opening'*) ;;
+                *) if [ -e \(flag) ]; then echo broken >&2; exit 1; fi;;
+                esac
+                """
+            try await FakeTool.ip6tablesRestore(trouble, on: machine)
+            let applied = try await machine.apply(test.existing, "--json")
+            #expect(applied.status == 8)
+            #expect(try JSON(applied).text("outcome") == "failed")
+            #expect(try JSON(applied).truth("verified") == false)
+            #expect(applied.errors.contains("could not be put back"))
+            let six = EarlierRules.chain("INPUT", in: "filter", of: try await machine.dump(.ipv6))
+            #expect(six.first?.contains("--dport 22 ") == true && six.first?.hasSuffix("-j ACCEPT") == true)
+            #expect(six.contains { $0.contains("-s 2001:db8:5::/64") && $0.contains("emergency opening") })
+            // The other family has its own rules, behind the same opening.
+            let behind = EarlierRules.chain("INPUT", in: "filter", of: try await machine.dump(.ipv4))
+                .filter { !$0.contains("emergency opening") }
+            #expect(behind == EarlierRules.chain("INPUT", in: "filter", of: four))
+            #expect(try await machine.status().text("state") == "failed")
+        }
+    }
+
+    @Test("without the tools nothing begins, and the end is 69", arguments: TestBackend.installed)
+    func missing(_ backend: TestBackend) async throws {
+        try await Machine.with(backend) { machine in
+            let real = URL(fileURLWithPath: try Tool.path(backend.tool(.ipv6, "restore"))).resolvingSymlinksInPath()
+            // One program stands behind all names of a backend; here it can no longer be run.
+            try await machine.namespace.mustRun(["mount", "--bind", "/dev/null", real.path])
+            let applied = try await machine.apply(.keep, "--json")
+            #expect(applied.status == 69)
+            #expect(applied.errors.contains("iptables"))
+            #expect(try JSON(applied).text("outcome") == "refused")
+            #expect(machine.processes("guard").isEmpty)
+        }
+    }
+}

@@ -1,0 +1,79 @@
+import TestSupport
+import Testing
+
+@Suite("A change that nobody confirms", .kernel, .inTurn)
+struct DeadlineTests {
+    @Test("the earlier rules are back, of all tables and both families, with sets in use", arguments: Case.all)
+    func fullStart(_ test: Case) async throws {
+        try await Machine.with(test.backend) { machine in
+            try await EarlierRules.makeSets(on: machine)
+            try await machine.load(EarlierRules.full)
+            let before = try await machine.rules()
+            let sets = try await machine.namespace.mustRun(["ipset", "save"])
+            let applied = try await expectRevert(on: machine, test.existing)
+
+            #expect(try await machine.rules() == before)
+            #expect(try await machine.namespace.mustRun(["ipset", "save"]) == sets)
+            #expect(applied.errors.contains("earlier rules are back"))
+            let report = try JSON(applied)
+            #expect(report.text("outcome") == "reverted")
+            #expect(report.truth("verified") == true)
+
+            // Too late is told with what became of the change.
+            let confirmed = try await machine.latchkey("confirm")
+            #expect(confirmed.status == 6)
+            #expect(confirmed.errors.contains("reverted"))
+            #expect(try await machine.rules() == before)
+        }
+    }
+
+    @Test("a machine without any rule is as open as it was", arguments: Case.all)
+    func emptyStart(_ test: Case) async throws {
+        try await Machine.with(test.backend) { machine in
+            #expect(try await machine.rules() == Machine.none)
+            let applied = try await expectRevert(on: machine, test.existing)
+            #expect(try await machine.rules() == Machine.none)
+            // What the change has made is gone without a trace, where the kernel can take it away.
+            if test.backend == .nft {
+                for family in IPFamily.allCases { #expect(try await machine.dump(family) == "") }
+            }
+            #expect(try JSON(applied).truth("verified") == true)
+        }
+    }
+
+    /// Applies, and sees the rules come and go: not before ten seconds, and not much later.
+    private func expectRevert(on machine: Machine, _ existing: Existing) async throws -> Finished {
+        async let outcome = machine.apply(existing, "--json")
+        var lastWithout = ContinuousClock.now
+        try await until("the rules", within: .seconds(40)) {
+            let now = ContinuousClock.now
+            let isThere = try await isInForce(on: machine)
+            if !isThere { lastWithout = now }
+            return isThere
+        }
+        // Rules are in force before the guard says so and begins to count: that takes at most a few seconds here.
+        let status = try await machine.pending()
+        let asked = ContinuousClock.now
+        let left = try #require(status.number("secondsLeft"))
+        #expect((5...10).contains(left))
+        var lastSeen = ContinuousClock.now
+        try await until("the revert", within: .seconds(20)) {
+            let now = ContinuousClock.now
+            if try await isInForce(on: machine) {
+                lastSeen = now
+                return false
+            }
+            return true
+        }
+        #expect(ContinuousClock.now - lastWithout >= .seconds(10), "reverted before the deadline")
+        #expect(lastSeen - asked < .seconds(left + 2), "in force long after the deadline")
+        let applied = try await outcome
+        #expect(applied.status == 3)
+        return applied
+    }
+
+    private func isInForce(on machine: Machine) async throws -> Bool {
+        let four = try await machine.dump(.ipv4)
+        return four.contains("latchkey: ssh")
+    }
+}

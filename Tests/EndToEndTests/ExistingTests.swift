@@ -1,0 +1,159 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Other programs' rules", .kernel, .inTurn)
+struct ExistingTests {
+    @Test("with keep, what others change inside the window survives the revert", arguments: TestBackend.installed)
+    func window(_ backend: TestBackend) async throws {
+        try await Machine.with(backend) { machine in
+            try await EarlierRules.makeSets(on: machine)
+            try await machine.load(EarlierRules.full)
+            let before = try await machine.rules()
+            try await machine.begin(.keep)
+
+            // fail2ban's and Docker's chains stay, their jumps ahead of latchkey's; nobody's rules are gone.
+            let input = EarlierRules.chain("INPUT", in: "filter", of: try await machine.dump(.ipv4))
+            #expect(input.prefix(2).map { $0.split(separator: " ").last } == ["f2b-sshd", "odd-chain.1"])
+            #expect(!input.contains { $0.contains("--dport 25 ") })
+            for (name, table) in [("raw", "raw"), ("mangle", "mangle"), ("nat", "nat")] {
+                let live = EarlierRules.table(table, of: try await machine.dump(.ipv4))
+                #expect(live == EarlierRules.table(table, of: before), "\(name)")
+            }
+
+            // A ban, a new jail with its jump, a container's port and way through.
+            let ban = "f2b-sshd -s 198.51.100.66/32 -j REJECT --reject-with icmp-port-unreachable"
+            try await machine.iptables("-I f2b-sshd 1 -s 198.51.100.66/32 -j REJECT")
+            try await machine.iptables("-N f2b-web")
+            try await machine.iptables("-A f2b-web -j RETURN")
+            try await machine.iptables("-I INPUT 1 -p tcp -m multiport --dports 80,443 -j f2b-web")
+            let door = "DOCKER ! -i docker0 -p tcp -m tcp --dport 9090 -j DNAT --to-destination 172.17.0.3:90"
+            try await machine.iptables("-t nat -A \(door)")
+            try await machine.iptables("-A FORWARD -d 172.17.0.3 -p tcp --dport 90 -j ACCEPT")
+            try await machine.iptables("-D f2b-sshd -s 2001:db8:bad::99 -j REJECT", .ipv6)
+            #expect(try await machine.latchkey("revert").status == 0)
+
+            var expected = EarlierRules.full(.ipv4)
+            func change(_ old: String, _ new: String) {
+                #expect(expected.contains(old))
+                expected = expected.replacingOccurrences(of: old, with: new)
+            }
+            change("-A f2b-sshd -s", "-A \(ban)\n-A f2b-sshd -s")
+            change("-A f2b-sshd -j RETURN\n", "-A f2b-sshd -j RETURN\n-A f2b-web -j RETURN\n")
+            change(
+                "-A INPUT -p tcp -m multi",
+                "-A INPUT -p tcp -m multiport --dports 80,443 -j f2b-web\n-A INPUT -p tcp -m multi")
+            change(
+                "-A FORWARD -j DOCKER-USER\n",
+                "-A FORWARD -j DOCKER-USER\n-A FORWARD -d 172.17.0.3/32 -p tcp -m tcp --dport 90 -j ACCEPT\n")
+            change("172.17.0.2:80\n", "172.17.0.2:80\n-A \(door)\n")
+            let reference = try await NetworkNamespace()
+            defer { reference.close() }
+            try await reference.mustRun(["ipset", "create", "banned", "hash:ip"])
+            expected = expected.replacingOccurrences(of: ":f2b-sshd", with: ":f2b-web - [0:0]\n:f2b-sshd")
+            try await reference.restore(expected, .ipv4, backend)
+            for table in ["raw", "mangle", "nat", "filter"] {
+                let wanted = try await reference.dump(.ipv4, backend)
+                let live = try await machine.dump(.ipv4)
+                #expect(lines(table, of: live) == lines(table, of: wanted))
+            }
+            // The ban that was lifted in the window stays lifted.
+            let six = try await machine.dump(.ipv6)
+            #expect(!six.contains("2001:db8:bad::99"))
+            #expect(
+                EarlierRules.chain("INPUT", in: "filter", of: six)
+                    == EarlierRules.chain("INPUT", in: "filter", of: EarlierRules.full(.ipv6)).map(printed))
+        }
+    }
+
+    @Test(
+        "with keep, a rule put into INPUT inside the window survives the confirmation too",
+        arguments: TestBackend.installed)
+    func keptWindow(_ backend: TestBackend) async throws {
+        try await Machine.with(backend) { machine in
+            try await machine.begin(.keep)
+            try await machine.iptables("-N f2b-late")
+            try await machine.iptables("-I INPUT 1 -p tcp -m multiport --dports 22 -j f2b-late")
+            try await machine.iptables("-A f2b-late -s 198.51.100.66 -j DROP")
+            #expect(try await machine.latchkey("confirm").status == 0)
+            let dump = try await machine.dump(.ipv4)
+            let input = EarlierRules.chain("INPUT", in: "filter", of: dump)
+            #expect(input.first == "-A INPUT -p tcp -m multiport --dports 22 -j f2b-late")
+            #expect(EarlierRules.chain("f2b-late", in: "filter", of: dump).count == 1)
+            #expect(dump.contains(":INPUT DROP"))
+            #expect(!dump.contains("--datestop"))
+        }
+    }
+
+    @Test(
+        "with keep, a second change replaces the first one's rules and reverts to them",
+        arguments: TestBackend.installed)
+    func again(_ backend: TestBackend) async throws {
+        try await Machine.with(backend) { machine in
+            try await machine.load(EarlierRules.filterWithoutSets)
+            try await machine.begin(.keep)
+            #expect(try await machine.latchkey("confirm").status == 0)
+            let kept = try await machine.rules()
+            try machine.root.write("version: 1\nservices: [dns]\nexisting: keep\n", to: "keep.yaml")
+            try await machine.begin(.keep)
+            let input = EarlierRules.chain("INPUT", in: "filter", of: try await machine.dump(.ipv4))
+            #expect(input.contains { $0.contains("53") })
+            #expect(!input.contains { $0.contains("8080") })
+            #expect(try await machine.latchkey("revert").status == 0)
+            #expect(try await machine.rules() == kept)
+        }
+    }
+
+    @Test("with replace, filter and nat are emptied, mangle and raw are left alone", arguments: TestBackend.installed)
+    func replace(_ backend: TestBackend) async throws {
+        try await Machine.with(backend) { machine in
+            try await EarlierRules.makeSets(on: machine)
+            try await machine.load(EarlierRules.full)
+            let before = try await machine.rules()
+            try await machine.begin(.replace)
+            for family in IPFamily.allCases {
+                let dump = try await machine.dump(family)
+                for table in ["mangle", "raw"] {
+                    let untouched = EarlierRules.table(table, of: dump)
+                    #expect(untouched == EarlierRules.table(table, of: EarlierRules.full(family)))
+                }
+                let filter = EarlierRules.table("filter", of: dump)
+                let nat = EarlierRules.table("nat", of: dump)
+                for gone in ["f2b-sshd", "DOCKER", "odd-chain.1", "banned", "dport 25"] {
+                    #expect(!filter.contains(gone), "\(gone)")
+                }
+                #expect(nat.split(separator: "\n").allSatisfy { !$0.hasPrefix("-A") && !$0.contains(" - ") })
+                #expect(filter.contains(":FORWARD ACCEPT"))
+                #expect(EarlierRules.chain("FORWARD", in: "filter", of: dump) == [])
+            }
+            #expect(try await machine.latchkey("revert").status == 0)
+            #expect(try await machine.rules() == before)
+        }
+    }
+
+    @Test("a change is refused while rules of the other backend filter what comes in", arguments: TestBackend.installed)
+    func otherBackend(_ backend: TestBackend) async throws {
+        let others = TestBackend.allCases.filter { $0 != backend }
+        try await Machine.with(backend) { machine in
+            let other = try #require(others.first)
+            try await machine.namespace.restore("*filter\n-A INPUT -p tcp --dport 25 -j DROP\nCOMMIT\n", .ipv4, other)
+            let before = try await machine.namespace.dump(.ipv4, other)
+            let applied = try await machine.apply(.keep, "--detach")
+            #expect(applied.status == 1)
+            #expect(applied.errors.contains(other.rawValue))
+            #expect(try await machine.rules() == Machine.none)
+            #expect(try await machine.namespace.dump(.ipv4, other) == before)
+        }
+    }
+
+    /// A table's lines, the chains of its own in order of their names: new ones come first or last, as the kernel likes.
+    private func lines(_ table: String, of dump: String) -> [String] {
+        let lines = EarlierRules.table(table, of: dump).split(separator: "\n").map(String.init)
+        let rules = lines.filter { $0.hasPrefix("-A ") }
+        return lines.filter { $0.hasPrefix(":") }.sorted()
+            + rules.filter { !$0.hasPrefix("-A f2b-web") } + rules.filter { $0.hasPrefix("-A f2b-web") }
+    }
+
+    /// iptables escapes a single quote in a comment though it need not.
+    private func printed(_ rule: String) -> String { rule.replacingOccurrences(of: "'", with: "\\'") }
+}

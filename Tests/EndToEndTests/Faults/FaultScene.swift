@@ -1,0 +1,167 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// A server in a namespace of its own with rules of its own, and the processes of the change that is made on it.
+final class FaultScene: Sendable {
+    let server: NetworkNamespace
+    let root: TemporaryFolder
+    let backend: TestBackend
+    private let before: [IPFamily: String]
+
+    /// What the server has before the change: a policy that drops, odd quoting, user chains, several tables.
+    private static let earlier = """
+        *mangle
+        :PREROUTING ACCEPT [0:0]
+        -A PREROUTING -p tcp -m tcp --dport 9 -j MARK --set-xmark 0x7/0xffffffff
+        COMMIT
+        *nat
+        :PREROUTING ACCEPT [0:0]
+        -A PREROUTING -p tcp -m tcp --dport 81 -j REDIRECT --to-ports 80
+        COMMIT
+        *filter
+        :INPUT DROP [0:0]
+        :FORWARD DROP [0:0]
+        :OUTPUT ACCEPT [0:0]
+        :others - [0:0]
+        -A INPUT -p tcp -m tcp --dport 2200 -m comment --comment "an \\"odd\\" one \\\\" -j ACCEPT
+        -A INPUT -j others
+        -A FORWARD -i eth9 -j ACCEPT
+        -A others -p udp -m udp --dport 4000 -j ACCEPT
+        COMMIT
+
+        """
+
+    /// The change: whatever it is, it differs from the above.
+    private static let answers = """
+        version: 1
+        admins: [192.168.1.33]
+        services: [web]
+        ssh: { ports: [22], from: everyone }
+        existing: MODE
+
+        """
+
+    /// Makes a scene and gives it to `body`.
+    static func with(
+        _ backend: TestBackend, existing: String = "replace", in server: NetworkNamespace? = nil,
+        _ body: (FaultScene) async throws -> Void
+    ) async throws {
+        try await body(try await FaultScene(backend, existing: existing, in: server))
+    }
+
+    private init(_ backend: TestBackend, existing: String, in server: NetworkNamespace?) async throws {
+        self.backend = backend
+        if let server { self.server = server } else { self.server = try await NetworkNamespace() }
+        root = try TemporaryFolder()
+        try root.write(Self.answers.replacingOccurrences(of: "MODE", with: existing), to: "answers.yaml")
+        var dumps: [IPFamily: String] = [:]
+        for family in IPFamily.allCases {
+            try await self.server.restore(Self.earlier, family, backend)
+            dumps[family] = try await self.server.dump(family, backend)
+        }
+        before = dumps
+    }
+
+    // MARK: The change
+
+    private func words(_ deadline: Int) -> [String] {
+        [
+            "apply", "--answers", "\(root.path)/answers.yaml", "--backend", backend.rawValue, "--no-rehearsal",
+            "--deadline", "\(deadline)",
+        ]
+    }
+
+    /// Puts the change in force.
+    func apply(deadline: Int = 10) async throws {
+        let done = try await latchkey(words(deadline) + ["--detach"])
+        guard done.status == 0 else { throw SpawnError("apply ended with \(done.status): \(done.errors)") }
+    }
+
+    /// Starts the program that waits for the outcome, and goes on.
+    func startWaiting(deadline: Int = 10) throws -> Child {
+        let line = ([Latchkey.path] + words(deadline)).joined(separator: " ")
+        return try server.start(
+            ["sh", "-c", "exec \(line) 2> \(root.path)/said"], environment: Latchkey.environment(root: root))
+    }
+
+    func latchkey(_ arguments: [String]) async throws -> Finished {
+        try await Latchkey.run(arguments, root: root, in: server, timeout: .seconds(120))
+    }
+
+    /// Waits until the journal says one of these.
+    func wait(for states: Set<String>, seconds: Int) async throws {
+        let end = ContinuousClock.now + .seconds(seconds)
+        while ContinuousClock.now < end {
+            if let state = journalState, states.contains(state) { return }
+            try await Task.sleep(for: .milliseconds(15))
+        }
+        let said = (try? root.read("said")) ?? ""
+        throw SpawnError(
+            "the journal says \(journalState ?? "nothing") after \(seconds) s, not \(states.sorted()); it said: \(said)"
+        )
+    }
+
+    var journalState: String? {
+        guard let text = try? root.read("run/latchkey/journal.json"),
+            let journal = try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+        else { return nil }
+        return journal["state"] as? String
+    }
+
+    // MARK: Processes
+
+    /// The processes of this scene's latchkey, by what they are called to do.
+    func processes(_ roles: [String] = ["guard", "supervise", "apply"]) -> [pid_t] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return names.compactMap { pid_t($0) }.filter { pid in
+            guard let line = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline"),
+                let variables = FileManager.default.contents(atPath: "/proc/\(pid)/environ")
+            else { return false }
+            let words = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+            guard words.count > 1, words[0].hasSuffix("latchkey"), roles.contains(words[1]) else { return false }
+            return variables.split(separator: 0).contains { $0.elementsEqual("LATCHKEY_ROOT=\(root.path)".utf8) }
+        }
+    }
+
+    func send(_ signal: Int32, to roles: [String]) { for pid in processes(roles) { kill(pid, signal) } }
+
+    // MARK: Tools put in front
+
+    /// Puts a script in front of a tool, before a change begins: it runs these lines first, with `$real` for the tool
+    /// itself, once `misbehave` has been called.
+    func putInFront(_ action: String, _ lines: String, of families: [IPFamily] = IPFamily.allCases) async throws {
+        for family in families {
+            let name = backend.tool(family, action)
+            let script = """
+                #!/bin/sh
+                real=/usr/sbin/\(name)
+                [ -e \(root.path)/misbehave ] || exec $real "$@"
+                \(lines)
+                exec $real "$@"
+
+                """
+            // Another program writes it: a child that is started meanwhile would hold our descriptor, and a file that
+            // is open for writing cannot be run.
+            let source = try root.write(script, to: "scripts/\(name)")
+            try await mustRun(["install", "-D", "-m", "755", source, "\(root.path)/usr/sbin/\(name)"])
+        }
+    }
+
+    /// From now on the scripts do what they are there for.
+    func misbehave() throws { try root.write("", to: "misbehave") }
+
+    // MARK: What must hold
+
+    /// The rules are the earlier ones, all tables of both families.
+    func expectBack(_ comment: Comment? = nil, at location: SourceLocation = #_sourceLocation) async throws {
+        for family in IPFamily.allCases {
+            let live = try await server.dump(family, backend)
+            #expect(live == before[family], comment, sourceLocation: location)
+        }
+    }
+
+    /// Ends what a failed test has left, by its number.
+    deinit { send(SIGKILL, to: ["guard", "supervise", "apply"]) }
+}

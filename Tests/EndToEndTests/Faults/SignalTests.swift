@@ -1,0 +1,116 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// A signal to some of the processes of a change at some state of it.
+struct SignalCell: Sendable, CustomTestStringConvertible {
+    let state: String
+    let signal: Int32
+    let roles: [String]
+    var backend = TestBackend.nft
+    var existing = "replace"
+
+    var testDescription: String {
+        "\(signal) to \(roles.joined(separator: "+")) while \(state), \(backend), \(existing)"
+    }
+
+    /// Pending: what kills or stops, at every process by itself and at two of three.
+    static let pending: [SignalCell] = [SIGKILL, SIGSTOP].flatMap { signal in
+        [["apply"], ["guard"], ["supervise"], ["apply", "guard"], ["apply", "supervise"]].map {
+            SignalCell(state: "applied", signal: signal, roles: $0)
+        }
+    }
+
+    /// While rules are being loaded, on the way there and on the way back.
+    static let loading: [SignalCell] = ["armed", "reverting"].flatMap { state in
+        [SIGKILL, SIGSTOP].flatMap { signal in
+            [["guard"], ["supervise"], ["apply", "guard"]].map {
+                SignalCell(
+                    state: state, signal: signal, roles: $0,
+                    backend: state == "armed" ? .nft : .legacy, existing: signal == SIGKILL ? "keep" : "replace")
+            }
+        }
+    }
+
+    /// What a terminal, a shell or a hasty person sends: guard and supervisor do not heed it.
+    static let unheeded: [SignalCell] = [SIGTERM, SIGHUP, SIGINT].map {
+        SignalCell(state: "applied", signal: $0, roles: ["apply", "guard", "supervise"])
+    }
+}
+
+@Suite("Signals at a change", .kernel, .inTurn)
+struct SignalTests {
+    @Test(
+        "the earlier rules are back whatever signal hits whom",
+        arguments: SignalCell.pending + SignalCell.loading + SignalCell.unheeded)
+    func survives(cell: SignalCell) async throws {
+        try await FaultScene.with(cell.backend, existing: cell.existing) { scene in
+            if cell.state != "applied" {
+                try await scene.putInFront("restore", "case \"$*\" in *--test*) ;; *) sleep 0.4;; esac")
+                try scene.misbehave()
+            }
+            let waiting = try scene.startWaiting()
+            try await scene.wait(for: [cell.state], seconds: 40)
+            scene.send(cell.signal, to: cell.roles)
+            try await scene.wait(for: ["reverted"], seconds: 60)
+            try await scene.expectBack("\(cell.testDescription)")
+            if !cell.roles.contains("apply") {
+                try await Self.expectStatus(3, of: waiting)
+            } else {
+                kill(waiting.id, SIGKILL)
+            }
+        }
+    }
+
+    @Test(
+        "guard and supervisor killed again and again for 8 s: the earlier rules are back",
+        arguments: TestBackend.installed)
+    func againAndAgain(backend: TestBackend) async throws {
+        try await FaultScene.with(backend) { scene in
+            try await scene.apply()
+            let end = ContinuousClock.now + .seconds(8)
+            while ContinuousClock.now < end {
+                // In turn, so that each is seen to start the other again.
+                scene.send(SIGKILL, to: ["guard"])
+                try await Task.sleep(for: .milliseconds(600))
+                scene.send(SIGKILL, to: ["supervise"])
+                try await Task.sleep(for: .milliseconds(1_000))
+            }
+            // On a busy machine both may be dead by now. Then the kernel opens the door, and whoever comes in and asks
+            // starts a guard that puts the rest right.
+            if scene.processes().isEmpty { _ = try await scene.latchkey(["status"]) }
+            try await scene.wait(for: ["reverted"], seconds: 40)
+            try await scene.expectBack()
+        }
+    }
+
+    @Test("a guard that is killed while it keeps ends with the rules kept")
+    func killedWhileKeeping() async throws {
+        try await FaultScene.with(.nft) { scene in
+            try await scene.putInFront("restore", "sleep 0.5")
+            try await scene.apply()
+            try scene.misbehave()
+            async let confirmed = scene.latchkey(["confirm"])
+            try await scene.wait(for: ["kept"], seconds: 20)
+            scene.send(SIGKILL, to: ["guard"])
+            try await scene.wait(for: ["persisted"], seconds: 40)
+            _ = try await confirmed
+            let live = try await scene.server.dump(.ipv4, .nft)
+            #expect(live.contains(":INPUT DROP"))
+            #expect(live.contains("latchkey: service web"))
+            #expect(!live.contains("datestop"))
+        }
+    }
+
+    private static func expectStatus(_ status: Int32, of child: Child) async throws {
+        for _ in 0..<500 {
+            if let ended = child.statusIfEnded() {
+                #expect(ended == status)
+                return
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        Issue.record("the waiting program did not end")
+        kill(child.id, SIGKILL)
+    }
+}

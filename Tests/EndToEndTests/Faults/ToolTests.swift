@@ -1,0 +1,95 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// Tools that fail, hang or are missing, locks that are held, records that are damaged.
+@Suite("Tools, locks and records that fail", .kernel, .inTurn)
+struct ToolTests {
+    @Test("IPv6 that cannot be loaded takes IPv4 back too", arguments: TestBackend.installed, ["keep", "replace"])
+    func secondFamilyFails(backend: TestBackend, existing: String) async throws {
+        try await FaultScene.with(backend, existing: existing) { scene in
+            // Only the new rules are refused: the earlier ones name port 2200.
+            try await scene.putInFront(
+                "restore",
+                "case \"$*\" in *--test*) exec $real \"$@\";; esac; input=$(cat); "
+                    + "case \"$input\" in *latchkey*services*) echo broken >&2; exit 1;; esac; "
+                    + "printf '%s\\n' \"$input\" | $real \"$@\"; exit $?", of: [.ipv6])
+            try scene.misbehave()
+            let waiting = try scene.startWaiting()
+            try await scene.wait(for: ["reverted"], seconds: 60)
+            try await scene.expectBack()
+            kill(waiting.id, SIGKILL)
+        }
+    }
+
+    @Test("a restore that fails six times on the way back is tried again")
+    func revertIsTriedAgain() async throws {
+        try await FaultScene.with(.nft) { scene in
+            let count = "\(scene.root.path)/count"
+            try await scene.putInFront(
+                "restore", "echo x >> \(count); [ $(wc -l < \(count)) -gt 6 ] || { echo broken >&2; exit 1; }")
+            try await scene.apply()
+            try scene.misbehave()
+            try await scene.wait(for: ["reverted"], seconds: 40)
+            try await scene.expectBack()
+            #expect(try scene.root.read("count").split(separator: "\n").count > 6)
+        }
+    }
+
+    @Test("the xtables lock held by somebody else for 12 s delays the way back, no more")
+    func lockHeld() async throws {
+        try await FaultScene.with(.legacy) { scene in
+            try await scene.apply()
+            let holder = try scene.server.start(["flock", "/run/xtables.lock", "sleep", "22"])
+            try await scene.wait(for: ["reverted"], seconds: 60)
+            try await scene.expectBack()
+            kill(holder.id, SIGKILL)
+        }
+    }
+
+    @Test("a damaged snapshot is never applied: the door is opened instead")
+    func damagedSnapshot() async throws {
+        try await FaultScene.with(.nft) { scene in
+            try await scene.apply()
+            let snapshots = "var/lib/latchkey/snapshots"
+            let id = try #require(
+                try FileManager.default.contentsOfDirectory(atPath: "\(scene.root.path)/\(snapshots)").first)
+            try scene.root.write("*filter\n:INPUT DROP [0:0]\nCOMMIT\n", to: "\(snapshots)/\(id)/ipv4.rules")
+            // The guard that has the snapshot in memory dies; the next has only the damaged file.
+            scene.send(SIGKILL, to: ["guard"])
+            try await scene.wait(for: ["failed"], seconds: 60)
+            let live = try await scene.server.dump(.ipv4, .nft)
+            let first = live.split(separator: "\n").first { $0.hasPrefix("-A INPUT") }
+            #expect(first?.contains("--dport 22 ") == true)
+            #expect(first?.contains("emergency opening") == true)
+        }
+    }
+
+    @Test("a damaged journal: the change is reverted from its snapshot")
+    func damagedJournal() async throws {
+        try await FaultScene.with(.nft) { scene in
+            try await scene.apply()
+            scene.send(SIGSTOP, to: ["supervise"])
+            scene.send(SIGKILL, to: ["guard"])
+            try scene.root.write("{ this is no journal", to: "run/latchkey/journal.json")
+            scene.send(SIGCONT, to: ["supervise"])
+            try await scene.wait(for: ["reverted"], seconds: 40)
+            try await scene.expectBack()
+        }
+    }
+
+    @Test(
+        "somebody flushes everything while the change is pending: the earlier rules are back",
+        arguments: ["keep", "replace"])
+    func flushed(existing: String) async throws {
+        try await FaultScene.with(.nft, existing: existing) { scene in
+            try await scene.apply()
+            for family in IPFamily.allCases {
+                try await scene.server.mustRun([TestBackend.nft.tool(family, nil), "-F", "INPUT"])
+            }
+            try await scene.wait(for: ["reverted"], seconds: 40)
+            try await scene.expectBack()
+        }
+    }
+}

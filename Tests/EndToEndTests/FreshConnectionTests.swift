@@ -1,0 +1,107 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Over SSH", .kernel, .sshd, .inTurn)
+struct FreshConnectionTests {
+    @Test("a login older than the change cannot confirm it, however it asks; a new one can", arguments: Case.all)
+    func fresh(_ test: Case) async throws {
+        try await SSHServer.with(test.backend) { server in
+            let old = try await server.session("old", server.sharing(true))
+            let apply = server.machine.applyWords(test.existing, ["--detach", "--deadline", "5m"]).joined(
+                separator: " ")
+            let applied = try await old.run(1, server.line(apply))
+            #expect(applied.status == 0, "\(applied.errors)")
+
+            // In the old login itself, with a bare environment, in a session of its own, and riding on its connection.
+            for (number, variables) in ["", "-i", "-i setsid -w env"].enumerated() {
+                let asked = try await old.run(number + 2, server.line("confirm --json", with: variables))
+                #expect(asked.status == 7, "\(variables): \(asked.errors)")
+                #expect(try JSON(asked).text("outcome") == "refused")
+            }
+            let riding = try await server.logIn(server.line("confirm"), server.sharing(false))
+            #expect(riding.status == 7, "\(riding.errors)")
+            #expect(try await server.machine.status().truth("freshConnectionSeen") == false)
+
+            // Out of the server itself nothing is proved.
+            for address in ["127.0.0.1", SSHServer.address] {
+                let local = try await server.logInLocally(server.line("confirm"), to: address)
+                #expect(local.status == 7, "\(address): \(local.errors)")
+            }
+            #expect(try await server.machine.status().truth("freshConnectionSeen") == false)
+            #expect(try await server.machine.status().text("state") == "pending")
+
+            let new = try await server.logIn(server.line("confirm --json"))
+            #expect(new.status == 0, "\(new.errors)")
+            #expect(try JSON(new).text("outcome") == "kept")
+            #expect(try JSON(new).text("reason")?.contains(SSHServer.admin) == true)
+        }
+    }
+
+    @Test("a new login is seen by status, and the old one may insist", arguments: TestBackend.installed)
+    func insisting(_ backend: TestBackend) async throws {
+        try await SSHServer.with(backend) { server in
+            let old = try await server.session("old")
+            try await server.machine.begin(.keep)
+            #expect(try await server.machine.status().truth("freshConnectionSeen") == false)
+            let new = try await server.session("new", from: SSHServer.stranger)
+            try await until("the login is seen") {
+                try await server.machine.status().truth("freshConnectionSeen") == true
+            }
+            #expect(try await new.run(1, "true").status == 0)
+            #expect(try await old.run(1, server.line("confirm")).status == 7)
+            let insisted = try await old.run(2, server.line("confirm --same-connection --json"))
+            #expect(insisted.status == 0, "\(insisted.errors)")
+            #expect(try JSON(insisted).text("outcome") == "kept")
+        }
+    }
+
+    @Test("a session kept alive by setsid proves nothing once its connection is gone")
+    func orphan() async throws {
+        try await SSHServer.with(TestBackend.installed[0]) { server in
+            let output = "\(server.machine.root.path)/orphan"
+            let wait = "while [ ! -e '\(output).go' ]; do sleep 0.1; done; \(server.line("confirm"))"
+            let left = try await server.logIn(
+                "setsid sh -c \"\(wait); echo \\$? >'\(output)'\" </dev/null >/dev/null 2>&1 & sleep 0.3")
+            #expect(left.status == 0)
+            try await server.machine.begin(.keep)
+            try server.machine.root.write("", to: "orphan.go")
+            try await until("its answer") { FileManager.default.fileExists(atPath: output) }
+            try await until("its answer") { try server.machine.root.read("orphan") == "7\n" }
+            #expect(try await server.machine.status().text("state") == "pending")
+        }
+    }
+
+    @Test("a plan that would shut out whoever applies it is 4, and nothing changes", arguments: Case.all)
+    func lockout(_ test: Case) async throws {
+        try await SSHServer.with(test.backend) { server in
+            let answers = "version: 1\nadmins: [203.0.113.9]\nssh: { from: admins }\nexisting: \(test.existing)\n"
+            try server.machine.root.write(answers, to: "\(test.existing).yaml")
+            let before = try await server.machine.rules()
+            let words = server.machine.applyWords(test.existing, ["--detach", "--json", Machine.rehearsed])
+            let refused = try await server.logIn(server.line(words.joined(separator: " ")), from: SSHServer.stranger)
+            #expect(refused.status == 4, "\(refused.errors)")
+            #expect(refused.errors.contains(SSHServer.stranger))
+            #expect(try JSON(refused).text("outcome") == "refused")
+            #expect(
+                try await server.machine.rules() == before)
+            #expect(try await server.machine.latchkey("confirm").status == 6)
+            // From an address that the plan lets in it is no lockout, and whoever insists is let go on.
+            let forced = try await server.logIn(
+                server.line(server.machine.applyWords(test.existing, ["--detach"]).joined(separator: " ")),
+                from: SSHServer.stranger)
+            #expect(forced.status == 0, "\(forced.errors)")
+            #expect(forced.errors.contains("rehearsal"))
+            #expect(try await server.machine.latchkey("revert").status == 0)
+        }
+    }
+
+    @Test("answers come in over the connection", arguments: ["plan --family ipv4", "apply --detach --no-rehearsal"])
+    func input(_ command: String) async throws {
+        try await SSHServer.with(TestBackend.installed[0]) { server in
+            let finished = try await server.logIn(
+                server.line("\(command) --answers -"), input: Array(Answers.keep.utf8))
+            #expect(finished.status == 0, "\(finished.errors)")
+        }
+    }
+}

@@ -1,0 +1,138 @@
+import Glibc
+import TestSupport
+import Testing
+
+@Suite("The guard of a pending change", .kernel, .inTurn)
+struct GuardTests {
+    @Test("whoever waits may be killed: the revert comes all the same", arguments: [SIGKILL, SIGHUP, SIGTERM, SIGINT])
+    func waitingKilled(_ signal: Int32) async throws {
+        try await Machine.with(TestBackend.installed[0]) { machine in
+            try await machine.load(EarlierRules.filterWithoutSets)
+            let before = try await machine.rules()
+            let waiting = try machine.namespace.start(
+                [Latchkey.path] + machine.applyWords(.keep), environment: Latchkey.environment(root: machine.root))
+            _ = try await machine.pending()
+            kill(waiting.id, signal)
+            try await until("its end") { waiting.statusIfEnded() != nil }
+            #expect(try await machine.rules() != before)
+            try await until("the revert", within: .seconds(25)) { try await machine.rules() == before }
+            try await until("the report") { try await machine.status().text("state") == "reverted" }
+        }
+    }
+
+    @Test("the terminal may go: the revert comes all the same", arguments: [TestBackend.installed[0]])
+    func terminalGone(_ backend: TestBackend) async throws {
+        try await Machine.with(backend) { machine in
+            try await machine.load(EarlierRules.filterWithoutSets)
+            let before = try await machine.rules()
+            let words = try machine.namespace.enterCommand([Latchkey.path] + machine.applyWords(.replace))
+            let pty = try Pty(
+                words[0], Array(words.dropFirst()), environment: Latchkey.environment(root: machine.root))
+            try await pty.expect("in force", within: .seconds(30))
+            #expect(try await machine.rules() != before)
+            await pty.hangUp()
+            try await until("the revert") { try await machine.rules() == before }
+            #expect(try await machine.status().text("state") == "reverted")
+        }
+    }
+
+    @Test("signals that end other programs do not end it")
+    func signals() async throws {
+        try await Machine.with(TestBackend.installed[0]) { machine in
+            try await machine.begin(.keep)
+            let guardian = try #require(try await machine.status().object("guard")?.number("pid"))
+            for signal in [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGUSR1, SIGTSTP] {
+                kill(pid_t(guardian), signal)
+                for supervisor in machine.processes("supervise") { kill(supervisor, signal) }
+            }
+            try await Task.sleep(for: .milliseconds(700))
+            #expect(try await machine.status().object("guard")?.number("pid") == guardian)
+            #expect(machine.processes("supervise").count == 1)
+            #expect(try await machine.latchkey("revert").status == 0)
+        }
+    }
+
+    @Test("it has no terminal, no session of the caller's, and no open file but its own")
+    func detached() async throws {
+        try await Machine.with(TestBackend.installed[0]) { machine in
+            try await machine.begin(.keep)
+            let guardian = try #require(try await machine.status().object("guard")?.number("pid"))
+            #expect(getsid(pid_t(guardian)) == pid_t(guardian))
+            for descriptor in 0...2 {
+                var buffer = [UInt8](repeating: 0, count: 256)
+                let count = readlink("/proc/\(guardian)/fd/\(descriptor)", &buffer, buffer.count)
+                #expect(String(decoding: buffer.prefix(max(count, 0)), as: UTF8.self) == "/dev/null")
+            }
+            #expect(try await machine.latchkey("revert").status == 0)
+            // And neither it nor its supervisor stays when the change has ended.
+            try await until("their end", within: .seconds(10)) {
+                machine.processes("guard").isEmpty && machine.processes("supervise").isEmpty
+            }
+        }
+    }
+
+    @Test("killed, it is started again and reverts when it was to", arguments: Case.crossed)
+    func killed(_ test: Case) async throws {
+        try await Machine.with(test.backend) { machine in
+            try await machine.load(EarlierRules.filterWithoutSets)
+            let before = try await machine.rules()
+            async let outcome = machine.apply(test.existing, "--deadline", "15s", "--json")
+            let first = try await machine.pending()
+            let asked = ContinuousClock.now
+            let left = try #require(first.number("secondsLeft"))
+            let pid = try #require(first.object("guard")?.number("pid"))
+            kill(pid_t(pid), SIGKILL)
+            let second = try await machine.pending()
+            #expect(second.text("change") == first.text("change"))
+            #expect(second.object("guard")?.number("pid") != pid)
+            #expect(try #require(second.number("secondsLeft")) <= left)
+            let applied = try await outcome
+            let took = ContinuousClock.now - asked
+            #expect(applied.status == 3)
+            #expect(try JSON(applied).truth("verified") == true)
+            #expect(try await machine.rules() == before)
+            #expect(took >= .seconds(left - 1), "before the deadline")
+            #expect(took <= .seconds(left + 4), "long after the deadline")
+        }
+    }
+
+    @Test(
+        "killed with its supervisor, any command starts another that carries on",
+        arguments: ["status", "confirm", "revert"])
+    func bothKilled(_ command: String) async throws {
+        try await Machine.with(TestBackend.installed[0]) { machine in
+            try await machine.load(EarlierRules.filterWithoutSets)
+            let before = try await machine.rules()
+            try await machine.begin(.replace, deadline: "20s")
+            let asked = ContinuousClock.now
+            try await machine.killGuardians()
+            let finished = try await machine.latchkey(command)
+            #expect(finished.status == 0, "\(finished.errors)")
+            switch command {
+            case "confirm":
+                try await expectPlan(.replace, on: machine)
+            case "revert":
+                #expect(try await machine.rules() == before)
+            default:
+                #expect(try await machine.status().text("state") == "pending")
+                try await until("the revert") { try await machine.rules() == before }
+                #expect(ContinuousClock.now - asked < .seconds(24))
+            }
+        }
+    }
+
+    @Test("killed with its supervisor, the deadline passed: the next command finds the earlier rules put back")
+    func late() async throws {
+        try await Machine.with(TestBackend.installed[0]) { machine in
+            try await machine.load(EarlierRules.filterWithoutSets)
+            let before = try await machine.rules()
+            try await machine.begin(.keep, deadline: "10s")
+            try await machine.killGuardians()
+            try await Task.sleep(for: .seconds(11))
+            let confirmed = try await machine.latchkey("confirm")
+            #expect(confirmed.status == 6, "\(confirmed.errors)")
+            try await until("the revert") { try await machine.rules() == before }
+            #expect(try await machine.status().text("state") == "reverted")
+        }
+    }
+}

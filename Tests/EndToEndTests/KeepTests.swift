@@ -1,0 +1,193 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("A change that is confirmed", .kernel, .inTurn)
+struct KeepTests {
+    @Test("confirm and the waiting apply end with 0, the plan stays, in its permanent form", arguments: Case.all)
+    func kept(_ test: Case) async throws {
+        try await Machine.with(test.backend) { machine in
+            try await EarlierRules.makeSets(on: machine)
+            try await machine.load(EarlierRules.full)
+            let before = try await machine.rules()
+            async let outcome = machine.apply(test.existing, "--deadline", "1m", "--json")
+            _ = try await machine.pending()
+            let confirmed = try await machine.latchkey("confirm", "--json")
+            let applied = try await outcome
+            #expect(confirmed.status == 0, "\(confirmed.errors)")
+            #expect(applied.status == 0)
+            for report in [try JSON(confirmed), try JSON(applied)] {
+                #expect(report.text("outcome") == "kept")
+                #expect(report.truth("verified") == true)
+            }
+            try await expectPlan(test.existing, on: machine)
+            for table in ["raw", "mangle"] {
+                #expect(EarlierRules.table(table, of: try await machine.rules()) != "")
+                #expect(
+                    EarlierRules.table(table, of: before) == EarlierRules.table(table, of: try await machine.rules()))
+            }
+            // What has been kept cannot be confirmed or reverted again, and does not go away.
+            let after = try await machine.rules()
+            #expect(try await machine.latchkey("confirm").status == 6)
+            #expect(try await machine.latchkey("revert").status == 6)
+            #expect(try await machine.rules() == after)
+        }
+    }
+
+    @Test("rules that expire by themselves are made permanent: no time match is left", arguments: Case.all)
+    func permanent(_ test: Case) async throws {
+        try await Machine.with(test.backend) { machine in
+            try await machine.begin(test.existing)
+            #expect(try await machine.rules().contains("--datestop"))
+            #expect(try await machine.latchkey("confirm").status == 0)
+            let rules = try await machine.rules()
+            #expect(!rules.contains("--datestop"))
+            #expect(!rules.contains("pending"))
+            #expect(rules.components(separatedBy: ":INPUT DROP").count == 3)
+        }
+    }
+
+    @Test("the answers are stored for root alone and mean the same", arguments: Existing.allCases)
+    func answers(_ existing: Existing) async throws {
+        try await Machine.with(TestBackend.installed[0]) { machine in
+            try await machine.begin(existing)
+            let stored = "\(machine.root.path)/etc/latchkey/answers.yaml"
+            #expect(!FileManager.default.fileExists(atPath: stored), "nothing is stored before it is kept")
+            #expect(try await machine.latchkey("confirm").status == 0)
+            #expect(try mode(of: stored) == 0o600)
+            for family in IPFamily.allCases {
+                let plan = ["plan", "--family", family.rawValue]
+                let given = try await Latchkey.run(
+                    plan + ["--answers", "\(machine.root.path)/\(existing).yaml"], root: machine.root)
+                // Without --answers the stored ones are read.
+                let again = try await Latchkey.run(plan, root: machine.root)
+                #expect(given.status == 0 && again.status == 0)
+                #expect(given.output == again.output)
+            }
+            // The same answers once more are a change like any other.
+            let next = try await machine.latchkey(
+                "apply", "--detach", "--no-rehearsal", "--backend", machine.backend.rawValue)
+            #expect(next.status == 0, "\(next.errors)")
+            #expect(try await machine.latchkey("revert").status == 0)
+            try await expectPlan(existing, on: machine)
+        }
+    }
+
+    @Test("with netfilter-persistent its files hold the kept INPUT and what they held besides", arguments: Case.all)
+    func netfilterPersistent(_ test: Case) async throws {
+        try await Machine.with(test.backend) { machine in
+            for name in ["usr/sbin/netfilter-persistent", "usr/share/netfilter-persistent/plugins.d/15-ip4tables"] {
+                try machine.root.write("#!/bin/sh\nexit 0\n", to: name, mode: 0o755)
+            }
+            try await machine.load(EarlierRules.filterWithoutSets)
+            // In the file are rules that are not in force, and in force are rules that are not in the file.
+            let marks = EarlierRules.table("mangle", of: EarlierRules.other(.ipv4))
+            let saved =
+                "\(marks)*filter\n:INPUT ACCEPT [0:0]\n:mine - [0:0]\n-A FORWARD -j mine\n-A mine -j RETURN\nCOMMIT\n"
+            try machine.root.write(saved, to: "etc/iptables/rules.v4")
+            try await machine.begin(test.existing)
+            #expect(try machine.root.read("etc/iptables/rules.v4") == saved, "nothing is saved before it is kept")
+            let confirmed = try await machine.latchkey("confirm", "--json")
+            let paths = ["v4", "v6"].map { "\(machine.root.path)/etc/iptables/rules.\($0)" }
+            #expect(Set(try JSON(confirmed).texts("persisted") ?? []) == Set(paths))
+            for (family, path) in zip(IPFamily.allCases, paths) {
+                let text = try String(contentsOfFile: path, encoding: .utf8)
+                // fail2ban restores its own; what was banned when the change was kept is not made permanent.
+                #expect(!text.contains("f2b-sshd"))
+                #expect(!text.contains("--datestop"))
+                let live = try await machine.dump(family)
+                let fresh = try await NetworkNamespace()
+                defer { fresh.close() }
+                try await fresh.restore(text, family, machine.backend)
+                let loaded = try await fresh.dump(family, machine.backend)
+                #expect(loaded.contains(":INPUT DROP"))
+                #expect(
+                    EarlierRules.chain("INPUT", in: "filter", of: loaded)
+                        == EarlierRules.chain("INPUT", in: "filter", of: live).filter { $0.contains("latchkey: ") })
+                if family == .ipv4 {
+                    #expect(EarlierRules.table("mangle", of: loaded) == marks)
+                    #expect(loaded.contains("-A FORWARD -j mine") == (test.existing == .keep))
+                }
+            }
+        }
+    }
+
+    @Test("without netfilter-persistent a unit of its own restores the rules ahead of the network", arguments: Case.all)
+    func ownUnit(_ test: Case) async throws {
+        try await Machine.with(test.backend) { machine in
+            try await machine.begin(test.existing)
+            let confirmed = try await machine.latchkey("confirm", "--json")
+            let persisted = try #require(try JSON(confirmed).texts("persisted"))
+            let unitPath = "\(machine.root.path)/etc/systemd/system/latchkey-restore.service"
+            #expect(persisted.contains(unitPath))
+            let unit = try String(contentsOfFile: unitPath, encoding: .utf8)
+            #expect(unit.contains("Before=network-pre.target"))
+            // Its commands, run where nothing is in force, make the kept rules.
+            let fresh = try await NetworkNamespace()
+            defer { fresh.close() }
+            let commands = unit.split(separator: "\n").filter { $0.hasPrefix("ExecStart=") }
+            #expect(commands.count == 2)
+            for command in commands {
+                var words = command.dropFirst("ExecStart=".count).split(separator: " ").map(String.init)
+                let file = machine.root.path + words.removeLast()
+                #expect(persisted.contains(file))
+                #expect(try mode(of: file) == 0o600)
+                try await fresh.mustRun(words + [file])
+            }
+            for family in IPFamily.allCases {
+                let loaded = try await fresh.dump(family, machine.backend)
+                let live = try await machine.dump(family)
+                #expect(loaded.contains(":INPUT DROP"))
+                #expect(
+                    EarlierRules.chain("INPUT", in: "filter", of: loaded)
+                        == EarlierRules.chain("INPUT", in: "filter", of: live))
+            }
+        }
+    }
+
+    @Test("status tells a drift from what was kept", arguments: Case.all)
+    func drift(_ test: Case) async throws {
+        try await Machine.with(test.backend) { machine in
+            try await machine.begin(test.existing)
+            #expect(try await machine.latchkey("confirm").status == 0)
+            let kept = try await machine.status()
+            #expect(kept.text("state") == "kept")
+            #expect(kept.truth("drift") == false)
+            try await machine.iptables("-I INPUT 3 -p tcp --dport 4444 -j ACCEPT")
+            #expect(try await machine.status().truth("drift") == true)
+            try await machine.iptables("-D INPUT -p tcp --dport 4444 -j ACCEPT")
+            #expect(try await machine.status().truth("drift") == false)
+            try await machine.iptables("-P INPUT ACCEPT", .ipv6)
+            #expect(try await machine.status().truth("drift") == true)
+        }
+    }
+
+    private func mode(of path: String) throws -> Int? {
+        let attributes = try FileManager.default.attributesOfItem(atPath: path)
+        return (attributes[.posixPermissions] as? NSNumber)?.intValue
+    }
+}
+
+/// Expects that exactly what `latchkey plan` prints is in force, behind other programs' jumps.
+func expectPlan(_ existing: Existing, on machine: Machine) async throws {
+    for family in IPFamily.allCases {
+        let words = ["plan", "--family", family.rawValue, "--answers", "\(machine.root.path)/\(existing).yaml"]
+        let plan = Dump.withoutCounters(try await Latchkey.run(words, root: machine.root).output)
+        let live = try await machine.dump(family)
+        #expect(live.contains(":INPUT DROP"))
+        switch existing {
+        case .replace:
+            #expect(plan.contains("*nat"))
+            for table in ["filter", "nat"] {
+                #expect(EarlierRules.table(table, of: live) == EarlierRules.table(table, of: plan))
+            }
+        case .keep:
+            let input = EarlierRules.chain("INPUT", in: "filter", of: live)
+            let owned = input.drop { !$0.contains("latchkey: ") }
+            #expect(!owned.isEmpty)
+            #expect(Array(owned) == EarlierRules.chain("INPUT", in: "filter", of: plan))
+            #expect(
+                input.dropLast(owned.count).allSatisfy { $0.hasSuffix(" -j f2b-sshd") || $0.hasSuffix("odd-chain.1") })
+        }
+    }
+}

@@ -1,0 +1,67 @@
+import Testing
+
+/// What each room may import of the package and of its libraries; the C library and Foundation are free.
+private let allowed: [String: Set<String>] = [
+    "CLinux": [],
+    "CReadline": [],
+    "Host": ["CLinux", "Subprocess", "SystemPackage", "Logging"],
+    "Netfilter": [],
+    "Templates": [],
+    // CYaml is Yams' own C library, for the events that Yams does not hand out.
+    "Policy": ["Netfilter", "Templates", "Yams", "CYaml", "OrderedCollections"],
+    "Composer": ["Policy", "Netfilter", "Templates", "Mustache"],
+    "Rehearsal": ["Policy", "Netfilter", "Host"],
+    "SafeApply": ["Netfilter", "Host", "Logging"],
+    "Interview": ["Policy", "Netfilter"],
+    "ReadlineUI": ["Interview", "CReadline"],
+    "Commands": [
+        "Interview", "ReadlineUI", "SafeApply", "Rehearsal", "Composer", "Policy", "Netfilter", "Host", "Templates",
+        "ArgumentParser", "Logging",
+    ],
+    "latchkey": ["Commands"],
+]
+
+private let free: Set<String> = ["Glibc", "Foundation", "FoundationEssentials", "Synchronization", "Dispatch"]
+
+/// Where a room's files lie.
+private func folder(of room: String) -> String { room == "Templates" ? "templates" : "Sources/\(room)" }
+
+@Suite("Import directions")
+struct ImportDirectionTests {
+    @Test("the manifest gives every room what it may use, and no more")
+    func manifest() throws {
+        let targets = try PackageDescription.current().targets
+        let rooms = targets.filter { $0.type != "test" && $0.name != "TestSupport" }
+        #expect(Set(rooms.map(\.name)) == Set(allowed.keys))
+        for room in rooms {
+            let beyond = Set(room.dependencies.map(\.name)).subtracting(allowed[room.name] ?? [])
+            #expect(beyond.isEmpty, "\(room.name) depends on \(beyond.sorted())")
+        }
+    }
+
+    // The manifest alone does not show it: a module that a dependency brought along can be imported, too.
+    @Test("every import of a room is one it may use", arguments: allowed.keys.sorted())
+    func imports(room: String) throws {
+        for file in try Repository.swiftFiles(under: folder(of: room)) {
+            let beyond = try Repository.imports(of: file).subtracting(free).subtracting(allowed[room] ?? [])
+            #expect(beyond.isEmpty, "\(file) imports \(beyond.sorted())")
+        }
+    }
+
+    @Test(
+        "a library or shim has one room that imports it",
+        arguments: [
+            ("CReadline", "ReadlineUI"), ("Subprocess", "Host"), ("ArgumentParser", "Commands"),
+            ("Mustache", "Composer"), ("Yams", "Policy"),
+        ])
+    func single(module: String, room: String) {
+        #expect(allowed.filter { $0.value.contains(module) }.map(\.key) == [room])
+    }
+
+    @Test("the rules that read files read real ones")
+    func readable() throws {
+        let files = try Repository.swiftFiles(under: "Sources", "templates")
+        #expect(files.count > 20)
+        #expect(try Repository.imports(of: "Sources/latchkey/Main.swift") == ["Commands", "Glibc"])
+    }
+}

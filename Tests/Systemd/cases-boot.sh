@@ -1,0 +1,71 @@
+# shellcheck shell=bash
+# Reboots and power cuts, inside the window and after it. Sourced by run.
+
+# a reboot inside the window brings up the rules before it, and does not wait for the guard
+case_reboot_pending() {
+    local began
+    fresh persistent
+    earlier_rules
+    inside 'netfilter-persistent save'
+    answers 'services: [web]' 'existing: replace'
+    as_root 'latchkey apply --answers /root/answers.yaml --deadline 5m --detach' || fail "apply said $?"
+    is_before && fail 'the rules have not changed'
+    began=$(now)
+    reboot
+    (($(now) - began < 300)) || fail 'the reboot waited for the guard'
+    is_before || differ 'not the earlier rules' "$before"
+    [[ $(state) == idle ]] || fail "the state is $(state)"
+    expect_status 6 as_root latchkey confirm
+}
+
+# a power cut inside the window brings up the open server that it was
+case_power_cut_pending() {
+    fresh
+    before=$(rules)
+    lock_everybody_out
+    power_cut
+    is_before || fail 'there are rules'
+    [[ $(state) == idle ]] || fail "the state is $(state)"
+    answers 'services: [web]'
+    expect_status 0 as_root latchkey apply --answers /root/answers.yaml --detach
+    expect_status 0 as_root latchkey confirm
+}
+
+# What is kept is in force after a power cut, before eth0 has an address.
+keep_and_cut() {
+    local kept
+    answers 'services: [web]'
+    as_root 'latchkey apply --answers /root/answers.yaml --detach' || fail "apply said $?"
+    expect_status 0 as_root latchkey confirm
+    kept=$(rules)
+    power_cut
+    [[ $(rules) == "$kept" ]] || differ 'other rules than those kept' "$kept"
+    [[ $(state) == kept ]] || fail "the state is $(state)"
+    [[ $(inside 'latchkey status --json') == *'"drift":false'* ]] || fail 'drift'
+    inside 'cat /run/before-network' | grep -q 'inet' && fail 'the network was up: the case shows nothing'
+    inside 'cat /run/before-network' | grep -q '^:INPUT DROP' || fail 'the network came up before the rules'
+    inside 'cat /run/before-network6' | grep -q '^:INPUT DROP' || fail 'the network came up before the IPv6 rules'
+    [[ -z $(inside 'systemctl --failed --no-legend') ]] || fail 'a unit has failed'
+}
+
+# kept rules come back before the network: latchkey's own unit
+case_kept_own_unit() {
+    fresh
+    keep_and_cut
+    inside 'systemctl --quiet is-active latchkey-restore.service' || fail 'latchkey-restore.service is not active'
+}
+
+# kept rules come back before the network: Debian's netfilter-persistent
+case_kept_persistent() {
+    fresh persistent
+    keep_and_cut
+    inside 'test -s /etc/iptables/rules.v4 -a ! -e /etc/systemd/system/latchkey-restore.service' ||
+        fail 'netfilter-persistent does not have the rules'
+}
+
+# kept rules come back though netfilter-persistent is there without its plug-in
+case_kept_half_installed() {
+    fresh persistent
+    inside 'dpkg --purge iptables-persistent'
+    keep_and_cut
+}

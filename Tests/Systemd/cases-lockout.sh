@@ -1,0 +1,80 @@
+# shellcheck shell=bash
+# Everybody is locked out, and something happens to the guard. Sourced by run.
+
+# a hang-up of the login that waits changes nothing: the guard reverts
+case_hang_up() {
+    fresh
+    earlier_rules
+    locked
+    open_session waiting ops -tt
+    printf 'sudo %s 10\n' "$lock_out" >&"${session_input[waiting]}"
+    wait_for 20 said waiting 0 'return in' || fail 'apply does not wait'
+    since=$(now)
+    hang_up waiting
+    is_closed || fail 'the rules do not lock out'
+    door_opens 13
+    earlier_rules_are_back
+}
+
+# logging out with KillUserProcesses=yes does not reach the guard
+case_logout() {
+    fresh
+    earlier_rules
+    # Old connections go on: a logout is a conversation.
+    locked "$established"
+    open_session login ops
+    in_session login "sudo sh -c 'trap \"\" TERM HUP; exec sleep 77' >/dev/null 2>&1 & sudo $lock_out 10 --detach; sleep 0.2"
+    since=$(now)
+    log_out login
+    wait_for 9 sleeper_is_gone || fail 'logind kills nothing: the case shows nothing'
+    is_closed || fail 'the rules do not lock out'
+    door_opens 13
+    earlier_rules_are_back
+}
+sleeper_is_gone() { ! inside 'pgrep -x sleep'; }
+
+# kill -9 of everything named latchkey: the guard comes back and reverts in time
+case_killed_once() {
+    fresh
+    earlier_rules
+    lock_everybody_out
+    kill_everything 0
+    wait_for 5 guard_runs || fail 'no guard comes back'
+    door_opens 13
+    earlier_rules_are_back
+}
+guard_runs() { inside 'pgrep -f "latchkey guard"'; }
+
+# kill -9 of everything, again and again for 8 s
+case_killed_again() {
+    fresh
+    earlier_rules
+    lock_everybody_out
+    kill_everything 8
+    door_opens 40
+    earlier_rules_are_back
+}
+
+# kill -9 of everything without end: the kernel opens the door by itself
+case_killed_for_good() {
+    fresh
+    earlier_rules
+    lock_everybody_out
+    kill_everything 45 &
+    door_opens 40
+    [[ $(rules) == *datestop* ]] || fail 'somebody has put the rules back: the case shows nothing'
+    wait $! || fail 'there was nothing to kill'
+    earlier_rules_are_back
+}
+
+# daemon-reexec, daemon-reload and stopping the service leave the guard at work
+case_stopped_unit() {
+    fresh
+    earlier_rules
+    lock_everybody_out 20
+    inside 'systemctl daemon-reexec; systemctl daemon-reload; systemctl stop "latchkey-*.service"'
+    guard_runs || fail 'no guard'
+    is_closed || fail 'too late: the case shows nothing'
+    door_opens 23
+    earlier_rules_are_back
+}

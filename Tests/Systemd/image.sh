@@ -1,0 +1,67 @@
+# shellcheck shell=bash
+# The server's root folder: Debian's own packages and nothing else. Sourced by run.
+
+suite=bookworm
+packages=systemd-sysv,dbus,libpam-systemd,openssh-server,iptables,iproute2,procps,sudo,libreadline8
+# Taken out again: whoever wants them installs them from these files, without a network.
+extras=netfilter-persistent,iptables-persistent
+
+# Prints the folder; makes it when it is not there yet.
+make_image() {
+    local cache=${TMPDIR:-/tmp}/latchkey-server name
+    name=$suite-$(cat "${BASH_SOURCE[0]}" | cksum | cut -d ' ' -f 1)
+    mkdir -p -m 700 "$cache"
+    (
+        flock 9
+        [[ -e $cache/$name ]] && exit 0
+        echo 'making the server from the packages of Debian (a minute or two)' >&2
+        rm -rf --one-file-system "$cache/$name.part"
+        build_image "$cache/$name.part" >"$cache/$name.log" 2>&1 || { tail -n 20 "$cache/$name.log" >&2; exit 1; }
+        mv "$cache/$name.part" "$cache/$name"
+    ) 9>"$cache/lock" || return 1
+    printf '%s\n' "$cache/$name"
+}
+
+# In a mount namespace of its own, so that what debootstrap mounts is gone whatever happens.
+build_image() {
+    local mirror
+    mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+        awk -v suite=$suite '$1 == suite { print $2; exit }') || true
+    mkdir -p "$1/etc/dpkg/dpkg.cfg.d" "$1.debs"
+    # Nothing here has to outlive a power cut of the machine that tests.
+    printf 'force-unsafe-io\npath-exclude=/usr/share/doc/*\npath-exclude=/usr/share/man/*\n' \
+        >"$1/etc/dpkg/dpkg.cfg.d/latchkey-test"
+    unshare --mount --propagation private -- debootstrap --variant=minbase --cache-dir="$1.debs" \
+        --include="$packages,$extras" "$suite" "$1" "${mirror:-http://deb.debian.org/debian}" || return 1
+    mkdir -p "$1/opt/extras"
+    local extra
+    for extra in ${extras//,/ }; do mv "$1.debs/$extra"_*.deb "$1/opt/extras/" || return 1; done
+    chroot "$1" dpkg --purge ${extras//,/ } || return 1
+    rm -rf "$1.debs" "$1"/var/cache/apt/archives/*.deb "$1"/var/lib/apt/lists/* "$1/etc/iptables"
+    configure_image "$1"
+}
+
+configure_image() {
+    echo server >"$1/etc/hostname"
+    printf '127.0.0.1 localhost\n::1 localhost\n192.0.2.2 server\n' >"$1/etc/hosts"
+    printf '%s\n' '[Match]' 'Name=eth0' '[Network]' 'Address=192.0.2.2/24' 'Address=2001:db8:7::2/64' \
+        'IPv6AcceptRA=no' 'IPv6DuplicateAddressDetection=0' 'LinkLocalAddressing=no' \
+        >"$1/etc/systemd/network/eth0.network"
+    # A login's end takes everything with it that the login left behind, and does not wait long.
+    mkdir -p "$1/etc/systemd/logind.conf.d" "$1/etc/systemd/system.conf.d" "$1/etc/ssh/sshd_config.d"
+    printf '%s\n' '[Login]' 'KillUserProcesses=yes' 'KillExcludeUsers=' >"$1/etc/systemd/logind.conf.d/test.conf"
+    printf '%s\n' '[Manager]' 'DefaultTimeoutStopSec=2s' >"$1/etc/systemd/system.conf.d/test.conf"
+    printf '%s\n' 'UseDNS no' 'MaxStartups 100' >"$1/etc/ssh/sshd_config.d/test.conf"
+    # What is in force at the moment before the network comes up.
+    printf '%s\n' '[Unit]' 'DefaultDependencies=no' 'After=network-pre.target' 'Before=systemd-networkd.service' \
+        'Wants=network-pre.target' '[Service]' 'Type=oneshot' \
+        'ExecStart=/bin/sh -c "ip -o address show dev eth0; iptables-save; ip6tables-save >&2"' \
+        'StandardOutput=truncate:/run/before-network' 'StandardError=truncate:/run/before-network6' \
+        '[Install]' 'WantedBy=multi-user.target' >"$1/etc/systemd/system/before-network.service"
+    chroot "$1" useradd --create-home --shell /bin/bash ops
+    echo 'ops ALL=(ALL) NOPASSWD: ALL' >"$1/etc/sudoers.d/ops"
+    chmod 440 "$1/etc/sudoers.d/ops"
+    chroot "$1" systemctl --quiet enable ssh systemd-networkd before-network
+    chroot "$1" systemctl --quiet mask systemd-networkd-wait-online apt-daily.timer apt-daily-upgrade.timer \
+        fstrim.timer e2scrub_all.timer dpkg-db-backup.timer
+}
