@@ -77,36 +77,6 @@ struct StageTests {
         stage.close()
         #expect(try await sleepers(marker) == 0)
     }
-
-    @Test("SIGKILL of its owner ends everything inside, and the namespaces with it")
-    func ownerKilled() async throws {
-        let result = await #expect(processExitsWith: .signal(SIGKILL), observing: [\.standardOutputContent]) {
-            let stage = try await Scene.open()
-            try await stage.run(["setsid", "--fork", "sleep", "2718\(getpid())"])
-            try await stage.run(["setsid", "--fork", "sleep", "2718\(getpid())"], in: .outside)
-            _ = try await eventually { try await sleepers("2718\(getpid())") == 2 ? true : nil }
-            // What the kernel shows in the two network namespaces; their numbers themselves are soon used again.
-            var report = ""
-            for place in Stage.Place.allCases {
-                let holder = "\(stage.processID(of: place))"
-                report += try await mustRun(["pgrep", "--ns", holder, "--nslist", "net", "."])
-            }
-            // In one write, and before the end: nothing is flushed after a SIGKILL.
-            _ = report.withCString { write(STDOUT_FILENO, $0, strlen($0)) }
-            kill(getpid(), SIGKILL)
-        }
-        let said = String(decoding: result?.standardOutputContent ?? [], as: UTF8.self).split(separator: "\n")
-        let inside = Set(said.compactMap { pid_t($0) })
-        // Each place has its holder, its agent and a detached process.
-        #expect(inside.count >= 6)
-        let end = ContinuousClock.now + .seconds(5)
-        while inside.contains(where: isAlive), ContinuousClock.now < end {
-            try await Task.sleep(for: .milliseconds(20))
-        }
-        #expect(inside.filter(isAlive).isEmpty)
-    }
-
-    private func isAlive(_ id: pid_t) -> Bool { kill(id, 0) == 0 }
 }
 
 /// How many processes of the machine sleep for so long: the seconds are the mark by which a test knows its own.
