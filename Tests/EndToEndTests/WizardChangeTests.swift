@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("The wizard's change on a terminal", .kernel, .inTurn, .serialized)
+@Suite("The wizard's change on a terminal", .kernel, .inTurn)
 struct WizardChangeTests {
     @Test("latchkey try: from the start to kept with Enter and one word, in at most twelve answers")
     func enterAlone() async throws {

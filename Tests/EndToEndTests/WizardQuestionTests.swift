@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite("The wizard's questions on a terminal", .kernel, .inTurn, .serialized)
+@Suite("The wizard's questions on a terminal", .kernel, .inTurn)
 struct WizardQuestionTests {
     @Test(
         "? explains, a wrong answer comes back, Tab completes, back returns", arguments: WizardQuestion.allCases)

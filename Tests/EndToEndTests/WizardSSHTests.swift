@@ -84,7 +84,7 @@ private final class SSHScene {
 }
 
 @Suite(
-    "The wizard over a real SSH connection", .kernel, .inTurn, .serialized,
+    "The wizard over a real SSH connection", .kernel, .inTurn,
     .enabled(if: SSHScene.shortage == nil, Comment(rawValue: SSHScene.shortage ?? "root and sshd are here")))
 struct WizardSSHTests {
     @Test("a new login is seen while the countdown runs, and then keep is enough")

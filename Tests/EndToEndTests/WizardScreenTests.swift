@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// What a person sees of `latchkey try` from the start to the review, taken where nothing is redrawn.
-@Suite("The wizard's screens from the built binary", .kernel, .inTurn, .serialized)
+@Suite("The wizard's screens from the built binary", .kernel, .inTurn)
 struct WizardScreenTests {
     @Test("from the start to the first question", arguments: [80, 40] as [UInt16])
     func start(columns: UInt16) async throws {

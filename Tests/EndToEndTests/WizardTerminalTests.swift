@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("The wizard on every kind of terminal", .kernel, .inTurn, .serialized)
+@Suite("The wizard on every kind of terminal", .kernel, .inTurn)
 struct WizardTerminalTests {
     private static let escape = UInt8(0x1B)
 
