@@ -47,8 +47,8 @@ struct ApplyCommand: ContextCommand {
         let planning = try await Planning(templates, in: context)
         let plan = try planning.plan(try planning.answers(file))
         let rules = try planning.rules(plan)
-        if change.skipsRehearsal {
-            context.console.say(Self.skipped)
+        if change.rehearsal.isSkipped {
+            context.console.say(RehearsalOptions.skipped)
         } else {
             let rehearsing = try await Rehearsing(changing, change.backend, caller: caller)
             try await rehearsing.requirePromises(of: plan, rules, caller: caller, in: context)
@@ -56,8 +56,6 @@ struct ApplyCommand: ContextCommand {
         return try await changing.request(
             plan, rules: rules, caller: caller, options: change, layout: context.layout)
     }
-
-    private static let skipped = "No rehearsal: nobody checks whether you would be locked out.\n"
 
     private func handWritten(
         _ ipv4: String, _ ipv6: String?, _ caller: Caller, _ changing: Changing, in context: CommandContext
@@ -69,8 +67,8 @@ struct ApplyCommand: ContextCommand {
             ipv6: try ipv6.map { path throws(Failure) in
                 try Self.rules(path, in: context)
             })
-        if change.skipsRehearsal {
-            context.console.say(Self.skipped)
+        if change.rehearsal.isSkipped {
+            context.console.say(RehearsalOptions.skipped)
         } else {
             let rehearsing = try await Rehearsing(changing, change.backend, caller: caller)
             try await rehearsing.requireOpenDoor(sets, in: context)

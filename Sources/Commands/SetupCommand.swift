@@ -58,7 +58,7 @@ struct SetupCommand: ContextCommand {
         }
         let workbench = SetupWorkbench(
             planning: planning, caller: caller, live: discovering.live, rehearsing: rehearsing,
-            skipsRehearsal: change.skipsRehearsal,
+            skipsRehearsal: change.rehearsal.isSkipped,
             isRoot: context.userID == 0)
         let (ending, finished) = await Conversation(prompter: prompter, workbench: workbench) { drafts?.write($0) }
             .run(wizard)

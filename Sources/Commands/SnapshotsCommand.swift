@@ -100,6 +100,7 @@ struct SnapshotsCommand: ParsableCommand {
 
         @Argument(help: "The snapshot's name.") var id: String
         @OptionGroup var deadline: DeadlineOptions
+        @OptionGroup var rehearsal: RehearsalOptions
         @Flag(help: "Return once the rules are in force and wait to be kept.") var detach = false
         @OptionGroup var templates: TemplateOptions
         @OptionGroup var report: ReportOptions
@@ -109,7 +110,8 @@ struct SnapshotsCommand: ParsableCommand {
             do throws(Failure) {
                 let snapshots = Snapshots(in: context)
                 let request = try await snapshots.restoration(
-                    of: id, deadline: deadline.deadline, templates: templates, in: context)
+                    of: id, deadline: deadline.deadline, isRehearsed: !rehearsal.isSkipped, templates: templates,
+                    in: context)
                 return try await snapshots.changing.carryOut(request, detach: detach, report, in: context)
             } catch {
                 if report.json { try context.console.result(ChangeReport(error).json()) }

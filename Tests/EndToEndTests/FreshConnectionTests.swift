@@ -96,6 +96,38 @@ struct FreshConnectionTests {
         }
     }
 
+    @Test(
+        "a snapshot that would shut out whoever restores it is 4, and nothing changes", arguments: TestBackend.installed
+    )
+    func lockoutBySnapshot(backend: TestBackend) async throws {
+        try await SSHServer.with(backend) { server in
+            try await server.machine.load { family in
+                "*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\n"
+                    + (family == .ipv4 ? "-A INPUT -s \(SSHServer.admin)/32 -p tcp -m tcp --dport 22 -j ACCEPT\n" : "")
+                    + "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\nCOMMIT\n"
+            }
+            try await server.machine.begin(.replace)
+            let snapshot = try #require(try await server.machine.status().text("snapshot"))
+            #expect(try await server.machine.latchkey("confirm").status == 0)
+            let open = try await server.machine.rules()
+            let words = "snapshots restore \(snapshot) --detach --json"
+            let refused = try await server.logIn(server.line(words), from: SSHServer.stranger)
+            #expect(refused.status == 4, "\(refused.errors)")
+            #expect(refused.errors.contains(SSHServer.stranger))
+            #expect(try JSON(refused).text("outcome") == "refused")
+            #expect(try await server.machine.rules() == open)
+            // The administrator gets in by those rules, and so may have them back.
+            let restored = try await server.logIn(server.line(words), from: SSHServer.admin)
+            #expect(restored.status == 0, "\(restored.errors)")
+            #expect(restored.errors.contains("Rehearsed: "))
+            #expect(try await server.machine.latchkey("revert").status == 0)
+            let forced = try await server.logIn(server.line(words + " --no-rehearsal"), from: SSHServer.stranger)
+            #expect(forced.status == 0, "\(forced.errors)")
+            #expect(forced.errors.contains("nobody checks whether you would be locked out"))
+            #expect(try await server.machine.latchkey("revert").status == 0)
+        }
+    }
+
     @Test("answers come in over the connection", arguments: ["plan --family ipv4", "apply --detach --no-rehearsal"])
     func input(_ command: String) async throws {
         try await SSHServer.with(TestBackend.installed[0]) { server in

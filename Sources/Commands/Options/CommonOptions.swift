@@ -55,13 +55,21 @@ package struct DeadlineOptions: ParsableArguments {
     private static func deadline(_ text: String) throws -> DeadlineOption { try DeadlineOption(parsing: text) }
 }
 
+/// Whether a change is tried before it is made.
+package struct RehearsalOptions: ParsableArguments {
+    @Flag(name: .customLong("no-rehearsal"), help: "Apply even what would lock out the present SSH connection.")
+    package var isSkipped = false
+
+    package init() {}
+
+    /// What is said where it is.
+    package static let skipped = "No rehearsal: nobody checks whether you would be locked out.\n"
+}
+
 /// How a change is made.
 package struct ChangeOptions: ParsableArguments {
     @OptionGroup package var time: DeadlineOptions
-
-    @Flag(name: .customLong("no-rehearsal"), help: "Apply even what would lock out the present SSH connection.")
-    package var skipsRehearsal = false
-
+    @OptionGroup package var rehearsal: RehearsalOptions
     @OptionGroup package var backend: BackendOptions
 
     package init() {}

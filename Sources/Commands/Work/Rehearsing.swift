@@ -29,8 +29,13 @@ struct Rehearsing: Sendable {
     ///
     /// - Throws: `Failure` with status 69 where there is no iptables.
     init(_ changing: Changing, _ options: BackendOptions, caller: Caller) async throws(Failure) {
+        await self.init(changing, try await changing.backend(options), caller: caller)
+    }
+
+    /// Reads the rules that are in force in one backend, if it may.
+    init(_ changing: Changing, _ backend: Backend, caller: Caller) async {
         surroundings = changing.surroundings
-        backend = try await changing.backend(options)
+        self.backend = backend
         you = caller.peer
         yourPort = caller.peerPort
         live = try? await Self.rules(backend, changing.surroundings)

@@ -64,9 +64,11 @@ struct Snapshots: Sendable {
 
     /// The change that goes back to a snapshot.
     ///
-    /// - Throws: `Failure` with status 65 for a damaged one, 69 where its iptables is not here.
+    /// - Throws: `Failure` with status 65 for a damaged one, 4 for one that shuts out the present SSH connection,
+    ///   69 where its iptables is not here.
     func restoration(
-        of id: String, deadline: DeadlineOption, templates: TemplateOptions, in context: CommandContext
+        of id: String, deadline: DeadlineOption, isRehearsed: Bool, templates: TemplateOptions,
+        in context: CommandContext
     ) async throws(Failure) -> ChangeRequest {
         let snapshot = try await read(id)
         let backend = snapshot.meta.backend
@@ -76,10 +78,6 @@ struct Snapshots: Sendable {
                     "The snapshot holds rules of iptables-\(backend.rawValue), and \"iptables\" means "
                         + "iptables-\(present.rawValue) here now. They are restored with their own tools."))
         }
-        context.console.say(
-            Self.note(
-                "Not rehearsed: whether these rules let your connection in has not been tried. If they do not, wait: "
-                    + "the present rules return by themselves."))
         let rules: PerFamily<String>
         let restored: Restored
         let liveSets: String
@@ -90,11 +88,18 @@ struct Snapshots: Sendable {
             rules = try Restoration.rules(of: snapshot, live: live)
             restored = try Restored(snapshot, live: live, liveSets: liveSets)
         } catch { throw Failure(error) }
+        let caller = Caller()
+        if isRehearsed {
+            let rehearsing = await Rehearsing(changing, backend, caller: caller)
+            try await rehearsing.requireOpenDoor(try Self.parsed(rules), in: context)
+        } else {
+            context.console.say(RehearsalOptions.skipped)
+        }
         let surroundings = changing.surroundings
         let ports = await SSHServer().ports(sshd: surroundings.toolbox.find("sshd"), runner: surroundings.runner).ports
         return ChangeRequest(
             id: changing.freshID(), scope: .tables, rules: rules, isCanonical: true, backend: backend,
-            deadlineSeconds: deadline.seconds, requester: Caller().requester, sshPorts: ports.isEmpty ? [22] : ports,
+            deadlineSeconds: deadline.seconds, requester: caller.requester, sshPorts: ports.isEmpty ? [22] : ports,
             admins: await admins(templates, in: context), answers: nil, persists: true,
             restores: restored)
     }
@@ -130,6 +135,14 @@ struct Snapshots: Sendable {
             let planning = try? await Planning(templates, in: context), let answers = try? planning.answers(file)
         else { return [] }
         return answers.admins.map(\.canonical)
+    }
+
+    private static func parsed(_ rules: PerFamily<String>) throws(Failure) -> PerFamily<RuleSet> {
+        var sets = PerFamily<RuleSet>()
+        do {
+            for (family, text) in rules.present { sets[family] = try RuleSet(parsing: text, file: "the snapshot") }
+        } catch { throw Failure(.badData, "\(error)", inForce: Failure.nothingChanged) }
+        return sets
     }
 
     private static func note(_ text: String) -> String { Wrapping.lines(text).joined(separator: "\n") + "\n" }
