@@ -88,8 +88,8 @@ extension Expectation.Packet {
         case .ping: "ping"
         case .established(let port): "\(port)/tcp, already connected"
         case .strayError: "ICMP error about nothing"
-        case .relatedError: "ICMP error, port unreachable"
-        case .packetTooBig: "ICMP error, packet too big"
+        case .relatedError: "ICMP error (port unreachable)"
+        case .packetTooBig: "ICMP error (packet too big)"
         case .neighbour: "IPv6 neighbour discovery"
         }
     }
