@@ -66,7 +66,7 @@ final class FaultScene: Sendable {
 
     // MARK: The change
 
-    private func words(_ deadline: Int) -> [String] {
+    func words(_ deadline: Int) -> [String] {
         [
             "apply", "--answers", "\(root.path)/answers.yaml", "--backend", backend.rawValue, "--no-rehearsal",
             "--deadline", "\(deadline)",
