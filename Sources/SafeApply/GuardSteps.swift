@@ -8,6 +8,8 @@ extension Guard {
     private static let settling: Int64 = 1_000
     /// For how long it tries to put the earlier rules back before it opens the door, in milliseconds.
     private static let stubbornness: Int64 = 15_000
+    /// How often it tries to put them back at the least: a tool that hangs once has used up that time by itself.
+    private static let leastTries = 3
     /// How often it tries to open the door, two seconds and the tools' own time apart.
     private static let attempts = 100
 
@@ -169,8 +171,10 @@ extension Guard {
         _ = record(.reverting)
         let end = now.advanced(milliseconds: Self.stubbornness)
         var wait: Int64 = 100
-        while snapshot != nil, now < end {
+        var tries = 0
+        while snapshot != nil, now < end || tries < Self.leastTries {
             if await putBack(reason) { return }
+            tries += 1
             try? await Task.sleep(for: .milliseconds(wait))
             wait = min(wait * 2, 2_000)
         }

@@ -23,7 +23,7 @@ struct ToolCell: Sendable, CustomTestStringConvertible {
 
     static let all: [ToolCell] = [IPFamily.ipv4, .ipv6].enumerated().flatMap { place, family in
         calls.sorted { $0.key < $1.key }.flatMap { action, calls in
-            ((1...calls).map { ($0, Fault.fails) } + [(2, .hangs), (4, .hangs)]).map { call, fault in
+            ((1...calls).map { ($0, Fault.fails) } + [(2, .hangs), (4, .hangs), (calls, .hangs)]).map { call, fault in
                 ToolCell(
                     backend: (call + place).isMultiple(of: 2) ? .nft : .legacy, family: family, action: action,
                     call: call, fault: fault)
