@@ -42,6 +42,42 @@ struct ExpiryTests {
         }
     }
 
+    @Test("the xtables lock held for good: the door opens by itself, and the rules return once the lock is free")
+    func lockForGood() async throws {
+        let pair = try await NamespacePair()
+        defer { pair.close() }
+        try await FaultScene.with(.legacy, in: pair.server) { scene in
+            try await scene.apply()
+            let holder = try scene.server.start(["flock", "--no-fork", "/run/xtables.lock", "sleep", "120"])
+            defer { kill(holder.id, SIGKILL) }
+            let end = ContinuousClock.now + .seconds(40)
+            var isOpen = false
+            while !isOpen, ContinuousClock.now < end {
+                isOpen = try await reaches(7, from: pair.outside, .ipv4)
+                if isOpen { isOpen = try await reaches(7, from: pair.outside, .ipv6) }
+            }
+            #expect(isOpen, "the kernel goes on dropping though the time is over")
+            // Not told to be back before they are.
+            #expect(scene.journalState == "reverting")
+            kill(holder.id, SIGKILL)
+            try await scene.wait(for: ["reverted"], seconds: 60)
+            try await scene.expectBack()
+        }
+    }
+
+    @Test("the xtables lock held for good when a change begins: it is refused, and nothing has changed")
+    func lockedBefore() async throws {
+        try await FaultScene.with(.legacy) { scene in
+            let holder = try scene.server.start(["flock", "--no-fork", "/run/xtables.lock", "sleep", "120"])
+            defer { kill(holder.id, SIGKILL) }
+            let finished = try await scene.latchkey(scene.words(10))
+            #expect(finished.status == 1)
+            #expect(finished.errors.contains("nothing has been changed"))
+            #expect(finished.errors.contains("xtables lock"))
+            try await scene.expectBack()
+        }
+    }
+
     @Test(
         "keeping takes the expiry out; the kept rules drop for good", arguments: TestBackend.installed,
         ["keep", "replace"])
