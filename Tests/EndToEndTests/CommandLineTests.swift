@@ -5,7 +5,7 @@ import Testing
 struct CommandLineTests {
     @Test("help fits the terminal and ends with 0")
     func help() async throws {
-        let pty = try Pty(BuiltBinary.path, ["--help"])
+        let pty = try Pty(Latchkey.path, ["--help"])
         #expect(try await pty.exit() == 0)
         let screen = await pty.screen
         #expect(screen.contains("latchkey"))
@@ -14,7 +14,7 @@ struct CommandLineTests {
 
     @Test("a bad command line ends with 64")
     func usage() async throws {
-        let pty = try Pty(BuiltBinary.path, ["--bogus"])
+        let pty = try Pty(Latchkey.path, ["--bogus"])
         try await pty.expect("bogus")
         #expect(try await pty.exit() == 64)
     }
