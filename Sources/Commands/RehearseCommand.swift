@@ -47,7 +47,7 @@ struct RehearseCommand: ContextCommand {
 extension Rehearsing {
     /// Tries a plan on a stage that looks like this machine.
     func rehearse(_ plan: Plan, _ rules: PerFamily<RuleSet>) async throws -> RehearsalResult {
-        let machine = RehearsingMachine(families: surroundings.families)
+        let machine = machine()
         return try await rehearse(
             Piece(rules: rules, scope: plan.answers.existing == .keep ? .inputChain : .tables),
             expectations(plan, on: machine), on: machine)

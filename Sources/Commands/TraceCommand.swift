@@ -46,11 +46,11 @@ struct TraceCommand: ContextCommand {
             piece = Rehearsing.Piece(
                 rules: try planning.rules(plan), scope: plan.answers.existing == .keep ? .inputChain : .tables)
         }
-        let machine = RehearsingMachine(families: rehearsing.surroundings.families)
-        guard let server = machine.addresses.map(\.address).first(where: { $0.family == from.family }) else {
+        let machine = rehearsing.machine()
+        guard let server = machine.addresses.facing(from)?.address else {
             throw Failure(.missing, "This machine has no \(from.family.rawValue).")
         }
-        guard from != server else {
+        guard !machine.addresses.contains(where: { $0.address == from }) else {
             throw Failure(.usage, "\(from) is this machine itself; its own packets come over lo.")
         }
         let expectation = Expectation(asking: packet, from: from, to: server)

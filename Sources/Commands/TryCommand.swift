@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import Host
 import Netfilter
+import Policy
 import Rehearsal
 import SafeApply
 

@@ -36,6 +36,13 @@ package struct CIDR: Hashable, Sendable {
         try self.init(address, prefixLength: Int(suffix) ?? Int.max, text: text)
     }
 
+    /// The network that a host of it belongs to; nil where there is no such length.
+    package init?(of host: IPAddress, prefixLength: Int) {
+        guard (0...host.bytes.count * 8).contains(prefixLength) else { return nil }
+        address = Self.lowest(of: host, prefixLength: prefixLength)
+        self.prefixLength = prefixLength
+    }
+
     private init(_ address: IPAddress, prefixLength: Int, text: String) throws(AddressError) {
         let longest = address.bytes.count * 8
         guard (0...longest).contains(prefixLength) else { throw .prefixTooLong(text, longest: longest) }

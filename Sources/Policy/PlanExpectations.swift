@@ -2,8 +2,9 @@ import Netfilter
 
 /// What a list of expectations is made for: a server with its addresses, and who asks.
 package struct ExpectationScene: Equatable, Sendable {
-    /// The server's addresses, at most one of each family; a family without one is not spoken of.
-    package var servers: [IPAddress]
+    /// The server's addresses, the one that faces the world first in each family; a family without one is not spoken
+    /// of.
+    package var servers: [ServerAddress]
     /// The other end of the present SSH connection.
     package var you: IPAddress?
     /// The port of the server that this connection uses.
@@ -13,13 +14,16 @@ package struct ExpectationScene: Equatable, Sendable {
 
     /// A scene of these parts.
     package init(
-        servers: [IPAddress], you: IPAddress? = nil, yourPort: UInt16? = nil, listening: [PortSpec] = []
+        servers: [ServerAddress], you: IPAddress? = nil, yourPort: UInt16? = nil, listening: [PortSpec] = []
     ) {
         self.servers = servers
         self.you = you
         self.yourPort = yourPort
         self.listening = listening
     }
+
+    /// The server's addresses by themselves.
+    var addresses: [IPAddress] { servers.map(\.address) }
 }
 
 extension Plan {
@@ -27,7 +31,7 @@ extension Plan {
     package func expectations(in scene: ExpectationScene) -> [Expectation] {
         var seen: Set<Expectation> = []
         return Family.allCases.flatMap { family in
-            scene.servers.first { $0.family == family }.map { server in
+            scene.addresses.first { $0.family == family }.map { server in
                 ExpectationList(plan: self, scene: scene, server: server).all
             } ?? []
         }.filter { seen.insert($0).inserted }
@@ -44,8 +48,8 @@ extension Expectation {
 
     /// That the present SSH connection goes on and gets in anew, whatever the rules; empty where there is none.
     package static func ofCaller(in scene: ExpectationScene) -> [Expectation] {
-        guard let you = scene.you, let port = scene.yourPort, you.canSend, !scene.servers.contains(you),
-            let server = scene.servers.first(where: { $0.family == you.family })
+        guard let you = scene.you, let port = scene.yourPort, you.canSend, !scene.addresses.contains(you),
+            let server = scene.servers.facing(you)?.address
         else { return [] }
         return [Packet.tcp(port), .established(port)].map { packet in
             Expectation(
@@ -59,6 +63,7 @@ extension Expectation {
 struct ExpectationList {
     let plan: Plan
     let scene: ExpectationScene
+    /// The address that faces the world.
     let server: IPAddress
 
     /// Ports that are tried whatever the answers say: favourites of those who scan.
@@ -116,7 +121,7 @@ struct ExpectationList {
 
     private var fromAdmins: [Expectation] {
         admins.enumerated().flatMap { number, network -> [Expectation] in
-            guard let member = StandIn.member(of: network, except: scene.servers) else { return [] }
+            guard let member = StandIn.member(of: network, except: scene.addresses) else { return [] }
             // One admin tries every door; of the others it is enough to see that they are known.
             let tried = number == 0 ? ports : Self.singles(plan.sshPorts.map(Self.tcp) + Self.sample.prefix(1))
             return news(from: member, tried) + [ping(from: member)] + justOutside(network)
@@ -125,12 +130,12 @@ struct ExpectationList {
 
     private func justOutside(_ network: CIDR) -> [Expectation] {
         let tried = Self.singles(plan.sshPorts.map(Self.tcp) + Self.sample.prefix(1))
-        return StandIn.neighbours(of: network, except: scene.servers).flatMap { news(from: $0, tried) }
+        return StandIn.neighbours(of: network, except: scene.addresses).flatMap { news(from: $0, tried) }
     }
 
     private var stranger: IPAddress? {
         StandIn.stranger(
-            family, outside: admins + limits, except: scene.servers + [scene.you].compactMap(\.self))
+            family, outside: admins + limits, except: scene.addresses + [scene.you].compactMap(\.self))
     }
 
     private var fromStranger: [Expectation] {
@@ -152,8 +157,8 @@ struct ExpectationList {
                 return []
             }
             return networks.filter { $0.family == family }.flatMap { network in
-                let member = StandIn.member(of: network, except: scene.servers)
-                let addresses = [member].compactMap(\.self) + StandIn.neighbours(of: network, except: scene.servers)
+                let member = StandIn.member(of: network, except: scene.addresses)
+                let addresses = [member].compactMap(\.self) + StandIn.neighbours(of: network, except: scene.addresses)
                 return addresses.flatMap { news(from: $0, Self.singles([spec])) }
             }
         }
@@ -180,13 +185,13 @@ struct ExpectationList {
     /// The present SSH connection: anew, and as it is.
     var yours: [Expectation] {
         guard let you = scene.you, let port = scene.yourPort, you.family == family, you.canSend,
-            !scene.servers.contains(you)
+            !scene.addresses.contains(you)
         else { return [] }
         let isAccepted = plan.accepts(from: you, transport: .tcp, port: port)
         return [(Expectation.Packet.tcp(port), isAccepted), (.established(port), true)].map { packet, isAccepted in
             Expectation(
-                role: .you, direction: .in, source: you, target: server, packet: packet, sourcePort: nil,
-                isAccepted: isAccepted, answer: .ssh)
+                role: .you, direction: .in, source: you, target: target(for: you), packet: packet,
+                sourcePort: nil, isAccepted: isAccepted, answer: .ssh)
         }
     }
 
@@ -221,9 +226,11 @@ struct ExpectationList {
         sourcePort: UInt16? = nil
     ) -> Expectation {
         Expectation(
-            role: isAdmin(source) ? .admin : .stranger, direction: .in, source: source, target: server,
-            packet: packet, sourcePort: sourcePort, isAccepted: isAccepted, answer: answer)
+            role: isAdmin(source) ? .admin : .stranger, direction: .in, source: source,
+            target: target(for: source), packet: packet, sourcePort: sourcePort, isAccepted: isAccepted, answer: answer)
     }
+
+    private func target(for source: IPAddress) -> IPAddress { scene.servers.facing(source)?.address ?? server }
 
     private func isAdmin(_ address: IPAddress) -> Bool { admins.contains { $0.contains(address) } }
 

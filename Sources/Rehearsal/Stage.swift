@@ -1,6 +1,7 @@
 import Glibc
 import Host
 import Netfilter
+import Policy
 
 /// A throwaway server and the world outside it: two network namespaces of this kernel, joined by a cable.
 ///
@@ -80,11 +81,9 @@ package final class Stage: Sendable {
 
     /// Gives the outside further addresses.
     package func addOutside(_ further: [IPAddress]) async throws(StageError) {
-        let lines = further.filter { !addresses.outside.contains($0) }.map { address in
-            "address add \(address)/\(address.family == .ipv4 ? "32" : "128") dev eth0"
-                + (address.family == .ipv6 ? " nodad" : "") + "\n"
-        }
-        try await ip(namespaces.enter(.outside, [tools.ip, "-batch", "-"], tools), input: lines.joined())
+        let new = further.filter { !addresses.outside.contains($0) }
+        try await batch(addresses.outsideScript(new), in: .outside)
+        try await batch(addresses.wayBack(to: new), in: .server)
     }
 
     /// Has a place accept TCP connections and echo datagrams, on its own addresses or on the ones given.
@@ -172,28 +171,32 @@ package final class Stage: Sendable {
     }
 
     private func connect() async throws(StageError) {
-        let join = [
-            "link", "add", addresses.interfaceName, "type", "veth", "peer", "name", "eth0", "netns", "\(outside.id)",
-        ]
-        try await ip(namespaces.enterNetworkOfServer([tools.ip] + join, tools), input: "")
-        for place in Place.allCases {
-            let batch = addresses.script(for: place)
-            try await ip(namespaces.enter(place, [tools.ip, "-batch", "-"], tools), input: batch)
+        for interface in addresses.interfaces {
+            let join = [
+                "link", "add", interface, "type", "veth", "peer", "name", addresses.outsideEnd(of: interface), "netns",
+                "\(outside.id)",
+            ]
+            try await ip(namespaces.enterNetworkOfServer([tools.ip] + join, tools), input: "")
         }
-        for family in Family.allCases { try await awaitPassage(family) }
+        for place in Place.allCases { try await batch(addresses.script(for: place), in: place) }
+        for address in addresses[.server] { try await awaitPassage(to: address) }
     }
 
     /// Waits until packets pass: the kernel takes its time, up to a second, from "up" to a cable that carries.
-    private func awaitPassage(_ family: Family) async throws(StageError) {
-        guard let source = addresses[.outside].first(where: { $0.family == family }),
-            let target = addresses[.server].first(where: { $0.family == family })
-        else { return }
+    private func awaitPassage(to target: IPAddress) async throws(StageError) {
+        guard let source = addresses.outside.first(where: { addresses.server.facing($0)?.address == target }) else {
+            return
+        }
         let end = ContinuousClock.now + .seconds(10)
         while ContinuousClock.now < end {
             let ping = Probe(.ping, from: source, to: target)
             if try await probe([ping], from: .outside, patience: .milliseconds(50)).allSatisfy(\.isAccepted) { return }
         }
-        throw .agent(place: .outside, reason: "no \(family.rawValue) packet reaches the server")
+        throw .agent(place: .outside, reason: "no packet from \(source) reaches \(target)")
+    }
+
+    private func batch(_ lines: String, in place: Place) async throws(StageError) {
+        try await ip(namespaces.enter(place, [tools.ip, "-batch", "-"], tools), input: lines)
     }
 
     private func ip(_ words: [String], input: String) async throws(StageError) {

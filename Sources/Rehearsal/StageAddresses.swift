@@ -1,71 +1,85 @@
 import Netfilter
+import Policy
 
-/// The addresses of the two ends of a stage's cable.
+/// The addresses of the two ends of a stage's cables: one cable for each interface of the server.
 package struct StageAddresses: Sendable, Equatable {
-    /// An address and the length of its network's prefix.
-    package struct Interface: Sendable, Equatable {
-        package let address: IPAddress
-        let prefixLength: Int
-
-        /// An address on a network.
-        package init(_ address: IPAddress, prefixLength: Int) {
-            self.address = address
-            self.prefixLength = prefixLength
-        }
-    }
-
-    /// What the server is called, at most one address a family.
-    package let server: [Interface]
+    /// The server's addresses; the first of a family faces the world.
+    package let server: [ServerAddress]
     /// The addresses from which the outside comes, whatever networks they belong to.
     package let outside: [IPAddress]
-    /// What the server's interface is called.
-    package let interfaceName: String
 
     /// Addresses for a stage; all of the outside are the server's neighbours, whatever their networks.
-    package init(server: [Interface], outside: [IPAddress], interfaceName: String = "eth0") {
+    package init(server: [ServerAddress], outside: [IPAddress]) {
         self.server = server
         self.outside = outside
-        self.interfaceName = interfaceName
     }
 
     /// Names that belong to nobody (RFC 5737, RFC 3849): a server, and outside it a gateway's address.
     package static let documentation = StageAddresses(
-        server: interfaces(([192, 0, 2, 2], 24), (documentation6(last: 2), 64)),
+        server: [([192, 0, 2, 2], 24), (documentation6(last: 2), 64)].compactMap { bytes, length in
+            IPAddress(bytes: bytes).map { ServerAddress($0, on: "eth0", prefixLength: length) }
+        },
         outside: [[192, 0, 2, 1], documentation6(last: 1)].compactMap(IPAddress.init(bytes:)))
 
     /// The same server with an outside of these addresses.
-    package func with(outside: [IPAddress]) -> StageAddresses {
-        StageAddresses(server: server, outside: outside, interfaceName: interfaceName)
-    }
+    package func with(outside: [IPAddress]) -> StageAddresses { StageAddresses(server: server, outside: outside) }
 
     subscript(place: Stage.Place) -> [IPAddress] {
         place == .server ? server.map(\.address) : outside
     }
 
+    /// The server's interfaces, each once.
+    var interfaces: [String] {
+        var seen: Set<String> = []
+        return server.map(\.interface).filter { seen.insert($0).inserted }
+    }
+
+    /// What the outside's end of an interface's cable is called.
+    func outsideEnd(of interface: String) -> String { "eth\(interfaces.firstIndex(of: interface) ?? 0)" }
+
     /// What `ip -batch` is to do in a place.
     ///
     /// Each end takes the whole world to be its neighbour: any source will do, and no router has to be played.
     func script(for place: Stage.Place) -> String {
-        let interfaces =
-            place == .server
-            ? server : outside.map { Interface($0, prefixLength: $0.family == .ipv4 ? 32 : 128) }
-        let name = place == .server ? interfaceName : "eth0"
-        var lines = ["link set lo up", "link set \(name) up"]
-        // nodad: an IPv6 address is good at once, without the second in which a duplicate is looked for.
-        lines += interfaces.map { interface in
-            "address add \(interface.address)/\(interface.prefixLength) dev \(name)"
-                + (interface.address.family == .ipv6 ? " nodad" : "")
+        var lines = ["link set lo up"]
+        lines += interfaces.map { "link set \(place == .server ? $0 : outsideEnd(of: $0)) up" }
+        if place == .server {
+            // No networks of its own: every address of the outside is one cable away, the first and last ones too.
+            lines += server.map { Self.add($0.address, to: $0.interface) }
         }
-        for family in Family.allCases where interfaces.contains(where: { $0.address.family == family }) {
-            lines.append("route add \(family == .ipv4 ? "0.0.0.0/0" : "::/0") dev \(name)")
+        for first in Family.allCases.compactMap({ family in server.first { $0.address.family == family } }) {
+            let end = place == .server ? first.interface : outsideEnd(of: first.interface)
+            lines.append("route add \(first.address.family == .ipv4 ? "0.0.0.0/0" : "::/0") dev \(end)")
+            // By the other interfaces, their own addresses are reached.
+            let others = server.filter { $0.address.family == first.address.family && $0.interface != first.interface }
+            if place == .outside {
+                lines += others.map { "route add \(CIDR($0.address).canonical) dev \(outsideEnd(of: $0.interface))" }
+            }
         }
-        return lines.joined(separator: "\n") + "\n"
+        return lines.map { $0 + "\n" }.joined() + (place == .server ? wayBack(to: outside) : outsideScript(outside))
     }
 
-    private static func interfaces(_ pairs: ([UInt8], Int)...) -> [Interface] {
-        pairs.compactMap { bytes, length in
-            IPAddress(bytes: bytes).map { Interface($0, prefixLength: length) }
-        }
+    /// What is to be done outside for addresses there; each is on every cable, for IPv6 answers only where it is.
+    func outsideScript(_ addresses: [IPAddress]) -> String {
+        addresses.flatMap { address in
+            interfaces.map { Self.add(address, to: outsideEnd(of: $0)) + "\n" }
+        }.joined()
+    }
+
+    /// What is to be done on the server for addresses outside: those that do not come in by the first interface have
+    /// their way back by the one that they face.
+    func wayBack(to addresses: [IPAddress]) -> String {
+        addresses.map { address in
+            guard let facing = server.facing(address),
+                facing.interface != server.first(where: { $0.address.family == address.family })?.interface
+            else { return "" }
+            return "route add \(CIDR(address).canonical) dev \(facing.interface)\n"
+        }.joined()
+    }
+
+    /// nodad: an IPv6 address is good at once, without the second in which a duplicate is looked for.
+    private static func add(_ address: IPAddress, to interface: String) -> String {
+        "address add \(CIDR(address).canonical) dev \(interface)" + (address.family == .ipv6 ? " nodad" : "")
     }
 
     private static func documentation6(last: UInt8) -> [UInt8] {

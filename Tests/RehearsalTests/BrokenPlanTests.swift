@@ -132,7 +132,7 @@ enum Rehearsed {
         _ backend: TestBackend, editing edited: Family? = nil, _ edit: @Sendable ([String]) -> [String]
     ) async throws -> [Verdict] {
         let plan = try TutorialPlan.plan()
-        let servers: [IPAddress] = try Family.allCases.map { try Scene.server($0) }
+        let servers = StageAddresses.documentation.server
         let you = try IPAddress(parsing: "203.0.113.9")
         let expectations = plan.expectations(
             in: ExpectationScene(servers: servers, you: you, yourPort: 22, listening: []))
@@ -140,7 +140,7 @@ enum Rehearsed {
         for expectation in expectations {
             outside.formUnion([expectation.source, expectation.target].map(\.description))
         }
-        outside.subtract(servers.map(\.description) + ["127.0.0.1", "::1"])
+        outside.subtract(servers.map(\.address.description) + ["127.0.0.1", "::1"])
         let stage = try await Scene.open(outside: outside.sorted())
         defer { stage.close() }
         var tools: [Family: IPTables] = [:]

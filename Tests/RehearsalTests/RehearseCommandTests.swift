@@ -102,6 +102,54 @@ struct RehearseCommandTests {
         #expect(try await machine.dump(.ipv4, backend).contains("latchkey") == false)
     }
 
+    @Test("each host comes in by the interface that it faces, as on the machine", arguments: TestBackend.installed)
+    func interfaces(backend: TestBackend) async throws {
+        let root = try TemporaryFolder()
+        let file = try root.write(
+            "version: 1\nadmins: [10.9.0.7, \"fd00:9::7\", 203.0.113.5]\nservices: [web]\n", to: "answers.yaml")
+        let machine = try await NetworkNamespace()
+        defer { machine.close() }
+        let links = """
+            link add wan0 type veth peer name far0
+            link add mgmt0 type veth peer name far1
+            link set far0 up
+            link set far1 up
+            link set wan0 up
+            link set mgmt0 up
+            address add 198.51.100.2/24 dev wan0
+            address add 2001:db8:2::2/64 dev wan0 nodad
+            address add 10.9.0.1/24 dev mgmt0
+            address add fd00:9::1/64 dev mgmt0 nodad
+            route add default dev wan0
+            route add ::/0 dev wan0
+
+            """
+        try await machine.mustRun(["ip", "-batch", "-"], input: Array(links.utf8))
+        // Another program's chain is asked first: what it does at one interface concerns those who come in there.
+        func refused(at interface: String, _ match: String) async throws -> Set<String> {
+            for family in IPFamily.allCases {
+                try await machine.restore(
+                    "*filter\n:INPUT ACCEPT [0:0]\n:other - [0:0]\n-A INPUT -i \(interface) -j other\n"
+                        + "-A other\(family == .ipv4 ? match : "") -p tcp -m tcp --dport 22 -j DROP\nCOMMIT\n", family,
+                    backend)
+            }
+            let finished = try await Latchkey.run(
+                ["rehearse", "--answers", file, "--backend", backend.rawValue, "--json"], root: root, in: machine)
+            #expect(finished.status == 4, "\(finished.errors)")
+            let report = try JSONDecoder().decode(Report.self, from: Data(finished.stdout))
+            let wrong = report.probes.filter { $0.observed != $0.expected }
+            #expect(wrong.allSatisfy { $0.port == 22 && $0.expected == "accept" })
+            return Set(wrong.map(\.from))
+        }
+        let inside = try await refused(at: "mgmt0", " -d 10.9.0.1/32")
+        // The admins there, and the addresses beside theirs.
+        #expect(inside.isSuperset(of: ["10.9.0.7", "fd00:9::7"]))
+        #expect(inside.allSatisfy { $0.hasPrefix("10.9.0.") || $0.hasPrefix("fd00:9::") })
+        let outside = try await refused(at: "wan0", " -d 198.51.100.2/32")
+        #expect(outside.contains("203.0.113.5"))
+        #expect(outside.allSatisfy { !$0.hasPrefix("10.9.0.") && !$0.hasPrefix("fd00:9::") })
+    }
+
     @Test("SIGKILL in the middle leaves no process, and with it no namespace")
     func killed() async throws {
         let root = try TemporaryFolder()

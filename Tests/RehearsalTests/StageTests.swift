@@ -50,7 +50,7 @@ struct StageTests {
     func commandsInside() async throws {
         let stage = try await Scene.open()
         defer { stage.close() }
-        #expect(try await stage.run(["ip", "-brief", "address", "show", "eth0"]).contains("192.0.2.2/24"))
+        #expect(try await stage.run(["ip", "-brief", "address", "show", "eth0"]).contains("192.0.2.2/32"))
         #expect(
             try await stage.run(["ip", "-brief", "address", "show", "eth0"], in: .outside).contains("198.51.100.7"))
         #expect(try await stage.run(["cat", "/proc/1/comm"]) == "latchkey\n")

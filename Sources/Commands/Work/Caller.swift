@@ -32,6 +32,12 @@ struct Caller: Sendable {
         return window?.port
     }
 
+    /// This machine's own end of their SSH connection, where that is known.
+    var door: IPAddress? {
+        guard case .ssh(let monitor) = origin else { return nil }
+        return try? IPAddress(parsing: monitor.local.address.description)
+    }
+
     /// The hint, where it is a living connection.
     private var window: OriginHint? {
         guard let hint, case .window = hint.evidence else { return nil }

@@ -12,6 +12,8 @@ struct Rehearsing: Sendable {
     /// The other end of the present SSH connection, and the port of this machine that it uses.
     var you: IPAddress?
     var yourPort: UInt16?
+    /// This machine's own end of it.
+    var yourDoor: IPAddress?
     /// The rules that are in force now; nil where they may not be read.
     let live: PerFamily<RuleSet>?
 
@@ -38,6 +40,7 @@ struct Rehearsing: Sendable {
         self.backend = backend
         you = caller.peer
         yourPort = caller.peerPort
+        yourDoor = caller.door
         live = try? await Self.rules(backend, changing.surroundings)
     }
 
@@ -54,6 +57,11 @@ struct Rehearsing: Sendable {
 
     // MARK: - What to expect
 
+    /// What a stage is to look like.
+    func machine() -> RehearsingMachine {
+        RehearsingMachine(families: surroundings.families, you: you, door: yourDoor)
+    }
+
     /// What a plan promises on this machine.
     func expectations(_ plan: Plan, on machine: RehearsingMachine) -> [Expectation] {
         plan.expectations(in: scene(machine))
@@ -66,7 +74,7 @@ struct Rehearsing: Sendable {
 
     private func scene(_ machine: RehearsingMachine) -> ExpectationScene {
         ExpectationScene(
-            servers: machine.addresses.map(\.address), you: you, yourPort: yourPort,
+            servers: machine.addresses, you: you, yourPort: yourPort,
             listening: machine.listening)
     }
 
@@ -118,8 +126,7 @@ struct Rehearsing: Sendable {
             expectations.flatMap { [$0.source, $0.target] }.filter { $0.canBeOutside && !servers.contains($0) })
         return try await Stage.open(
             agent: [try OwnProgram.path(), "probe-agent"], tools: try StageTools(surroundings.toolbox),
-            addresses: StageAddresses(
-                server: machine.addresses, outside: outside.sorted(), interfaceName: machine.interfaceName))
+            addresses: StageAddresses(server: machine.addresses, outside: outside.sorted()))
     }
 
     /// iptables, inside the stage.

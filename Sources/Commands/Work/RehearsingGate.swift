@@ -27,7 +27,7 @@ extension Rehearsing {
     ///
     /// - Throws: `Failure` with status 4 for any other rules.
     func requireOpenDoor(_ rules: PerFamily<RuleSet>, in context: CommandContext) async throws(Failure) {
-        let machine = RehearsingMachine(families: surroundings.families)
+        let machine = machine()
         let expectations = expectationsOfCaller(on: machine)
         guard !expectations.isEmpty else { return }
         let result: RehearsalResult

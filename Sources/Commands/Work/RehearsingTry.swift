@@ -30,9 +30,9 @@ struct TryEnding {
     private func show(_ text: String, in context: CommandContext) async throws {
         let planning = try await Planning(templates, in: context)
         let plan = try planning.plan(try planning.answers(NamedText(name: "the answers", text: text)))
-        let servers = stage.addresses.server.map(\.address)
-        let expectations = plan.expectations(in: ExpectationScene(servers: servers))
-        let sources = Set(expectations.flatMap { [$0.source, $0.target] }).subtracting(servers)
+        let expectations = plan.expectations(in: ExpectationScene(servers: stage.addresses.server))
+        let sources = Set(expectations.flatMap { [$0.source, $0.target] })
+            .subtracting(stage.addresses.server.map(\.address))
         try await stage.addOutside(sources.filter { $0.description != "127.0.0.1" && $0.description != "::1" }.sorted())
 
         let changing = Changing(in: context)

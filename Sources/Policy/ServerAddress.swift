@@ -1,0 +1,30 @@
+import Netfilter
+
+/// An address of the server, and the hosts that meet it there.
+package struct ServerAddress: Hashable, Sendable {
+    /// The address itself.
+    package let address: IPAddress
+    /// What the interface that carries it is called.
+    package let interface: String
+    /// Networks whose hosts come in by this interface; all others come in by the first of all.
+    package let neighbours: [CIDR]
+
+    /// An address on an interface; its own network and `others` are its neighbours.
+    package init(_ address: IPAddress, on interface: String, prefixLength: Int, others: [CIDR] = []) {
+        self.address = address
+        self.interface = interface
+        neighbours = [CIDR(of: address, prefixLength: prefixLength)].compactMap(\.self) + others
+    }
+}
+
+extension Collection<ServerAddress> {
+    /// The address at which a host meets the server: the one with the narrowest network around the host, else the
+    /// first of the host's family.
+    package func facing(_ host: IPAddress) -> ServerAddress? {
+        let family = filter { $0.address.family == host.family }
+        let near = family.flatMap { server in
+            server.neighbours.filter { $0.contains(host) }.map { (server: server, length: $0.prefixLength) }
+        }
+        return near.max { $0.length < $1.length }?.server ?? family.first
+    }
+}
