@@ -116,6 +116,7 @@ extension Failure {
 enum StageRemedy {
     static let text =
         "use sudo, or allow user namespaces: sudo sysctl -w kernel.unprivileged_userns_clone=1 (Debian), "
-        + "kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu), user.max_user_namespaces=10000; in a container, "
+        + "kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu), user.max_user_namespaces=10000 "
+        + "user.max_net_namespaces=10000; in a container, "
         + "--privileged."
 }

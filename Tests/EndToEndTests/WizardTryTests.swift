@@ -1,0 +1,87 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+@Suite("latchkey try", .kernel, .inTurn)
+struct WizardTryTests {
+    @Test("while it runs, a shell outside knocks with real tools; kept answers are saved and make a plan")
+    func shellAndSave() async throws {
+        let root = try TemporaryFolder()
+        let file = root.path + "/mine.yaml"
+        // Processes of their own: another test's trial is not to be found here.
+        let user = geteuid() == 0 ? [] : ["--user", "--map-root-user"]
+        let pty = try Pty(
+            try Tool.path("unshare"),
+            user + ["--pid", "--fork", "--kill-child", "--mount-proc", "--", Latchkey.path, "try", "--save", file],
+            environment: Latchkey.environment(root: root))
+        let prompts = [
+            "admins [192.0.2.1] > ", "ssh [everyone] > ", "services [", "ports [none] > ", "ping [nobody] > ",
+            "quit [apply] > ",
+        ]
+        for prompt in prompts {
+            try await pty.expect(prompt, within: .seconds(60))
+            try await pty.line(prompt.hasPrefix("admins") ? "192.168.1.33" : prompt.hasPrefix("services") ? "web" : "")
+        }
+        try await pty.expect("The new rules are in force.", within: .seconds(60))
+
+        let children = try String(
+            contentsOfFile: "/proc/\(await pty.pid)/task/\(await pty.pid)/children", encoding: .utf8)
+        let trial = try #require(children.split(separator: " ").first)
+        let enter = geteuid() == 0 ? [] : ["--user", "--preserve-credentials"]
+        let shell = try Pty(
+            try Tool.path("nsenter"),
+            ["--target", "\(trial)", "--pid", "--mount"] + enter + ["--", Latchkey.path, "try", "--shell"])
+        try await shell.expect("This shell is outside", within: .seconds(20))
+        // Nothing listens: a refusal, 1, has got through the rules; 124 is timeout(1)'s word for no answer at all.
+        for (address, port, code) in [("192.0.2.2", 443, 1), ("192.0.2.2", 3306, 124), ("2001:db8:2::2", 80, 1)] {
+            let knock = "timeout 1 bash -c 'exec 3<>/dev/tcp/\(address)/\(port)' 2>/dev/null; echo \"\(port): $?.\""
+            try await shell.line(knock)
+            try await shell.expect("\(port): \(code).")
+        }
+        try await shell.line("exit")
+        #expect(try await shell.exit() == 0)
+
+        try await pty.line("keep unproven")
+        try await pty.expect("Kept; on the machine itself", within: .seconds(30))
+        try await pty.expect("Saved. Put them in force with: sudo latchkey --answers \(file)", within: .seconds(30))
+        #expect(try await pty.exit(within: .seconds(30)) == 0)
+        let plan = try await Latchkey.run(["plan", "--answers", file, "--family", "ipv4"], root: root)
+        #expect(plan.status == 0, "\(plan.errors)")
+        #expect(plan.output.contains("-s 192.168.1.33/32"))
+        #expect(plan.output.contains("80,443"))
+    }
+
+    @Test("without a trial that runs there is no shell outside it")
+    func nothingRuns() async throws {
+        let root = try TemporaryFolder()
+        let user = geteuid() == 0 ? [] : ["--user", "--map-root-user"]
+        let finished = try await run(
+            ["unshare"] + user + ["--pid", "--fork", "--mount-proc", "--", Latchkey.path, "try", "--shell"],
+            environment: Latchkey.environment(root: root))
+        #expect(finished.status == 1)
+        #expect(finished.errors.contains("No \"latchkey try\" runs here."))
+    }
+
+    @Test("where namespaces are forbidden, what needs them is 69 and names the remedy")
+    func forbidden() async throws {
+        let root = try TemporaryFolder()
+        let file = try root.write("version: 1\nadmins: [192.168.1.33]\n", to: "answers.yaml")
+        // The limit holds for namespaces that are made from within this one (namespaces(7)).
+        func attempt(_ words: String) async throws -> Finished {
+            let line = "echo 0 > /proc/sys/user/max_net_namespaces && exec '\(Latchkey.path)' \(words)"
+            return try await run(
+                ["unshare", "--user", "--map-root-user", "--net", "--", "sh", "-c", line],
+                environment: Latchkey.environment(root: root))
+        }
+        for words in ["rehearse --answers \(file)", "try", "trace 192.0.2.9 tcp/22 --answers \(file)"] {
+            let finished = try await attempt(words)
+            #expect(finished.status == 69, "\(words): \(finished.errors)")
+            #expect(finished.errors.contains("max_net_namespaces"), "\(words): \(finished.errors)")
+        }
+        let doctor = try await attempt("doctor")
+        #expect(doctor.status == 0)
+        #expect(doctor.output.contains("warning  rehearsal    No throwaway namespace can be made here"))
+        #expect(doctor.output.contains("max_net_namespaces"))
+    }
+}
