@@ -86,6 +86,7 @@ struct ApplyCommand: ContextCommand {
         let file = try NamedText(name: path, path: path, in: context)
         do {
             let set = try RuleSet(parsing: file.text, file: path)
+            try set.requireChains(file: path)
             guard !set.tables.isEmpty else {
                 throw Failure(
                     .badData, "\(path): there is no table in it.", inForce: Failure.nothingChanged,

@@ -27,6 +27,7 @@ package struct RuleSetError: Error, Hashable, Sendable {
         case unknownCommand
         case missingChain
         case missingValue
+        case danglingJump
     }
 }
 
@@ -67,6 +68,8 @@ extension RuleSetError: CustomStringConvertible {
             return "\(quoted) names no chain.\nName one, as in -A INPUT."
         case .missingValue:
             return "\(quoted) has nothing after it.\nAdd its value, or remove it."
+        case .danglingJump:
+            return "\(quoted) is no chain of this table.\nDeclare it, as in :NAME - [0:0], or jump to another."
         }
     }
 

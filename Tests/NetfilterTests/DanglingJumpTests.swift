@@ -1,0 +1,29 @@
+import Testing
+
+@testable import Netfilter
+
+@Suite("Jumps to nowhere")
+struct DanglingJumpTests {
+    @Test(
+        "one is told with its line and its name, in whatever table it stands and however it is spelled",
+        arguments: [
+            (3, "gone", "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j gone\nCOMMIT\n"),
+            (6, "other", "# note\n*raw\nCOMMIT\n*filter\n:others - [0:0]\n-A INPUT -i lo -g other\nCOMMIT\n"),
+            (5, "here", "*nat\n:here - [0:0]\nCOMMIT\n*filter\n-A INPUT --jump here\nCOMMIT\n"),
+        ])
+    func told(line: Int, name: String, text: String) throws {
+        let set = try RuleSet(parsing: text, file: "mine")
+        let error = #expect(throws: RuleSetError.self) { try set.requireChains(file: "mine") }
+        #expect(error == RuleSetError(file: "mine", line: line, text: name, problem: .danglingJump))
+    }
+
+    @Test(
+        "a declared chain, a new one, a verdict and an extension, known or not, are no such thing",
+        arguments: [
+            ":doors - [0:0]\n-A INPUT -j doors", "-N doors\n-A INPUT -g doors", "-A INPUT -j ACCEPT",
+            "-A INPUT -p tcp -j TARPIT", "-A INPUT -j NFLOG --nflog-group 1",
+        ])
+    func passes(lines: String) throws {
+        try RuleSet(parsing: "*filter\n\(lines)\nCOMMIT\n", file: "mine").requireChains(file: "mine")
+    }
+}
