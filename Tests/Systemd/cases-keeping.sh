@@ -20,6 +20,13 @@ case_confirm() {
 }
 nothing_runs() { ! inside 'pgrep -f "latchkey (guard|supervise)" || systemctl --quiet is-active "latchkey-*.service"'; }
 
+# doctor says who would guard a change: systemd, and not where it does not see the network
+case_doctor() {
+    fresh
+    as_root latchkey doctor | grep -q '^ok  *supervision  *by systemd:' || fail 'systemd is not said to supervise'
+    inside 'unshare --net latchkey doctor' | grep -q '^warning  *supervision ' || fail 'no warning in another namespace'
+}
+
 # a login that is older than the rules cannot keep them: plain, by sudo, by su, riding on an old connection
 case_old_connection() {
     fresh

@@ -8,7 +8,7 @@ every_case() {
     # Dealt out to the lanes one by one: the long ones come first.
     printf '%s\n' killed_for_good others reboot_pending killed_again kept_own_unit kept_persistent killed_once \
         power_cut_pending kept_half_installed logout hang_up old_connection stopped_unit tracking confirm refused \
-        nat_only
+        nat_only doctor
 }
 
 title() { cat "$here"/cases-*.sh | sed -n "/^case_$1()/{x;s/^# //p;q};h"; }

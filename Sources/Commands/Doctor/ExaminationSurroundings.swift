@@ -122,9 +122,24 @@ extension Examination {
     // MARK: - Guard and boot
 
     var supervision: Finding {
-        SystemFacts().isSystemd
-            ? .ok("supervision", "by systemd: the guard outlives logins, and is started again")
-            : .ok("supervision", "by a process of latchkey's own, as there is no systemd")
+        guard SystemFacts().isSystemd else {
+            return .ok("supervision", "by a process of latchkey's own, as there is no systemd")
+        }
+        // Only root may compare its namespaces with those of PID 1.
+        if isRoot, !ServiceManager.reachesThisPlace {
+            return Self.unsupervised("systemd is not in this namespace", remedy: "Run latchkey outside of it.")
+        }
+        guard toolbox.find("systemd-run") != nil else {
+            return Self.unsupervised("systemd-run is missing", remedy: "Install it (Debian: apt-get install systemd).")
+        }
+        return .ok("supervision", "by systemd: the guard outlives logins, and is started again")
+    }
+
+    private static func unsupervised(_ reason: String, remedy: String) -> Finding {
+        .found(
+            .warning, "supervision",
+            "By a process of latchkey's own, as \(reason): where logind has KillUserProcesses=yes, it ends with the "
+                + "login, and the kernel's own expiry alone opens the door again.", remedy: remedy)
     }
 
     var persistence: Finding {

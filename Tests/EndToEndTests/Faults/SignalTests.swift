@@ -81,6 +81,8 @@ struct SignalTests {
             if scene.processes().isEmpty { _ = try await scene.latchkey(["status"]) }
             try await scene.wait(for: ["reverted"], seconds: 40)
             try await scene.expectBack()
+            // However many each started to make sure of the other: none outlives the change.
+            try await until("the end of guards and supervisors") { scene.processes(["guard", "supervise"]).isEmpty }
         }
     }
 
