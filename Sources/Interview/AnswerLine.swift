@@ -81,7 +81,7 @@ struct NetworkReader {
     /// Reads one word as an address or a network; a repeated one is kept once.
     mutating func read(_ word: String) {
         do throws(AddressError) {
-            let network = try CIDR(parsing: word)
+            let network = try CIDR(source: word)
             guard takesIPv6 || network.family == .ipv4 else {
                 mistakes.append(
                     .init(

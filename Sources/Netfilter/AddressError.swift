@@ -20,6 +20,10 @@ package enum AddressError: Error, Hashable, Sendable {
     case prefixTooLong(String, longest: Int)
     /// An address inside a network where the network itself was asked for.
     case hostBits(String, network: String)
+    /// An IPv4 address in IPv6's clothes, which no packet carries (RFC 4291 section 2.5.5).
+    case mapped(String, ipv4: String)
+    /// An address that no packet comes from.
+    case neverASource(String, kind: String)
 }
 
 extension AddressError: CustomStringConvertible {
@@ -28,7 +32,7 @@ extension AddressError: CustomStringConvertible {
         switch self {
         case .notAnAddress(let text), .numberTooLarge(let text, _), .leadingZero(let text, _), .zone(let text),
             .notASCII(let text), .network(let text), .badPrefixLength(let text), .netmask(let text),
-            .prefixTooLong(let text, _), .hostBits(let text, _):
+            .prefixTooLong(let text, _), .hostBits(let text, _), .mapped(let text, _), .neverASource(let text, _):
             text
         }
     }
@@ -57,6 +61,10 @@ extension AddressError: CustomStringConvertible {
             return "\(quoted): the number after the slash is at most \(longest) here."
         case .hostBits(_, let network):
             return "\(quoted) has host bits set; the network is \(network)."
+        case .mapped(_, let ipv4):
+            return "\(quoted) is IPv4 written as IPv6; write \(ipv4)."
+        case .neverASource(_, let kind):
+            return "\(quoted) is \(kind): nobody comes from there."
         }
     }
 

@@ -111,6 +111,8 @@ extension AddressError {
         case .netmask: .netmask(text)
         case .prefixTooLong(_, let longest): .prefixTooLong(text, longest: longest)
         case .hostBits(_, let network): .hostBits(text, network: network)
+        case .mapped(_, let ipv4): .mapped(text, ipv4: ipv4)
+        case .neverASource(_, let kind): .neverASource(text, kind: kind)
         }
     }
 }

@@ -191,7 +191,7 @@ struct AnswersReader {
     private mutating func network(_ item: YAMLNode) -> CIDR? {
         guard let text = mistakes.string(item, what: "an address", limit: 64) else { return nil }
         do {
-            let network = try CIDR(parsing: text)
+            let network = try CIDR(source: text)
             if network.family == .ipv6 { ipv6Nodes.append(item) }
             return network
         } catch {

@@ -41,17 +41,25 @@ package enum StrictYAML {
     }
 
     private static func note(_ failure: YAMLSyntaxError, in lines: [Substring], mistakes: inout Mistakes) {
-        // At the end of the file libYAML points past the last line; what it was reading tells a person more.
-        let index = min(failure.place.line, max(lines.count, 1))
-        let line = index <= lines.count ? lines[index - 1] : ""
+        // At the end of the file libYAML points past what is written: what it was reading there, or else the last
+        // line, tells a person more.
+        let isWritten = { (number: Int) in
+            lines.indices.contains(number - 1) && lines[number - 1].contains { $0 != " " }
+        }
+        let candidates = [failure.place.line, failure.context?.line ?? 0] + (1...max(lines.count, 1)).reversed()
+        let index = candidates.first(where: isWritten) ?? 1
+        let line = lines.indices.contains(index - 1) ? lines[index - 1] : ""
         let text = line.drop { $0 == " " }
         let context = failure.context.map { context in
             context.line == index ? " \(context.text)" : " \(context.text) that begins on line \(context.line)"
         }
-        let tab = line.unicodeScalars.dropFirst(failure.place.column - 1).first == "\t"
+        let column = index == failure.place.line ? failure.place.column : 1
+        let tab = line.unicodeScalars.dropFirst(column - 1).first == "\t"
         mistakes.add(
-            line: index, column: failure.place.column, text: String(text),
+            line: index, column: column, text: String(text),
             "\(String(text).quoted) is not valid YAML: \(failure.problem)\(context ?? "").",
-            remedy: tab ? "Indent with spaces, not with tabs." : nil)
+            remedy: tab
+                ? "Indent with spaces, not with tabs."
+                : line.contains("::") ? "Write an IPv6 address in quotes." : nil)
     }
 }

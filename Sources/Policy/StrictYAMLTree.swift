@@ -52,7 +52,7 @@ struct YAMLTreeBuilder {
             refuseAnchorAndTag(event)
             return begin(event)
         case .sequenceEnd, .mappingEnd:
-            end()
+            end(event)
         case .other:
             break
         }
@@ -80,12 +80,15 @@ struct YAMLTreeBuilder {
         return true
     }
 
-    private mutating func end() {
+    private mutating func end(_ event: YAMLEvent) {
         guard let frame = open.popLast() else { return }
+        // What stands behind the closing bracket is no part of it.
+        let length = event.end.line == frame.place.line ? event.end.column - frame.place.column : .max
+        let text = String(String.UnicodeScalarView(frame.text.unicodeScalars.prefix(length)))
         place(
             YAMLNode(
                 content: frame.isMapping ? .mapping(frame.entries) : .sequence(frame.items),
-                line: frame.place.line, column: frame.place.column, text: frame.text))
+                line: frame.place.line, column: frame.place.column, text: text))
     }
 
     /// Puts a finished value where it belongs.

@@ -135,6 +135,34 @@ struct CIDRTests {
     }
 
     @Test(
+        "a network that packets come from is read; what no packet has as its source is refused, with what to write",
+        arguments: [
+            ("192.168.1.33", nil), ("0.0.0.0/0", nil), ("::/0", nil), ("fe80::1", nil), ("::1", nil),
+            ("240.0.0.1", nil),
+            ("192.0.0.0/2", nil),
+            ("::ffff:1.2.3.4", "\"::ffff:1.2.3.4\" is IPv4 written as IPv6; write 1.2.3.4."),
+            ("::ffff:10.0.0.0/104", "\"::ffff:10.0.0.0/104\" is IPv4 written as IPv6; write 10.0.0.0/8."),
+            ("::1.2.3.4", "\"::1.2.3.4\" is IPv4 written as IPv6; write 1.2.3.4."),
+            ("0.0.0.0", "\"0.0.0.0\" is no address at all, only a placeholder: nobody comes from there."),
+            ("::", "\"::\" is no address at all, only a placeholder: nobody comes from there."),
+            (
+                "255.255.255.255",
+                "\"255.255.255.255\" is the broadcast address, for everybody: nobody comes from there."
+            ),
+            ("224.0.0.1", "\"224.0.0.1\" is multicast, an address for groups: nobody comes from there."),
+            ("ff02::/16", "\"ff02::/16\" is multicast, an address for groups: nobody comes from there."),
+        ])
+    func sources(text: String, message: String?) {
+        do throws(AddressError) {
+            _ = try CIDR(source: text)
+            #expect(message == nil)
+        } catch {
+            #expect(error.message == message)
+            #expect(error.text == text)
+        }
+    }
+
+    @Test(
         "a network contains its addresses, not its neighbours', and never the other family's",
         arguments: [
             ("10.0.0.0/8", "10.255.255.255", true), ("10.0.0.0/8", "11.0.0.0", false),

@@ -106,11 +106,11 @@ struct AnswersFileMistakesTests {
             ),
             (
                 "version: 1\nservices: [[web]]\n",
-                ["a.yaml:2: \"[web]]\" is a list; the name of a service takes text."]
+                ["a.yaml:2: \"[web]\" is a list; the name of a service takes text."]
             ),
             (
                 "version: 1\nservices: [{from: admins}]\n",
-                ["a.yaml:2: \"{from: admins}]\" names no service. Write it as { name: web, from: admins }."]
+                ["a.yaml:2: \"{from: admins}\" names no service. Write it as { name: web, from: admins }."]
             ),
             (
                 "version: 1\nservices: [{name: web, from: []}]\n",
@@ -150,6 +150,20 @@ struct AnswersFileMistakesTests {
                 [
                     "a.yaml:2: \"true\" is neither true nor false: it is quoted text."
                         + " For \"ipv6\" write true or false."
+                ]
+            ),
+            (
+                "version: 1\nadmins: [\"::ffff:10.0.0.1\", 224.0.0.1]\n",
+                [
+                    "a.yaml:2: \"::ffff:10.0.0.1\" is IPv4 written as IPv6; write 10.0.0.1.",
+                    "a.yaml:2: \"224.0.0.1\" is multicast, an address for groups: nobody comes from there.",
+                ]
+            ),
+            (
+                "version: 1\nadmins: [::1]\n",
+                [
+                    "a.yaml:2: \"admins: [::1]\" is not valid YAML: did not find expected node content"
+                        + " while parsing a flow node. Write an IPv6 address in quotes."
                 ]
             ),
             (

@@ -56,7 +56,7 @@ enum AnswersGenerator {
             let text =
                 if ipv6, Bool.random(using: &random) {
                     [
-                        "::/0", "::1", "fe80::/10", "::ffff:10.0.0.1",
+                        "::/0", "::1", "fe80::/10", "64:ff9b::a00:1",
                         "2001:db8:\(String(UInt16.random(in: 0...0xffff, using: &random), radix: 16))::/48",
                     ].randomElement(using: &random) ?? ""
                 } else {

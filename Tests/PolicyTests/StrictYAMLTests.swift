@@ -118,6 +118,20 @@ struct StrictYAMLRefusalTests {
                 ]
             ),
             (
+                "a: 1\nb: [1, 2\n\n",
+                [
+                    "f.yaml:2: \"b: [1, 2\" is not valid YAML: did not find expected ',' or ']'"
+                        + " while parsing a flow sequence."
+                ]
+            ),
+            (
+                "a: 1\nb c\n",
+                [
+                    "f.yaml:2: \"b c\" is not valid YAML: could not find expected ':'"
+                        + " while scanning a simple key."
+                ]
+            ),
+            (
                 "a:\n\t- 1\n",
                 [
                     "f.yaml:2: \"\\t- 1\" is not valid YAML: found character that cannot start any token"

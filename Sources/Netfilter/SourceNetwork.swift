@@ -1,0 +1,40 @@
+extension CIDR {
+    /// A network that packets may come from, as people write it.
+    ///
+    /// A rule that lets in what never comes would look like a door and be none.
+    ///
+    /// - Throws: what is wrong with the text; `mapped` and `neverASource` for what no packet has as its source: the
+    ///   unspecified address, multicast, the broadcast address (RFC 1122 section 3.2.1.3; RFC 4291 section 2.5.2, 2.7),
+    ///   and IPv4 addresses embedded in IPv6 ones.
+    package init(source text: String) throws(AddressError) {
+        self = try CIDR(parsing: text)
+        if let ipv4 = embedded { throw .mapped(text, ipv4: "\(ipv4)") }
+        if isHost, address.bytes.allSatisfy({ $0 == 0 }) {
+            throw .neverASource(text, kind: "no address at all, only a placeholder")
+        }
+        if isHost, family == .ipv4, address.bytes.allSatisfy({ $0 == 255 }) {
+            throw .neverASource(text, kind: "the broadcast address, for everybody")
+        }
+        if isMulticast { throw .neverASource(text, kind: "multicast, an address for groups") }
+    }
+
+    /// The IPv4 network that is written with IPv6's `::ffff:` or, as long ago, `::` ahead of it.
+    private var embedded: CIDR? {
+        guard family == .ipv6, prefixLength >= 96, address.bytes.prefix(10).allSatisfy({ $0 == 0 }) else { return nil }
+        let marker = address.bytes[10...11]
+        let tail = Array(address.bytes[12...])
+        let isMapped = marker.elementsEqual([0xff, 0xff])
+        // `::` and `::1` are addresses in their own right.
+        let isCompatible = marker.elementsEqual([0, 0]) && tail.prefix(3).contains { $0 != 0 }
+        guard isMapped || isCompatible, let ipv4 = IPAddress(bytes: tail) else { return nil }
+        return CIDR(of: ipv4, prefixLength: prefixLength - 96)
+    }
+
+    /// Whether no address of it is any machine's own: 224.0.0.0/4 or ff00::/8.
+    private var isMulticast: Bool {
+        switch family {
+        case .ipv4: prefixLength >= 4 && address.bytes[0] & 0xf0 == 0xe0
+        case .ipv6: prefixLength >= 8 && address.bytes[0] == 0xff
+        }
+    }
+}
