@@ -20,7 +20,7 @@ struct DoctorCommand: ContextCommand {
         findings += await machine.rules(backend)
         findings += await machine.ssh()
         findings.append(machine.listening)
-        findings += machine.firewalls
+        findings += await machine.firewalls()
         findings += await machine.rehearsal(backend)
         findings += [machine.supervision, machine.persistence]
         findings += files(in: context)

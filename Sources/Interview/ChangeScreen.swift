@@ -128,7 +128,7 @@ package struct ChangeScreen: Sendable {
     /// What stands before the cursor; it counts down.
     package var prompt: String {
         let seconds = "  \(secondsLeft) s   "
-        let words = isResumed ? "keep / revert / wait" : "keep / revert / more"
+        let words = offered.joined(separator: " / ")
         if !canKeep { return seconds + "no new login yet > " }
         if takesEnter { return "\(seconds)\(words) [keep] > " }
         return "\(seconds)\(words) > "
@@ -141,6 +141,9 @@ package struct ChangeScreen: Sendable {
             completions: ["keep", "revert", "more", "wait", "show"] + (canKeep ? [] : ["keep unproven"]),
             history: "change")
     }
+
+    /// The words that are offered.
+    private var offered: [String] { ["keep", "revert", isResumed ? "wait" : "more"] }
 
     private var canKeep: Bool {
         if case .login = proof { return hasFreshConnection }
@@ -215,8 +218,9 @@ package struct ChangeScreen: Sendable {
         default:
             let shown = typed.quoted()
             return Turn(
-                screen.paragraph("\(shown) is none of: keep, revert, more. ? explains them.", indent: 2, tone: .mistake)
-            )
+                screen.paragraph(
+                    "\(shown) is none of: \(offered.joined(separator: ", ")). ? explains them.", indent: 2,
+                    tone: .mistake))
         }
     }
 

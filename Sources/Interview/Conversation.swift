@@ -69,7 +69,7 @@ package struct Conversation: Sendable {
             wizard.screen = Screen(columns: await prompter.columns)
             switch input {
             case .line(let line): turn = wizard.input(line)
-            case .endOfInput, .interrupted, .overtaken: turn = wizard.leave()
+            case .endOfInput, .endedByKey, .interrupted, .overtaken: turn = wizard.leave()
             }
             if let now = wizard.draft, now != draft {
                 draft = now
@@ -88,7 +88,10 @@ package struct Conversation: Sendable {
             }
         case .rehearse:
             await prompter.write(wizard.rehearsing)
-            return wizard.rehearsed(await workbench.rehearse(wizard.answers))
+            let report = await workbench.rehearse(wizard.answers)
+            // An Enter that was meant for the question before says nothing about a review that nobody has seen.
+            await prompter.discardTypedAhead()
+            return wizard.rehearsed(report)
         case .rules:
             return Wizard.Turn(wizard.listing(await workbench.rules(wizard.answers)))
         case .diff:

@@ -44,6 +44,9 @@ package struct Discovery: Equatable, Sendable {
 
     /// Whose rules there are, and how many.
     package struct RuleOwner: Equatable, Sendable {
+        /// The name that latchkey's own rules go by.
+        package static let latchkey = "latchkey"
+
         /// The program's name; "nobody" for rules that no program is known by.
         package var name: String
         /// How many rules.
@@ -100,9 +103,11 @@ package struct Discovery: Equatable, Sendable {
         self.docker = docker
     }
 
-    /// Whether there is anything that "keep or replace" could be about.
+    /// Whether there is anything that "keep or replace" could be about: latchkey's own rules are replaced either way.
     package var hasExistingRules: Bool {
-        (rulesNow ?? 0) > 0 || !otherChains.isEmpty || !unownedInputRules.isEmpty
+        let others =
+            ruleOwners.isEmpty ? (rulesNow ?? 0) > 0 : ruleOwners.contains { $0.name != RuleOwner.latchkey }
+        return others || !otherChains.isEmpty || !unownedInputRules.isEmpty
     }
 
     /// The listeners that other machines can reach, SSH's left out.

@@ -30,7 +30,6 @@ extension Wizard {
         var recalled = context
         recalled.answers = draft.answers
         recalled.answered = draft.answered
-        recalled.hasProposals = true
         let moment = draft.moment.map { " (\($0))" } ?? ""
         return screen.paragraph("Your answers of a session that was broken off\(moment):", indent: 0, tone: .heading)
             + overview(recalled) + [.blank]
@@ -49,7 +48,6 @@ extension Wizard {
         case "", "go on", "go", "on", "yes", "y", "continue":
             context.answers = draft.answers
             context.answered = draft.answered.intersection(questions)
-            context.hasProposals = true
             guard let next = questions.first(where: { !context.answered.contains($0) }) else {
                 stage = .composing
                 return Turn([.blank], request: .compose)
@@ -65,7 +63,7 @@ extension Wizard {
                     + screen.paragraph(
                         """
                         "go on" takes these and asks what is left; nothing is in force before you have seen it all. \
-                        "anew" forgets them and asks everything.
+                        "anew" asks everything again.
                         """))
         default:
             let shown = typed.quoted()

@@ -12,9 +12,14 @@ struct ExistingQuestion: QuestionScript {
     func introduction(_ context: QuestionContext, _ screen: Screen) -> [Line] {
         let discovery = context.discovery
         let chains = discovery.otherChains.map(\.shown)
-        let others = chains.isEmpty ? "other programs' chains" : "the chains \(chains.listed())"
+        let others =
+            switch chains.count {
+            case 0: "other programs' chains"
+            case 1: "the chain \(chains[0])"
+            default: "the chains \(chains.listed())"
+            }
         let unowned = discovery.unownedInputRules.count
-        var keep = "\(others) and their rules stay as they are"
+        var keep = "\(others) \(chains.count == 1 ? "and its" : "and their") rules stay as they are"
         if unowned > 0 {
             let verbs = unowned == 1 ? ("belongs", "goes") : ("belong", "go")
             keep += "; \(unowned) in INPUT \(verbs.0) to nobody and \(verbs.1)"
@@ -58,7 +63,8 @@ struct ExistingQuestion: QuestionScript {
         var warnings: [String] = []
         let firewalls = context.discovery.otherFirewalls.map(\.shown)
         if !firewalls.isEmpty {
-            warnings.append("\(firewalls.listed()) will bring its own rules back at its next start: switch it off.")
+            let (own, it) = firewalls.count == 1 ? ("its own", "it") : ("their own", "them")
+            warnings.append("\(firewalls.listed()) will bring \(own) rules back at the next start: switch \(it) off.")
         }
         return warnings
     }

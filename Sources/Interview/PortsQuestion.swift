@@ -3,6 +3,9 @@ import Policy
 
 /// The question "Any other ports?".
 struct PortsQuestion: QuestionScript {
+    /// From so many ports on a range is called wide: calls and file transfers need some hundreds (RFC 3550, RFC 959).
+    private static let wide = 4096
+
     func title(_ context: QuestionContext) -> String { "Any other ports?" }
 
     func remark(_ context: QuestionContext) -> String {
@@ -89,13 +92,18 @@ struct PortsQuestion: QuestionScript {
 
     /// Whether a port is likely that service's: many programs share 3000 and 8080, nobody shares a database's port.
     private func speaks(_ template: ServiceTemplate, at port: PortSpec, _ context: QuestionContext) -> Bool {
-        let here = context.discovery.listeners.filter { port.covers($0.port, $0.transport) }.compactMap(\.program)
+        let here = context.discovery.listeners.filter { listener in
+            port.covers(listener.port, listener.transport)
+                && template.ports.contains { $0.covers(listener.port, listener.transport) }
+        }.compactMap(\.program)
         return here.isEmpty ? template.group == .databases : here.contains { template.programs.contains($0) }
     }
 
     func warnings(_ context: QuestionContext) -> [String] {
         let answers = context.answers
-        var warnings: [String] = []
+        var warnings = answers.ports.filter { $0.range.count >= Self.wide }.map {
+            "\($0) are \($0.range.count) ports, open to everyone: whatever listens there, now or later."
+        }
         for template in context.catalog.all where template.name != "ssh" && template.defaultSource == .admins {
             let risky = answers.ports.first { open in
                 template.ports.contains { $0.overlaps(open) } && speaks(template, at: open, context)

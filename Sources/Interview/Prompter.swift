@@ -22,8 +22,10 @@ package struct LineRequest: Equatable, Sendable {
 package enum LineInput: Equatable, Sendable {
     /// The person entered this line, without its newline.
     case line(String)
-    /// Nothing more will come: Ctrl-D, the end of the pipe, a terminal that is gone.
+    /// Nothing more will come: the end of the pipe, a terminal that is gone.
     case endOfInput
+    /// The person pressed Ctrl-D at a terminal, where more can come.
+    case endedByKey
     /// The person pressed Ctrl-C.
     case interrupted
     /// The ticking said that the answer is no longer needed.
@@ -54,6 +56,9 @@ package protocol Prompter: Sendable {
 
     /// Shows lines.
     func write(_ lines: [Line]) async
+
+    /// Drops what a person at a terminal typed before they could see what is asked next; a pipe's input stays.
+    func discardTypedAhead() async
 
     /// Asks for a line and waits for it.
     func readLine(_ request: LineRequest) async -> LineInput

@@ -59,9 +59,21 @@ struct Review {
 
     // MARK: - Rows
 
+    /// What the answers open; an answer may reach into what another one limits.
+    private var openings: [Opening] {
+        context.answers.openings(context.catalog, sshPorts: context.discovery.sshPorts)
+    }
+
+    private func isOpenToAll(_ opening: Opening) -> Bool {
+        let open = openings.filter { $0.source == .everyone }.flatMap(\.ports)
+        return opening.ports.allSatisfy { port in
+            open.contains { $0.covers(port.range.lower, port.transport) && $0.covers(port.range.upper, port.transport) }
+        }
+    }
+
     private var rows: [Row] {
         let answers = context.answers
-        let openings = answers.openings(context.catalog, sshPorts: context.discovery.sshPorts)
+        let openings = self.openings
         var rows = openings.map(row)
         rows += closedListeners(openings)
         let ping =
@@ -80,7 +92,7 @@ struct Review {
             opening.label.isEmpty
             ? opening.ports.map(\.description).joined(separator: " ") : "\(opening.label) \(opening.ports.brief)"
         let others =
-            switch opening.source {
+            switch isOpenToAll(opening) ? .everyone : opening.source {
             case .everyone: "open"
             case .admins: "closed"
             case .networks(let networks): "only \(networks.map(\.description).listed(limit: 3))"
@@ -92,11 +104,11 @@ struct Review {
         let answers = context.answers
         if opening.question == .ssh {
             guard let peer = context.discovery.peer, !peer.isLoopback else { return "" }
-            if !answers.admits(peer, from: opening.source) { return "! shuts you out, \(peer)" }
-            if let port = context.discovery.peerPort, !opening.covers(port, .tcp), !answers.admits(peer, from: .admins)
-            {
-                return "! without your port \(port)"
-            }
+            let reachable = openings.filter { answers.admits(peer, from: $0.source) }
+            func isReachable(_ port: UInt16) -> Bool { reachable.contains { $0.covers(port, .tcp) } }
+            if answers.admits(peer, from: .admins) { return "" }
+            if !opening.ports.contains(where: { isReachable($0.range.lower) }) { return "! shuts you out, \(peer)" }
+            if let port = context.discovery.peerPort, !isReachable(port) { return "! without your port \(port)" }
             return ""
         }
         let listeners = context.discovery.listeners.filter { opening.covers($0.port, $0.transport) }
@@ -131,16 +143,26 @@ struct Review {
         if answers.log {
             lines += screen.paragraph("What is dropped is logged, five lines a minute at most.", indent: 2)
         }
-        let counts = "Rules: \(summary.rulesRemoved) go, \(summary.rulesAdded) come"
+        let isSame = summary.rulesRemoved == 0 && summary.rulesAdded == 0
+        let counts = isSame ? "Rules: nothing changes" : "Rules: \(summary.rulesRemoved) go, \(summary.rulesAdded) come"
         lines += screen.paragraph(
             "\(counts) (\"rules\" shows them, \"diff\" the difference).", indent: 2, hanging: 4)
         if !summary.replacedRules.isEmpty {
-            lines += screen.paragraph("These belong to nobody and go:", indent: 2)
+            let only = summary.replacedRules.count == 1
+            lines += screen.paragraph(
+                only ? "This belongs to nobody and goes:" : "These belong to nobody and go:", indent: 2)
             lines += summary.replacedRules.prefix(6).flatMap {
                 screen.paragraph(AnswerLine.editable($0), indent: 4, hanging: 6, tone: .warning)
             }
             let rest = summary.replacedRules.count - 6
             if rest > 0 { lines += screen.paragraph("and \(rest) more: \"diff\"", indent: 4) }
+        }
+        let rivals = context.discovery.otherFirewalls.map(\.shown)
+        if !rivals.isEmpty {
+            let (verb, its) = rivals.count == 1 ? ("is", "its") : ("are", "their")
+            lines += screen.paragraph(
+                "! \(rivals.listed()) \(verb) at work here too: \(its) own rules decide besides these, and were not "
+                    + "rehearsed. See: latchkey doctor", indent: 2, hanging: 4, tone: .warning)
         }
         lines += summary.notes.flatMap { screen.paragraph($0, indent: 2, hanging: 4) }
         if let obstacle = summary.obstacle {

@@ -16,6 +16,7 @@ struct SSHQuestion: QuestionScript {
         let meaning =
             switch admins.count {
             case 0: "there are none: nobody could log in"
+            case 1 where !context.answers.admins[0].isHost: "only the network \(admins[0])"
             case 1: "only \(admins[0]); when that address changes, nobody"
             default: "only \(admins.listed()); when those change, nobody"
             }
@@ -67,6 +68,9 @@ struct SSHQuestion: QuestionScript {
                     .init(
                         text: word, message: "Without SSH nobody gets in. To close it to strangers, answer \"admins\".")
                 )
+            } else if let port = UInt16(word), port > 0 {
+                mistakes.append(
+                    .init(text: word, message: "\(word.quoted()) is a number; for a port of SSH write: port \(port)"))
             } else if NetworkReader.looksLikeAddress(word) {
                 reader.read(word)
             } else {

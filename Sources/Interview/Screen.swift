@@ -33,7 +33,7 @@ package struct Screen: Equatable, Sendable {
         }
         let width = min(24, (rows.map(\.term.count).max() ?? 0) + 3)
         return rows.flatMap { row in
-            let term = row.term.padded(to: width)
+            let term = row.term.padded(to: max(width, row.term.count + 2))
             return wrap(row.meaning, first: indent + term.count, rest: indent + width).enumerated().map {
                 number, line in
                 guard number == 0 else { return Line(line) }

@@ -25,10 +25,35 @@ struct ServicesQuestion: QuestionScript {
         return names.prefix(8).compactMap { context.catalog[$0] }
     }
 
-    /// Every service there is, for `list`.
+    /// The names of every service there is, for `list`; a star marks what is for administrators only.
     func list(_ context: QuestionContext, _ screen: Screen) -> [Line] {
+        let groups = ServiceTemplate.Group.allCases.compactMap { group -> (term: String, meaning: String)? in
+            let members = offered(context).filter { $0.group == group }
+            guard !members.isEmpty else { return nil }
+            return (
+                group.rawValue,
+                members.map { $0.name + ($0.defaultSource == .admins ? "*" : "") }.joined(separator: " ")
+            )
+        }
+        return screen.definitions(groups)
+            + screen.paragraph(
+                "* for administrators, unless you say \"from\". More about some: list mail, list databases",
+                tone: .faint)
+    }
+
+    /// What there is to say about the services that a word means: by name, by group, or by a word of the title.
+    func list(_ word: String, _ context: QuestionContext, _ screen: Screen) -> [Line] {
         let chosen = Set(AnswerLine.words(ofDefault: .services, context))
-        return screen.table(context.catalog.all.filter { $0.name != "ssh" }.map { row($0, chosen: chosen, context) })
+        let found = offered(context).filter { $0.isMeant(by: word) }
+        guard !found.isEmpty else {
+            return screen.paragraph(
+                "No service is known by \(word.quoted()). \"list\" shows all names.", tone: .mistake)
+        }
+        return screen.table(found.map { row($0, chosen: chosen, context) })
+    }
+
+    private func offered(_ context: QuestionContext) -> [ServiceTemplate] {
+        context.catalog.all.filter { $0.name != "ssh" }
     }
 
     private func row(_ template: ServiceTemplate, chosen: Set<String>, _ context: QuestionContext) -> [String] {
@@ -180,7 +205,10 @@ private struct ServiceReader {
         if NetworkReader.looksLikeAddress(word) {
             return "\(word.quoted()) is not a service. Ports are the next question; addresses follow \"from\"."
         }
-        let near = catalog.all.map(\.name).filter { $0.hasPrefix(word.lowercased()) || word.lowercased().hasPrefix($0) }
+        let plain = word.lowercased()
+        let near =
+            catalog.all.map(\.name).filter { $0.hasPrefix(plain) || plain.hasPrefix($0) }
+            + catalog.all.filter { $0.programs.contains(plain) || $0.isMeant(by: plain) }.map(\.name)
         if let name = near.first { return "\(word.quoted()) is not a service known here. Did you mean \"\(name)\"?" }
         return "\(word.quoted()) is not a service known here. \"list\" shows them; ports are next."
     }
@@ -189,6 +217,14 @@ private struct ServiceReader {
         closeLimit()
         guard mistakes.isEmpty else { throw AnswerMistake(mistakes) }
         return choices
+    }
+}
+
+extension ServiceTemplate {
+    /// Whether a word, in lower case, is this service's name or group, or a word of what is said about it.
+    fileprivate func isMeant(by word: String) -> Bool {
+        if name == word || name.hasPrefix("\(word)-") || group.rawValue == word { return true }
+        return "\(title) \(summary)".lowercased().split { !$0.isLetter && !$0.isNumber }.contains { $0 == word }
     }
 }
 

@@ -58,7 +58,7 @@ struct StartScreen {
 
     /// How many rules there are, and whose they are.
     private var rules: String {
-        guard let count = discovery.rulesNow else { return "could not be read" }
+        guard let count = discovery.rulesNow else { return "could not be read: see latchkey doctor" }
         guard count > 0 else { return "none" }
         let owners = discovery.ruleOwners.map { "\($0.name.shown) \($0.count)" }
         if !owners.isEmpty { return "\(count): \(owners.joined(separator: ", "))" }

@@ -95,7 +95,7 @@ package struct Vigil: Sendable {
             let turn: ChangeScreen.Turn =
                 switch input {
                 case .line(let text): await state.step { $0.input(text) }
-                case .interrupted: await state.step { $0.interrupted() }
+                case .interrupted, .endedByKey: await state.step { $0.interrupted() }
                 case .endOfInput: await state.step { $0.endOfInput() }
                 case .overtaken: ChangeScreen.Turn([])
                 }

@@ -76,7 +76,7 @@ package struct Wizard: Sendable {
     var context: QuestionContext
     /// The line given back after a mistake; nil where the question stands for the first time.
     var returned: String?
-    private var shownWarnings: Set<String> = []
+    private var shownWarnings: [Question: Set<String>] = [:]
     /// How long the new rules wait to be kept, in seconds.
     package internal(set) var deadline: Int
     var summary: ChangeSummary?
@@ -162,9 +162,8 @@ package struct Wizard: Sendable {
 
     private mutating func answer(_ question: Question, _ line: String, fromReview: Bool) -> Turn {
         let typed = AnswerLine.editable(line).trimmed
-        switch typed.lowercased() {
+        switch command(typed) {
         case "?", "help":
-            returned = nil
             return Turn(question.help(context, screen: screen))
         case "back":
             return back(from: question, fromReview: fromReview)
@@ -174,6 +173,8 @@ package struct Wizard: Sendable {
             return leave()
         case "list" where question == .services:
             return Turn(ServicesQuestion().list(context, screen))
+        case let list where question == .services && list.hasPrefix("list "):
+            return Turn(ServicesQuestion().list(String(list.dropFirst(5)).trimmed, context, screen))
         case "" where returned != nil:
             // An emptied line after a mistake is no consent to a default that is not on the screen.
             returned = nil
@@ -183,13 +184,24 @@ package struct Wizard: Sendable {
         }
         switch question.parse(typed.isEmpty ? question.defaultAnswer(context) : line, context) {
         case .failure(let mistake):
+            let hint = returned == nil ? [] : screen.paragraph("Ctrl-U empties the line.", tone: .faint)
             returned = AnswerLine.editable(line)
-            return Turn(lines(for: mistake))
+            return Turn(lines(for: mistake) + hint)
         case .success(let answers):
+            // Another answer has dangers of its own, though they may sound like those of the last one.
+            if answers != context.answers { shownWarnings[question] = [] }
             context.answers = answers
             context.answered.insert(question)
             return Turn(newWarnings(question)).followed(by: proceed(after: question, fromReview: fromReview))
         }
+    }
+
+    /// What was typed as a command: also behind a line that was given back for editing.
+    private func command(_ typed: String) -> String {
+        let words = ["?", "help", "back", "show", "quit"]
+        guard let returned = returned?.trimmed, typed.hasPrefix(returned) else { return typed.lowercased() }
+        let added = String(typed.dropFirst(returned.count)).trimmed.lowercased()
+        return words.contains(added) ? added : typed.lowercased()
     }
 
     private mutating func back(from question: Question, fromReview: Bool) -> Turn {
@@ -224,7 +236,9 @@ package struct Wizard: Sendable {
     }
 
     private mutating func newWarnings(_ question: Question) -> [Line] {
-        let new = question.warnings(context).withoutRepeats.filter { shownWarnings.insert($0).inserted }
+        let new = question.warnings(context).withoutRepeats.filter {
+            shownWarnings[question, default: []].insert($0).inserted
+        }
         return new.flatMap { screen.paragraph("! \($0)", hanging: screen.margin + 2, tone: .warning) }
     }
 

@@ -40,7 +40,8 @@ extension Wizard {
     private var promise: [Line] {
         guard offersApply else { return [] }
         let trial = screen.paragraph(
-            "Unless you keep it, the old rules return after \(deadline) s (\"deadline 5m\": later).", indent: 2,
+            "The old rules return after \(deadline) s unless you keep the new ones (\"deadline 5m\").",
+            indent: 2,
             hanging: 4)
         guard mode == .setup else { return trial }
         return trial

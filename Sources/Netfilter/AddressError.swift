@@ -46,7 +46,7 @@ extension AddressError: CustomStringConvertible {
         case .numberTooLarge(_, let number):
             return "\(quoted) is not an address: \(number.short) is more than 255."
         case .leadingZero(_, let number):
-            return "\(quoted) is ambiguous: write \(number.short) without the leading zero."
+            return "\(quoted) is ambiguous: write \(number.withoutLeadingZeros.short), not \(number.short)."
         case .zone:
             return "\(quoted) names an interface; leave out the % and what follows."
         case .notASCII:
@@ -60,7 +60,7 @@ extension AddressError: CustomStringConvertible {
         case .prefixTooLong(_, let longest):
             return "\(quoted): the number after the slash is at most \(longest) here."
         case .hostBits(_, let network):
-            return "\(quoted) has host bits set; the network is \(network)."
+            return "\(quoted) has host bits set: write \(text.prefix { $0 != "/" }) or \(network)."
         case .mapped(_, let ipv4):
             return "\(quoted) is IPv4 written as IPv6; write \(ipv4)."
         case .neverASource(_, let kind):
@@ -72,6 +72,12 @@ extension AddressError: CustomStringConvertible {
 }
 
 extension String {
+    /// A number of digits as it is written plainly.
+    fileprivate var withoutLeadingZeros: String {
+        let digits = drop { $0 == "0" }
+        return digits.isEmpty ? "0" : String(digits)
+    }
+
     /// A number of any length, cut so that a message stays a line.
     fileprivate var short: String { count > 8 ? prefix(8) + "..." : self }
 }

@@ -30,7 +30,7 @@ extension PortError: CustomStringConvertible {
     package var message: String {
         let quoted = text.quoted()
         switch self {
-        case .notAPort: return "\(quoted) is not a port; write it like 8080 or 60000-61000."
+        case .notAPort: return "\(quoted) is not a port; write it like 8080/tcp or 60000-61000/udp."
         case .zero: return "\(quoted) is not a port: ports are numbered from 1 to 65535."
         case .tooLarge(_, let number):
             let shown = number.count > 8 ? number.prefix(8) + "..." : number

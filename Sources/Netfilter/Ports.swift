@@ -64,6 +64,9 @@ extension PortRange: Comparable, CustomStringConvertible {
     /// Whether the port lies in the range.
     package func contains(_ port: UInt16) -> Bool { (lower...upper).contains(port) }
 
+    /// How many ports it holds.
+    package var count: Int { Int(upper) - Int(lower) + 1 }
+
     /// As a person writes it: `80`, `60000-61000`.
     package var description: String { lower == upper ? "\(lower)" : "\(lower)-\(upper)" }
 

@@ -47,6 +47,13 @@ package enum AnswersFile {
         return answers
     }
 
+    /// Whether bytes are an answers file, right or wrong: keys of one, and no others.
+    package static func isOne(_ bytes: [UInt8]) -> Bool {
+        var mistakes = Mistakes(file: "")
+        guard case .mapping(let entries)? = StrictYAML.read(bytes, mistakes: &mistakes)?.content else { return false }
+        return entries.contains { $0.name == "version" } && entries.allSatisfy { keys.contains($0.name) }
+    }
+
     /// Reads answers from text.
     ///
     /// - Parameters:

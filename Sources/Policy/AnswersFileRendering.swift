@@ -4,7 +4,7 @@ extension AnswersFile {
     /// Writes answers as a file that a person can read and change; `parse` gives the same answers again.
     package static func render(_ answers: Answers) -> String {
         """
-        # The answers that this server's firewall is made from. See latchkey(8).
+        # Answers that a server's firewall is made from. See latchkey(8).
         # To change it: edit, look at "latchkey plan", then "latchkey apply".
         version: \(version)
 

@@ -15,6 +15,7 @@ package actor PlainPrompter: Prompter {
     private let signals = SignalPipe()
     private var buffer: [UInt8] = []
     private var hasEnded = false
+    private var wasEndedByKey = false
 
     /// Makes a prompter that reads this descriptor; `echoes` shows what was read, where no terminal does.
     package init(descriptor: Int32 = STDIN_FILENO, echoes: Bool, style: Style = Style(colour: false)) {
@@ -29,6 +30,12 @@ package actor PlainPrompter: Prompter {
 
     package func write(_ lines: [Line]) {
         Talk.write(lines.map { style.render($0) + "\n" }.joined())
+    }
+
+    package func discardTypedAhead() {
+        guard isatty(descriptor) == 1 else { return }
+        tcflush(descriptor, TCIFLUSH)
+        buffer = []
     }
 
     package func readLine(_ request: LineRequest) async -> LineInput {
@@ -50,7 +57,7 @@ package actor PlainPrompter: Prompter {
         signals.restore(earlier)
         switch input {
         case .line(let line): if echoes { Talk.write(line.quotedUnlessPlain + "\n") }
-        case .endOfInput, .interrupted: Talk.write("\n")
+        case .endOfInput, .endedByKey, .interrupted: Talk.write("\n")
         case .overtaken: break
         }
         return input
@@ -74,6 +81,10 @@ package actor PlainPrompter: Prompter {
             }
             if wakeup.hasInput { fill() }
             if wakeup.isGone { hasEnded = true }
+            if wasEndedByKey {
+                wasEndedByKey = false
+                return .endedByKey
+            }
             guard let interval, let due = next, ContinuousClock.now >= due else { continue }
             let tick = await onTick()
             next = ContinuousClock.now + interval
@@ -97,6 +108,8 @@ package actor PlainPrompter: Prompter {
         if count > 0 {
             buffer += bytes.prefix(count)
             if buffer.count > Self.limit, !buffer.contains(UInt8(ascii: "\n")) { hasEnded = true }
+        } else if count == 0, isatty(descriptor) == 1 {
+            wasEndedByKey = true
         } else if count == 0 || (errno != EINTR && errno != EAGAIN) {
             hasEnded = true
         }

@@ -25,6 +25,8 @@ package actor ReadlinePrompter: Prompter {
         Talk.write(lines.map { style.render($0) + "\n" }.joined())
     }
 
+    package func discardTypedAhead() { tcflush(STDIN_FILENO, TCIFLUSH) }
+
     package func readLine(_ request: LineRequest) async -> LineInput {
         await read(request, every: nil) { Tick(prompt: request.prompt) }
     }
@@ -61,7 +63,7 @@ package actor ReadlinePrompter: Prompter {
             if wakeup.hasInput, let finished = editor.readKeys() {
                 switch finished {
                 case .line(let line): return .line(line)
-                case .endOfInput: return .endOfInput
+                case .endOfInput: return wakeup.isGone ? .endOfInput : .endedByKey
                 }
             }
             if wakeup.isGone { return .endOfInput }

@@ -20,7 +20,7 @@ struct WizardChangeTests {
             try await pty.expect(prompt, within: .seconds(30))
             try await answer("")
         }
-        try await pty.expect("Unless you keep it, the old rules return after 60 s", within: .seconds(60))
+        try await pty.expect("The old rules return after 60 s unless you keep", within: .seconds(60))
         try await pty.expect("quit [apply] > ", within: .seconds(60))
         try await answer("")
         try await pty.expect("The new rules are in force.", within: .seconds(60))

@@ -59,7 +59,7 @@ struct WizardQuestionTests {
         let session = try await WizardSession()
         try await session.reach(.admins)
         try await session.pty.line("192.168.1.33 10.0.0.1/8 2001:db8:5::/64")
-        try await session.pty.expect("\"10.0.0.1/8\" has host bits set; the network is 10.0.0.0/8.")
+        try await session.pty.expect("\"10.0.0.1/8\" has host bits set: write 10.0.0.1 or 10.0.0.0/8.")
         #expect(await !session.pty.screen.contains("\"192.168.1.33\""))
         // Up brings back what was typed at this question.
         try await session.pty.send("\u{15}192.168.1.33\r")
@@ -68,6 +68,42 @@ struct WizardQuestionTests {
         try await session.pty.expect("admins [192.168.1.33] > ")
         try await session.pty.send("\u{1B}[A")
         try await session.pty.expect("192.168.1.33")
+    }
+
+    @Test("answers are saved over answers only; whatever else stands there is left alone")
+    func saving() async throws {
+        let root = try TemporaryFolder()
+        try root.write("mine\n", to: "notes.txt")
+        let session = try await WizardSession(root: root)
+        try await session.reachReview()
+        try await session.pty.line("save \(root.path)/notes.txt")
+        try await session.pty.expect("another")
+        try await session.pty.expect("] > ")
+        try await session.pty.line("save ~/notes.txt")
+        try await session.pty.expect("Write the path")
+        #expect(try root.read("notes.txt") == "mine\n")
+        for _ in 0..<2 {
+            try await session.pty.line("save \(root.path)/my answers.yaml")
+            try await session.pty.expect("sudo latchkey --answers")
+            try await session.pty.expect("] > ")
+        }
+        #expect(try root.read("my answers.yaml").contains("version: 1"))
+        try await session.pty.line("quit")
+        #expect(try await session.pty.exit() == 130)
+    }
+
+    @Test("Enter typed ahead of the review applies nothing")
+    func typedAhead() async throws {
+        let session = try await WizardSession()
+        let before = try await session.server.dump(.ipv4, .nft)
+        try await session.reach(.existing)
+        try await session.pty.send("\r\r\r")
+        try await session.pty.expect("quit [apply] > ", within: .seconds(30))
+        try await session.pty.line("show")
+        try await session.pty.expect("quit [apply] > ")
+        #expect(try await session.server.dump(.ipv4, .nft) == before)
+        try await session.pty.line("quit")
+        #expect(try await session.pty.exit() == 130)
     }
 
     @Test("a window made narrower is filled no wider")

@@ -46,6 +46,20 @@ struct ConversationTests {
         #expect(await prompter.transcript.hasSuffix("Nothing was changed.\n"))
     }
 
+    @Test("what was typed ahead of the review is dropped: nobody has seen it yet")
+    func typedAhead() async throws {
+        let prompter = ScriptedPrompter(
+            [.type("", at: "> "), .type("", at: "> "), .type("", at: "> "), .type("", at: "> "), .type("", at: "> ")]
+                + [.type("quit", at: "[apply] > ")])
+        _ = await Conversation(prompter: prompter, workbench: FakeWorkbench()).run(try Machine.wizard())
+        await prompter.finish()
+        let discards = await prompter.discards
+        #expect(discards.count == 1)
+        // After the rehearsal, and before what comes of it.
+        #expect(discards.first?.contains("Rehearsing with real packets") == true)
+        #expect(discards.first?.contains("as promised") == false)
+    }
+
     @Test("answers of which no plan can be made go back to editing")
     func refused() async throws {
         let prompter = ScriptedPrompter([
@@ -162,6 +176,15 @@ struct VigilTests {
         let (ending, _) = await run([.interrupt, .interrupt], door)
         #expect(ending == .left)
         #expect(await door.requests.isEmpty)
+    }
+
+    @Test("one Ctrl-D at a terminal is explained as Ctrl-C is, and the words go on working")
+    func endByKey() async {
+        let reverted = ChangeScreen.Outcome.reverted(.request, verified: true)
+        let door = FakeGuard([ChangeStatus(secondsLeft: 40)], replies: [.ended(reverted)])
+        let (ending, text) = await run([.endByKey, .type("revert", at: "yet > ")], door)
+        #expect(ending == .outcome(reverted))
+        #expect(text.contains("Ctrl-C again leaves"))
     }
 }
 

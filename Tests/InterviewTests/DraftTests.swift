@@ -38,7 +38,15 @@ struct DraftTests {
         #expect(wizard.answers.ping == .limited)
     }
 
-    @Test("\"anew\" forgets them")
+    @Test("what was not answered has the defaults that this machine gives, not those of an empty file")
+    func defaults() throws {
+        var wizard = try wizard([.admins, .ssh])
+        #expect(wizard.begin().lines.text.contains("3 services   web (not asked yet)"))
+        wizard.type("")
+        #expect(wizard.request.prompt.hasSuffix("services [web] > "))
+    }
+
+    @Test("\"anew\" asks everything again")
     func anew() throws {
         var wizard = try wizard([.admins, .ssh])
         _ = wizard.begin()
@@ -52,7 +60,7 @@ struct DraftTests {
     func others() throws {
         var wizard = try wizard([.admins])
         _ = wizard.begin()
-        #expect(wizard.input("?").lines.text.contains("forgets them"))
+        #expect(wizard.input("?").lines.text.contains("\"anew\" asks everything again"))
         #expect(wizard.input("maybe").lines.text.contains("\"maybe\" is none of: go on, anew, quit."))
         #expect(wizard.request.prompt.hasSuffix("[go on] > "))
         #expect(wizard.input("quit").request == .quit)

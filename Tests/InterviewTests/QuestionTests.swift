@@ -28,7 +28,7 @@ let questionCases: [Question: QuestionCase] = [
                 "192.168.1.33 192.168.1.300", "192.168.1.300",
                 "\"192.168.1.300\" is not an address: 300 is more than 255."
             ),
-            ("10.0.0.1/8", "10.0.0.1/8", "\"10.0.0.1/8\" has host bits set; the network is 10.0.0.0/8."),
+            ("10.0.0.1/8", "10.0.0.1/8", "\"10.0.0.1/8\" has host bits set: write 10.0.0.1 or 10.0.0.0/8."),
             (
                 "office.example.com", "office.example.com",
                 "\"office.example.com\" is not an address; write it like 192.168.1.33 or 2001:db8::1."
@@ -84,7 +84,7 @@ let questionCases: [Question: QuestionCase] = [
             ("from 10.0.0.1", "from", "\"from\" has no service before it, as in: mail from 192.168.1.0/24"),
             ("web from", "from", "\"from\" lacks an address, \"admins\" or \"everyone\" behind it."),
             ("web from mail", "from", "\"from\" lacks an address, \"admins\" or \"everyone\" behind it."),
-            ("web from 10.0.0.1/8", "10.0.0.1/8", "\"10.0.0.1/8\" has host bits set; the network is 10.0.0.0/8."),
+            ("web from 10.0.0.1/8", "10.0.0.1/8", "\"10.0.0.1/8\" has host bits set: write 10.0.0.1 or 10.0.0.0/8."),
             (
                 "8080/tcp", "8080/tcp",
                 "\"8080/tcp\" is not a service. Ports are the next question; addresses follow \"from\"."

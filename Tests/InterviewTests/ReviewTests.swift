@@ -88,7 +88,36 @@ struct ReviewTests {
         let summary = ChangeSummary(
             rulesRemoved: 1, rulesAdded: 13, replacedRules: ["-A INPUT -p tcp -m tcp --dport 8443 -j ACCEPT"])
         let text = Review(context: try Machine.context(), summary: summary, screen: Screen()).lines.text
-        #expect(text.contains("These belong to nobody and go:\n    -A INPUT -p tcp -m tcp --dport 8443 -j ACCEPT"))
+        #expect(text.contains("This belongs to nobody and goes:\n    -A INPUT -p tcp -m tcp --dport 8443 -j ACCEPT"))
+    }
+
+    @Test("what one answer limits and another opens is open, for SSH too")
+    func overlapping() throws {
+        let answers = Answers(
+            admins: [try Machine.network("192.168.1.33")], ports: [try PortSpec(parsing: "1-65535/tcp")],
+            ssh: SSHAnswer(from: .admins))
+        let text = try review(answers)
+        #expect(text.contains("  ssh 22                     open          open"))
+        #expect(!text.contains("shuts you out"))
+        let closed = try review(
+            Answers(admins: [try Machine.network("192.168.1.33")], ssh: SSHAnswer(from: .admins)))
+        #expect(closed.contains("  ssh 22                     open          closed   ! shuts you out, 203.0.113.7"))
+    }
+
+    @Test("nothing that changes is said so")
+    func unchanged() throws {
+        let summary = ChangeSummary(rulesRemoved: 0, rulesAdded: 0)
+        let text = Review(context: try Machine.context(), summary: summary, screen: Screen()).lines.text
+        #expect(text.contains("Rules: nothing changes"))
+    }
+
+    @Test("other firewalls are named, whatever becomes of their rules")
+    func rivals() throws {
+        var discovery = try Machine.discovery()
+        discovery.otherFirewalls = ["firewalld", "nft table inet filter"]
+        let text = Review(context: try Machine.context(discovery), summary: .tutorial, screen: Screen()).lines.text
+        let flat = text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        #expect(flat.contains("! firewalld and nft table inet filter are at work here too: their own rules decide"))
     }
 
     @Test("closed IPv6 is not called alike")

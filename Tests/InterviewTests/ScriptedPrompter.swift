@@ -12,8 +12,10 @@ actor ScriptedPrompter: Prompter {
         case afterTicks(Int, type: String, at: String)
         /// Watches until the asking is over.
         case watch
-        /// Presses Ctrl-D, or the pipe ends.
+        /// The pipe ends.
         case endOfInput
+        /// Presses Ctrl-D.
+        case endByKey
         /// Presses Ctrl-C.
         case interrupt
     }
@@ -21,6 +23,8 @@ actor ScriptedPrompter: Prompter {
     private var steps: [Step]
     private(set) var transcript = ""
     private(set) var prefills: [String] = []
+    /// How much of the transcript was there when what was typed ahead was dropped.
+    private(set) var discards: [String] = []
     private let width: Int
 
     init(_ steps: [Step], columns: Int = 80) {
@@ -33,6 +37,8 @@ actor ScriptedPrompter: Prompter {
     func write(_ lines: [Line]) {
         for line in lines { transcript += line.text + "\n" }
     }
+
+    func discardTypedAhead() { discards.append(transcript) }
 
     func readLine(_ request: LineRequest) async -> LineInput {
         await answer(request) { Tick(prompt: request.prompt) }
@@ -71,6 +77,7 @@ actor ScriptedPrompter: Prompter {
             Issue.record("the asking never ended")
             return .endOfInput
         case .endOfInput: return .endOfInput
+        case .endByKey: return .endedByKey
         case .interrupt: return .interrupted
         }
     }

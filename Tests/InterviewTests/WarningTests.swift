@@ -156,6 +156,14 @@ struct WarningTests {
                 "22/tcp is SSH's port: this opens it to everyone, whatever you said there."))
     }
 
+    @Test("a very wide range, and a database in it beside another program")
+    func wideRange() throws {
+        let found = try warnings(.ports, "1-65535/tcp")
+        #expect(found.contains("1-65535/tcp are 65535 ports, open to everyone: whatever listens there, now or later."))
+        #expect(found.contains { $0.hasPrefix("postgres has 1-65535/tcp: it would be open to everyone") })
+        #expect(!(try warnings(.ports, "60000-61000/udp").contains { $0.contains("whatever listens there") }))
+    }
+
     @Test("pings for admins, and there are none")
     func pingAdmins() throws {
         #expect(
@@ -168,7 +176,13 @@ struct WarningTests {
     func replacing() throws {
         #expect(
             try warnings(.existing, "replace", discovery: try Machine.crowded()) == [
-                "ufw will bring its own rules back at its next start: switch it off."
+                "ufw will bring its own rules back at the next start: switch it off."
+            ])
+        var discovery = try Machine.crowded()
+        discovery.otherFirewalls = ["firewalld", "ufw"]
+        #expect(
+            try warnings(.existing, "replace", discovery: discovery) == [
+                "firewalld and ufw will bring their own rules back at the next start: switch them off."
             ])
         #expect(try warnings(.existing, "keep", discovery: try Machine.crowded()) == [])
     }

@@ -112,15 +112,80 @@ struct WizardTests {
         #expect(wizard.answers == proposals)
     }
 
-    @Test("\"list\" shows every service at its question only")
-    func list() throws {
+    @Test("\"list\" names every service on one screen, at its question only", arguments: [80, 40])
+    func list(columns: Int) throws {
         var wizard = try wizard(at: .services)
-        let text = wizard.input("list").lines.text
+        wizard.screen = Screen(columns: columns)
+        let lines = wizard.input("list").lines
+        if columns == 80 { #expect(lines.count <= 22) }
+        let words = Set(lines.text.split(whereSeparator: \.isWhitespace).map(String.init))
         for template in try TemplateCatalog.builtIn().all where template.name != "ssh" {
-            #expect(text.contains("] \(template.name)"), "\(template.name)")
+            #expect(words.contains(template.name + (template.defaultSource == .admins ? "*" : "")), "\(template.name)")
         }
         wizard.type("")
         #expect(wizard.input("list").lines.contains { $0.tone == .mistake })
+    }
+
+    @Test(
+        "\"list\" with a word tells more about the services it means",
+        arguments: [
+            ("mail", "] mail", "] postgres"), ("databases", "] postgres", "] mail"), ("websites", "] web ", "] mail"),
+            ("prometheus", "] prometheus-node-exporter  Prometheus", "] mail"),
+        ])
+    func list(word: String, found: String, other: String) throws {
+        var wizard = try wizard(at: .services)
+        let text = wizard.input("list \(word)").lines.text
+        #expect(text.contains(found))
+        #expect(!text.contains(other))
+    }
+
+    @Test("a word that a program or a title knows leads to its service", arguments: ["nginx", "websites"])
+    func programName(word: String) throws {
+        var wizard = try wizard(at: .services)
+        let text = wizard.input(word).lines.text
+        #expect(text.contains("\"\(word)\" is not a service known here. Did you mean \"web\"?"))
+    }
+
+    @Test(
+        "a command typed behind a line that was given back is obeyed", arguments: ["?", " ?", "back", " show", " quit"])
+    func commandBehindLine(typed: String) throws {
+        var wizard = try wizard(at: .ssh)
+        wizard.type("192.168.1.300")
+        let turn = wizard.input(wizard.request.prefill + typed)
+        #expect(!turn.lines.contains { $0.tone == .mistake })
+        switch typed.trimmed {
+        case "back": #expect(wizard.stage == .asking(.admins, fromReview: false))
+        case "quit": #expect(turn.request == .quit)
+        default: #expect(wizard.request.prefill == "192.168.1.300")
+        }
+    }
+
+    @Test("the second mistake in a row says how to empty the line")
+    func emptyingKey() throws {
+        var wizard = try wizard(at: .ping)
+        #expect(!wizard.input("some").lines.text.contains("Ctrl-U"))
+        #expect(wizard.input("some").lines.text.contains("Ctrl-U empties the line."))
+    }
+
+    @Test("another answer with the same danger is warned of again, the same answer is not")
+    func repeatedDanger() throws {
+        let warning = "Your own SSH connection uses port 22"
+        var wizard = try wizard(at: .ssh)
+        #expect(wizard.input("everyone port 2222").lines.text.contains(warning))
+        wizard.type("back")
+        #expect(!wizard.input("everyone port 2222").lines.text.contains(warning))
+        wizard.type("back")
+        #expect(wizard.input("everyone port 2200").lines.text.contains(warning))
+    }
+
+    @Test("rules that are all latchkey's own are nothing to ask about")
+    func ownRulesOnly() throws {
+        var discovery = try Machine.discovery()
+        discovery.rulesNow = 31
+        discovery.ruleOwners = [.init("latchkey", count: 31)]
+        #expect(!Question.asked(discovery).contains(.existing))
+        discovery.ruleOwners.append(.init("nobody's", count: 1))
+        #expect(Question.asked(discovery).contains(.existing))
     }
 
     @Test("a long default is shortened in the prompt only")
@@ -177,7 +242,8 @@ struct WizardTests {
         var wizard = try Machine.wizard()
         _ = wizard.begin()
         let text = wizard.type("", "", "", "", "").lines.text
-        #expect(text.contains("  Unless you keep it, the old rules return after 60 s (\"deadline 5m\": later)."))
+        #expect(
+            text.contains("  The old rules return after 60 s unless you keep the new ones (\"deadline 5m\")."))
         #expect(text.contains("If your line drops, the same happens: log in again, type \"sudo latchkey\"."))
         #expect(
             wizard.setDeadline(300).lines.text

@@ -40,7 +40,7 @@ struct AddressTests {
         "what is not an address is refused, with the text and what to do",
         arguments: [
             ("192.168.1.300", "\"192.168.1.300\" is not an address: 300 is more than 255."),
-            ("192.168.01.3", "\"192.168.01.3\" is ambiguous: write 01 without the leading zero."),
+            ("192.168.01.3", "\"192.168.01.3\" is ambiguous: write 1, not 01."),
             ("fe80::1%eth0", "\"fe80::1%eth0\" names an interface; leave out the % and what follows."),
             ("١٩٢.168.1.1", "\"\\u{661}\\u{669}\\u{662}.168.1.1\" has a character that no address has; type it again."),
             ("10.0.0.0/8", "\"10.0.0.0/8\" is a network; write one address, without the slash."),
@@ -106,8 +106,8 @@ struct CIDRTests {
     @Test(
         "what is not a network is refused, with the text and what to do",
         arguments: [
-            ("10.0.0.1/8", "\"10.0.0.1/8\" has host bits set; the network is 10.0.0.0/8."),
-            ("2001:db8::1/64", "\"2001:db8::1/64\" has host bits set; the network is 2001:db8::/64."),
+            ("10.0.0.1/8", "\"10.0.0.1/8\" has host bits set: write 10.0.0.1 or 10.0.0.0/8."),
+            ("2001:db8::1/64", "\"2001:db8::1/64\" has host bits set: write 2001:db8::1 or 2001:db8::/64."),
             ("10.0.0.0/33", "\"10.0.0.0/33\": the number after the slash is at most 32 here."),
             ("::/129", "\"::/129\": the number after the slash is at most 128 here."),
             (
@@ -118,7 +118,7 @@ struct CIDRTests {
             ("10.0.0.0/ 8", "\"10.0.0.0/ 8\" needs a number after the slash, as in 10.0.0.0/8."),
             ("10.0.0.0/+8", "\"10.0.0.0/+8\" needs a number after the slash, as in 10.0.0.0/8."),
             ("10.0.0.0/8/8", "\"10.0.0.0/8/8\" needs a number after the slash, as in 10.0.0.0/8."),
-            ("10.0.0.0/08", "\"10.0.0.0/08\" is ambiguous: write 08 without the leading zero."),
+            ("10.0.0.0/08", "\"10.0.0.0/08\" is ambiguous: write 8, not 08."),
             (
                 "10.0.0.0/255.0.0.0",
                 "\"10.0.0.0/255.0.0.0\" has a netmask; write a prefix length, as in 10.0.0.0/8."

@@ -19,14 +19,14 @@ struct PortTests {
     @Test(
         "what is not a port is refused, with the text and what to do",
         arguments: [
-            ("", "\"\" is not a port; write it like 8080 or 60000-61000."),
-            ("http", "\"http\" is not a port; write it like 8080 or 60000-61000."),
-            ("-80", "\"-80\" is not a port; write it like 8080 or 60000-61000."),
-            ("+80", "\"+80\" is not a port; write it like 8080 or 60000-61000."),
-            ("80 ", "\"80 \" is not a port; write it like 8080 or 60000-61000."),
-            ("80:90", "\"80:90\" is not a port; write it like 8080 or 60000-61000."),
-            ("1-2-3", "\"1-2-3\" is not a port; write it like 8080 or 60000-61000."),
-            ("８０", "\"\\u{ff18}\\u{ff10}\" is not a port; write it like 8080 or 60000-61000."),
+            ("", "\"\" is not a port; write it like 8080/tcp or 60000-61000/udp."),
+            ("http", "\"http\" is not a port; write it like 8080/tcp or 60000-61000/udp."),
+            ("-80", "\"-80\" is not a port; write it like 8080/tcp or 60000-61000/udp."),
+            ("+80", "\"+80\" is not a port; write it like 8080/tcp or 60000-61000/udp."),
+            ("80 ", "\"80 \" is not a port; write it like 8080/tcp or 60000-61000/udp."),
+            ("80:90", "\"80:90\" is not a port; write it like 8080/tcp or 60000-61000/udp."),
+            ("1-2-3", "\"1-2-3\" is not a port; write it like 8080/tcp or 60000-61000/udp."),
+            ("８０", "\"\\u{ff18}\\u{ff10}\" is not a port; write it like 8080/tcp or 60000-61000/udp."),
             ("0", "\"0\" is not a port: ports are numbered from 1 to 65535."),
             ("0-80", "\"0-80\" is not a port: ports are numbered from 1 to 65535."),
             ("65536", "\"65536\" is not a port: 65536 is more than 65535."),
@@ -51,8 +51,8 @@ struct PortTests {
             ("0/tcp", "\"0/tcp\" is not a port: ports are numbered from 1 to 65535."),
             ("70000/udp", "\"70000/udp\" is not a port: 70000 is more than 65535."),
             ("9-8/udp", "\"9-8/udp\" is backwards; write 8-9."),
-            ("/tcp", "\"/tcp\" is not a port; write it like 8080 or 60000-61000."),
-            ("http", "\"http\" is not a port; write it like 8080 or 60000-61000."),
+            ("/tcp", "\"/tcp\" is not a port; write it like 8080/tcp or 60000-61000/udp."),
+            ("http", "\"http\" is not a port; write it like 8080/tcp or 60000-61000/udp."),
         ])
     func specRefusal(text: String, message: String) throws {
         let error = #expect(throws: PortError.self) { try PortSpec(parsing: text) }

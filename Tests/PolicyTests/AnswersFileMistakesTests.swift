@@ -38,7 +38,7 @@ struct AnswersFileMistakesTests {
             complaints(yaml) == [
                 "a.yaml:1: \"2\" is a version that this program does not know. It knows version 1.",
                 "a.yaml:2: \"192.168.1.300\" is not an address: 300 is more than 255.",
-                "a.yaml:2: \"10.0.0.1/8\" has host bits set; the network is 10.0.0.0/8.",
+                "a.yaml:2: \"10.0.0.1/8\" has host bits set: write 10.0.0.1 or 10.0.0.0/8.",
                 "a.yaml:2: \"10.0.0.1/32\" is in the list already, on this line. Delete one of the two.",
                 "a.yaml:4: \"wbe\" is not a service that is known here. Did you mean \"web\"?",
                 "a.yaml:5: \"form\" is not a key of a service. Did you mean \"from\"?",

@@ -54,7 +54,13 @@ extension Examination {
 
     // MARK: - Other firewalls
 
-    var firewalls: [Finding] {
+    func firewalls() async -> [Finding] {
+        let nft = NFTables(toolbox: toolbox, runner: surroundings.runner)
+        let tables = (await nft?.judgingInput() ?? []).map { table in
+            Finding.found(
+                .warning, "nft table", "\(table) decides about incoming packets besides iptables: both must accept.",
+                remedy: "Look at it: nft list table \(table)")
+        }
         let findings = OtherFirewalls().findings().map { found -> Finding in
             let detail = "\(found.state.rawValue). \(found.meaning)"
             switch found.role {
@@ -63,7 +69,7 @@ extension Examination {
             case .keeper: return .ok(found.name, detail)
             }
         }
-        return findings.isEmpty ? [.ok("firewalls", "no other firewall program")] : findings
+        return findings.isEmpty && tables.isEmpty ? [.ok("firewalls", "no other firewall program")] : findings + tables
     }
 
     // MARK: - Rehearsal

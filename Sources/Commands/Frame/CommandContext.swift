@@ -34,7 +34,7 @@ package struct CommandContext: Sendable {
     package func requireRoot(_ command: String) throws(Failure) {
         guard userID == 0 else {
             throw Failure(
-                .needsRoot, "\"latchkey \(command)\" needs root.", inForce: Failure.nothingChanged,
+                .needsRoot, "\"latchkey \(command)\" needs root: nothing was done.",
                 next: "sudo latchkey \(command) ...")
         }
     }

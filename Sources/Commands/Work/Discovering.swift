@@ -8,11 +8,15 @@ struct Discovering: Sendable {
     let surroundings: Surroundings
     /// The live rules, or nil where they could not be read.
     let live: PerFamily<RuleSet>?
+    /// Tables that iptables does not show and that decide about incoming packets too.
+    private let nftTables: [String]
 
     /// Reads the rules that are in force.
     init(_ changing: Changing, backend: Backend?) async {
         surroundings = changing.surroundings
         live = try? await Self.rules(backend, changing.surroundings)
+        nftTables =
+            await NFTables(toolbox: surroundings.toolbox, runner: surroundings.runner)?.judgingInput() ?? []
     }
 
     /// Everything found, as defaults for the questions.
@@ -45,7 +49,8 @@ struct Discovering: Sendable {
             unownedInputRules: live?.present.flatMap { RuleEdits.unowned(in: $0.value).map(\.withoutCounters.text) }
                 ?? [],
             otherChains: Array(Set(chains ?? [])).sorted(),
-            otherFirewalls: firewalls.filter { $0.role == .rival && $0.state != .installed }.map(\.name),
+            otherFirewalls: firewalls.filter { $0.role == .rival && $0.state != .installed }.map(\.name)
+                + nftTables.map { "nft table \($0)" },
             docker: firewalls.contains { $0.name.lowercased().contains("docker") && $0.state == .running })
         discovery.peerEvidence = caller.proposal?.evidence
         discovery.ruleOwners = ruleOwners
@@ -57,7 +62,7 @@ struct Discovering: Sendable {
         var counts: [String: Int] = [:]
         for rule in live?.present.flatMap({ $0.value.tables.flatMap(\.rules) }) ?? [] {
             let known = KnownFirewall.owner(ofChain: rule.chain) ?? rule.jumpsTo.flatMap(KnownFirewall.owner(ofChain:))
-            counts[rule.isOwned ? "latchkey" : known ?? "nobody's", default: 0] += 1
+            counts[rule.isOwned ? Discovery.RuleOwner.latchkey : known ?? "nobody's", default: 0] += 1
         }
         return counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { Discovery.RuleOwner($0, count: $1) }
     }

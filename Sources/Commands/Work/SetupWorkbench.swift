@@ -16,18 +16,25 @@ struct SetupWorkbench: Workbench {
     let isRoot: Bool
 
     func compose(_ answers: Answers) async throws(Refusal) -> ChangeSummary {
-        let inputs = try self.inputs(answers)
-        var removed = 0
-        var added = 0
+        let changes = try self.inputs(answers).flatMap(\.changes)
         // Policies and chains are not counted: they are no rules.
-        for line in inputs.flatMap({ $0.changes }) where line.contains(" -A ") {
-            if line.hasPrefix("-") { removed += 1 } else { added += 1 }
-        }
+        let removed = changes.count { $0.hasPrefix("-") && $0.contains(" -A ") }
+        let added = changes.count { !$0.hasPrefix("-") && $0.contains(" -A ") }
         let replaced = answers.existing == .keep ? live?.present.flatMap { RuleEdits.unowned(in: $0.value) } ?? [] : []
         return ChangeSummary(
             rulesRemoved: removed, rulesAdded: added, replacedRules: replaced.map(\.withoutCounters.text),
-            notes: notes(answers),
-            obstacle: isRoot ? nil : "Changing the firewall needs root: save the answers, then sudo latchkey.")
+            notes: (live == nil ? ["The rules that are here now could not be read: all of these count as new."] : [])
+                + notes(answers),
+            obstacle: obstacle)
+    }
+
+    /// Why nothing can be applied here, whatever the answers.
+    private var obstacle: String? {
+        if !isRoot { return "Changing the firewall needs root: save the answers, then sudo latchkey." }
+        if rehearsing == nil {
+            return "iptables is missing here: apt-get install iptables (Debian), or dnf install iptables-nft."
+        }
+        return nil
     }
 
     func rehearse(_ answers: Answers) async -> RehearsalReport {
@@ -51,6 +58,7 @@ struct SetupWorkbench: Workbench {
 
     func difference(_ answers: Answers) async -> [String] {
         guard let inputs = try? inputs(answers) else { return [] }
+        if live == nil { return ["# The rules that are here now could not be read; \"rules\" shows the new ones."] }
         return inputs.flatMap { input in
             [input.family == .ipv4 ? "# IPv4" : "# IPv6"]
                 + (input.changes.isEmpty ? ["# nothing changes"] : input.changes)
@@ -59,10 +67,32 @@ struct SetupWorkbench: Workbench {
 
     func save(_ answers: Answers, to path: String?) async throws(Refusal) -> String {
         let path = path ?? "latchkey.yaml"
+        guard !path.hasPrefix("~") else {
+            throw Refusal(["\(path.quoted()) cannot be saved: only a shell knows what ~ is. Write the path out."])
+        }
         do {
+            try Self.refuseToReplace(path)
             try SecureFiles.write(Array(AnswersFile.render(answers).utf8), to: path)
-        } catch { throw Refusal([error.description]) }
-        return "The answers are saved in \(path). Use them with: sudo latchkey --answers \(path)"
+        } catch let error as HostError {
+            throw Refusal(["\(path.quoted()) cannot be saved: \(error.description)"])
+        } catch let error as Refusal { throw error } catch { throw Refusal(["\(error)"]) }
+        let plain = path.utf8.allSatisfy { Self.plainBytes.contains($0) }
+        let word = plain ? path : "'\(path.replacing("'", with: "'\\''"))'"
+        return "The answers are saved in \(path). Use them with: sudo latchkey --answers \(word)"
+    }
+
+    /// What means nothing to a shell.
+    private static let plainBytes = Set(
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%".utf8)
+
+    /// Only another answers file is replaced; a person who mistypes a path as root loses nothing.
+    private static func refuseToReplace(_ path: String) throws {
+        guard SecureFiles.exists(path) else { return }
+        try SecureFiles.requirePlainFileIfAny(path)
+        let bytes = try SecureFiles.read(path, limit: StrictYAML.sizeLimit)
+        guard AnswersFile.isOne(bytes) else {
+            throw Refusal(["\(path.quoted()) is there already and holds no answers: choose another name."])
+        }
     }
 
     /// What goes past the plan; of listeners and peers the review's table tells.
@@ -81,12 +111,12 @@ struct SetupWorkbench: Workbench {
     private func inputs(_ answers: Answers) throws(Refusal) -> [Input] {
         let rules: PerFamily<RuleSet>
         do { rules = try planning.rules(try planning.plan(answers)) } catch { throw Refusal([error.what]) }
-        return (live ?? PerFamily()).present.compactMap { family, live in
-            rules[family].map { plan in
-                let scope: ChangeScope = answers.existing == .keep ? .inputChain : .tables
-                let after = RuleEdits.outcome(plan, scope: scope, live: live)
-                return Input(family: family, changes: RuleSet.differences(from: live, to: after))
-            }
+        let scope: ChangeScope = answers.existing == .keep ? .inputChain : .tables
+        return rules.present.compactMap { family, plan in
+            // A family that the kernel lacks changes nothing; where none could be read, all is new.
+            guard let live = live == nil ? RuleSet(tables: []) : live?[family] else { return nil }
+            let after = RuleEdits.outcome(plan, scope: scope, live: live)
+            return Input(family: family, changes: RuleSet.differences(from: live, to: after))
         }
     }
 }

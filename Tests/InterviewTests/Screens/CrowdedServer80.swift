@@ -57,7 +57,7 @@ let crowdedServer80 = #"""
          replace   all rules and chains of filter and nat go, DOCKER and f2b-sshd
                    too; Docker's containers lose their network until Docker restarts
          existing [keep] > replace
-         ! ufw will bring its own rules back at its next start: switch it off.
+         ! ufw will bring its own rules back at the next start: switch it off.
 
     Review                       admins        everyone else
       ssh 22                     open          closed
@@ -71,8 +71,10 @@ let crowdedServer80 = #"""
       all else                   open          closed
       Out: everything, and the replies come back. IPv4 and IPv6 alike.
       Rules: 0 go, 13 come ("rules" shows them, "diff" the difference).
-      These belong to nobody and go:
+      This belongs to nobody and goes:
         -A INPUT -p tcp -m tcp --dport 8443 -j ACCEPT
+      ! ufw is at work here too: its own rules decide besides these, and were not
+        rehearsed. See: latchkey doctor
 
     Rehearsing with real packets in a copy of this machine's network ...
       ! 1 of 64 not as promised:
@@ -101,13 +103,15 @@ let crowdedServer80 = #"""
       all else                   open          closed
       Out: everything, and the replies come back. IPv4 and IPv6 alike.
       Rules: 0 go, 13 come ("rules" shows them, "diff" the difference).
-      These belong to nobody and go:
+      This belongs to nobody and goes:
         -A INPUT -p tcp -m tcp --dport 8443 -j ACCEPT
+      ! ufw is at work here too: its own rules decide besides these, and were not
+        rehearsed. See: latchkey doctor
 
     Rehearsing with real packets in a copy of this machine's network ...
       64 of 64 as promised, 0.6 s. From 203.0.113.7 a new SSH login gets in.
 
-      Unless you keep it, the old rules return after 60 s ("deadline 5m": later).
+      The old rules return after 60 s unless you keep the new ones ("deadline 5m").
       If your line drops, the same happens: log in again, type "sudo latchkey".
 
     apply / edit 1-6 / rules / diff / deadline / save / quit [apply] > diff

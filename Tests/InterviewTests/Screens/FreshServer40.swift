@@ -91,9 +91,9 @@ let freshServer40 = #"""
       64 of 64 as promised, 0.6 s. From
       203.0.113.7 a new SSH login gets in.
 
-      Unless you keep it, the old rules
-        return after 60 s ("deadline 5m":
-        later).
+      The old rules return after 60 s unless
+        you keep the new ones ("deadline
+        5m").
       If your line drops, the same happens:
         log in again, type "sudo latchkey".
 

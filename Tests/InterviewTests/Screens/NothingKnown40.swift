@@ -11,7 +11,8 @@ let nothingKnown40 = #"""
     Found here
       you: not by SSH, as far as can be seen
       listening: nothing was found
-      rules now: could not be read
+      rules now: could not be read: see
+        latchkey doctor
       besides: other firewalls: none
 
     1/5  Who administers this server?
@@ -176,9 +177,9 @@ let nothingKnown40 = #"""
       64 of 64 as promised, 0.6 s. From
       203.0.113.7 a new SSH login gets in.
 
-      Unless you keep it, the old rules
-        return after 60 s ("deadline 5m":
-        later).
+      The old rules return after 60 s unless
+        you keep the new ones ("deadline
+        5m").
       If your line drops, the same happens:
         log in again, type "sudo latchkey".
 
