@@ -32,9 +32,17 @@ struct StatusCommand: ContextCommand {
             if shown.state != .pending, let kept {
                 shown.drift = try await hasDrifted(kept, in: changing.surroundings)
             }
-            try context.console.result(report.json ? shown.json() : shown.text(reason: status?.reason))
+            let reason = if let status { status.reason } else { try await interruption(changing) }
+            try context.console.result(report.json ? shown.json() : shown.text(reason: reason))
             return .done
         } catch let error as ChangeError { throw Failure(error) }
+    }
+
+    /// What became of a change that a restart of the machine cut off; nil where the last one came to its end.
+    private func interruption(_ changing: Changing) async throws(ChangeError) -> String? {
+        guard let last = try await changing.history().last, last.outcome == .interrupted else { return nil }
+        return
+            "The change \(last.change) was cut off by a restart of the machine, which came up with the earlier rules."
     }
 
     private func tellHistory(_ changing: Changing, in context: CommandContext) async throws {
@@ -86,7 +94,7 @@ extension StatusReport {
     func text(reason: String?) -> String {
         var lines: [String] =
             switch state {
-            case .idle: ["No change has been made with latchkey."]
+            case .idle: ["Nothing is pending, and no change has been kept."]
             case .pending:
                 [
                     "The change \(change ?? "") is pending" + (secondsLeft.map { ", \($0) s left." } ?? "."),
