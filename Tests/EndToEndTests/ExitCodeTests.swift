@@ -69,6 +69,7 @@ struct ExitCodeTests {
         ])
     func hostile(_ line: String) async throws {
         try await Machine.with(TestBackend.installed[0]) { machine in
+            unlink("/tmp/latchkey-owned")
             let path = try machine.root.write("version: 1\n\(line)\n", to: "hostile.yaml")
             let finished = try await machine.latchkey("apply", "--detach", "--answers", path)
             #expect(finished.status == 65, "\(finished.errors)")

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import TestSupport
 import Testing
@@ -58,10 +59,18 @@ struct GuardTests {
             try await machine.begin(.keep)
             let guardian = try #require(try await machine.status().object("guard")?.number("pid"))
             #expect(getsid(pid_t(guardian)) == pid_t(guardian))
-            for descriptor in 0...2 {
-                var buffer = [UInt8](repeating: 0, count: 256)
-                let count = readlink("/proc/\(guardian)/fd/\(descriptor)", &buffer, buffer.count)
-                #expect(String(decoding: buffer.prefix(max(count, 0)), as: UTF8.self) == "/dev/null")
+            let folder = "/proc/\(guardian)/fd"
+            let files = FileManager.default
+            for descriptor in try files.contentsOfDirectory(atPath: folder) {
+                // One that was open for a moment only is gone.
+                guard let target = try? files.destinationOfSymbolicLink(atPath: "\(folder)/\(descriptor)") else {
+                    continue
+                }
+                let isStandard = ["0", "1", "2"].contains(descriptor)
+                let isOwn =
+                    target.hasPrefix("\(machine.root.path)/") || target.hasPrefix("socket:")
+                    || target.hasPrefix("anon_inode:")
+                #expect(isStandard ? target == "/dev/null" : isOwn, "\(descriptor) is \(target)")
             }
             #expect(try await machine.latchkey("revert").status == 0)
             // And neither it nor its supervisor stays when the change has ended.
@@ -92,7 +101,7 @@ struct GuardTests {
             #expect(try JSON(applied).truth("verified") == true)
             #expect(try await machine.rules() == before)
             #expect(took >= .seconds(left - 1), "before the deadline")
-            #expect(took <= .seconds(left + 4), "long after the deadline")
+            #expect(took <= .seconds(left + 15), "long after the deadline")
         }
     }
 
@@ -116,7 +125,7 @@ struct GuardTests {
             default:
                 #expect(try await machine.status().text("state") == "pending")
                 try await until("the revert") { try await machine.rules() == before }
-                #expect(ContinuousClock.now - asked < .seconds(24))
+                #expect(ContinuousClock.now - asked < .seconds(40))
             }
         }
     }

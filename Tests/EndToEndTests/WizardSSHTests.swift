@@ -11,13 +11,6 @@ private final class SSHScene {
 
     static let server = "192.0.2.2"
 
-    /// Why there can be none here, or nil.
-    static var shortage: String? {
-        guard geteuid() == 0 else { return "a real sshd needs root" }
-        let needed = ["/usr/sbin/sshd", "/usr/bin/ssh", "/usr/bin/ssh-keygen"]
-        return needed.first { access($0, X_OK) != 0 }.map { "\($0) is missing" }
-    }
-
     init() async throws {
         pair = try await NamespacePair()
         folder = try TemporaryFolder()
@@ -83,9 +76,7 @@ private final class SSHScene {
     }
 }
 
-@Suite(
-    "The wizard over a real SSH connection", .kernel, .inTurn,
-    .enabled(if: SSHScene.shortage == nil, Comment(rawValue: SSHScene.shortage ?? "root and sshd are here")))
+@Suite("The wizard over a real SSH connection", .kernel, .sshd, .inTurn)
 struct WizardSSHTests {
     @Test("a new login is seen while the countdown runs, and then keep is enough")
     func freshConnection() async throws {
@@ -139,9 +130,7 @@ struct WizardSSHTests {
         try await pty.expect("admins [192.0.2.1] > ")
     }
 
-    @Test(
-        "inside tmux the address is that of the login whose window it is",
-        .enabled(if: access("/usr/bin/tmux", X_OK) == 0, "tmux is here"))
+    @Test("inside tmux the address is that of the login whose window it is", .tool("tmux"))
     func insideTmux() async throws {
         let scene = try await SSHScene()
         let pty = try scene.logIn(

@@ -42,6 +42,24 @@ extension Trait where Self == ConditionTrait {
             try Kernel.mayRun(despite: Kernel.shortage)
         }
     }
+
+    /// The test needs something else of this machine; elsewhere it is skipped, or fails, as with `kernel`.
+    ///
+    /// - Parameters:
+    ///   - need: what it needs, in words.
+    ///   - shortage: why that is not to be had here, or nil.
+    /// - Returns: the trait.
+    package static func needing(_ need: String, despite shortage: String?) -> Self {
+        .enabled(Comment(rawValue: shortage ?? "\(need): here")) { try Kernel.mayRun(despite: shortage) }
+    }
+
+    /// The test needs root.
+    package static var root: Self { .needing("root", despite: geteuid() == 0 ? nil : "only root can do this") }
+
+    /// The test needs a program.
+    package static func tool(_ name: String) -> Self {
+        .needing(name, despite: (try? Tool.path(name)) == nil ? "'\(name)' is missing" : nil)
+    }
 }
 
 /// The two ways in which iptables keeps its rules in the kernel, for tests.
