@@ -51,7 +51,7 @@ struct ApplyCommand: ContextCommand {
             context.console.say(RehearsalOptions.skipped)
         } else {
             let rehearsing = try await Rehearsing(changing, change.backend, caller: caller)
-            try await rehearsing.requirePromises(of: plan, rules, caller: caller, in: context)
+            try await rehearsing.requirePromises(of: plan, rules, in: context)
         }
         return try await changing.request(
             plan, rules: rules, caller: caller, options: change, layout: context.layout)

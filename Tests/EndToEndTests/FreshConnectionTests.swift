@@ -97,6 +97,47 @@ struct FreshConnectionTests {
     }
 
     @Test(
+        "whoever comes from an address of the link alone is not locked out either: the answers tell, and that is said")
+    func lockoutOnTheLink() async throws {
+        try await SSHServer.with(TestBackend.installed[0]) { server in
+            func linkAddress(_ namespace: NetworkNamespace) async throws -> String {
+                let words = ["ip", "-6", "-o", "address", "show", "dev", "eth0", "scope", "link", "-tentative"]
+                for _ in 0..<50 {
+                    let fields = try await namespace.mustRun(words).split(separator: " ")
+                    if let address = fields.first(where: { $0.hasPrefix("fe80:") }) {
+                        return String(address.prefix { $0 != "/" })
+                    }
+                    try await Task.sleep(for: .milliseconds(100))
+                }
+                throw SpawnError("no address of the link")
+            }
+            let door = try await linkAddress(server.machine.namespace) + "%eth0"
+            let peer = try await linkAddress(server.outside)
+            func come(_ words: [String]) async throws -> Finished {
+                try await server.logIn(server.line(words.joined(separator: " ")), from: nil, to: door)
+            }
+            let file = try server.machine.root.write(
+                "version: 1\nadmins: [203.0.113.9]\nssh: { from: admins }\n", to: "keep.yaml")
+            let applied = try await come(server.machine.applyWords(.keep, ["--detach", Machine.rehearsed]))
+            #expect(applied.status == 4, "\(applied.errors)")
+            #expect(applied.errors.contains("\(peer) to port 22 would be dropped"))
+            let rehearsed = try await come(["rehearse", "--json", "--answers", file])
+            #expect(rehearsed.status == 4)
+            #expect(try JSON(rehearsed).truth("passed") == false)
+
+            try server.machine.root.write("version: 1\nssh: { from: [\"fe80::/10\"] }\n", to: "keep.yaml")
+            let open = try await come(["rehearse", "--answers", file])
+            #expect(open.status == 0, "\(open.errors)")
+            #expect(open.errors.contains("on paper"))
+
+            let rules = try server.machine.root.write("*filter\n:INPUT ACCEPT\nCOMMIT\n", to: "rules")
+            let written = try await come(["apply", "--detach", "--rules", rules])
+            #expect(written.errors.contains("nobody checks whether you would be locked out"))
+            #expect(try await server.machine.latchkey("revert").status == 0)
+        }
+    }
+
+    @Test(
         "a snapshot that would shut out whoever restores it is 4, and nothing changes", arguments: TestBackend.installed
     )
     func lockoutBySnapshot(backend: TestBackend) async throws {

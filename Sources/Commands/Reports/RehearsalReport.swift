@@ -66,7 +66,7 @@ package struct RehearseReport: Report, Equatable {
 extension RehearseReport {
     /// The report of a rehearsal.
     init(_ result: RehearsalResult) {
-        passed = result.differences.isEmpty && result.lockout == nil
+        passed = result.refusal == nil
         milliseconds = result.milliseconds
         // What does not get through without rules either has nothing to tell.
         probes =

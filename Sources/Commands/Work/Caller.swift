@@ -57,17 +57,6 @@ struct Caller: Sendable {
     /// Who they are, for the records.
     var requester: Requester { Requester(user: Self.loginName, address: peer?.description) }
 
-    /// Refuses a plan under which this very SSH connection could not be made anew.
-    ///
-    /// - Throws: `Failure` with status 4.
-    func requireOpenDoor(_ plan: Plan) throws(Failure) {
-        guard let peer, let peerPort, !plan.accepts(from: peer, transport: .tcp, port: peerPort) else { return }
-        throw Failure(
-            .refused, "This plan would lock you out: SSH from \(peer) to port \(peerPort) would be dropped.",
-            inForce: Failure.nothingChanged,
-            next: "let \(peer) in with \"admins\" or \"ssh\" in the answers, or override with --no-rehearsal.")
-    }
-
     /// The name behind the login: sudo and su leave the kernel's login user as it was (/proc/PID/loginuid).
     private static var loginName: String {
         let text = (try? SecureFiles.read("/proc/self/loginuid")).map { String(decoding: $0, as: UTF8.self) }

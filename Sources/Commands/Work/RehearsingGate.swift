@@ -12,12 +12,12 @@ extension Rehearsing {
     ///
     /// - Throws: `Failure` with status 4 for any other plan.
     func requirePromises(
-        of plan: Plan, _ rules: PerFamily<RuleSet>, caller: Caller, in context: CommandContext
+        of plan: Plan, _ rules: PerFamily<RuleSet>, in context: CommandContext
     ) async throws(Failure) {
         let result: RehearsalResult
         do { result = try await rehearse(plan, rules) } catch {
             context.console.say(Self.onPaper(error))
-            try caller.requireOpenDoor(plan)
+            if let shutOut = shutOut(by: plan) { throw Failure(shutOut: shutOut) }
             return
         }
         try Self.pass(result, in: context)
@@ -29,14 +29,16 @@ extension Rehearsing {
     func requireOpenDoor(_ rules: PerFamily<RuleSet>, in context: CommandContext) async throws(Failure) {
         let machine = machine()
         let expectations = expectationsOfCaller(on: machine)
-        guard !expectations.isEmpty else { return }
+        guard !expectations.isEmpty else {
+            if let you { context.console.say(Wrapping.text(Self.unchecked + " No stage can be given \(you).")) }
+            return
+        }
         let result: RehearsalResult
         do {
             result = try await rehearse(
                 Piece(rules: rules, scope: .tables, isAsWritten: true), expectations, on: machine)
         } catch {
-            context.console.say(
-                Wrapping.text("No rehearsal: nobody checks whether you would be locked out. \(Self.reason(error))"))
+            context.console.say(Wrapping.text("\(Self.unchecked) \(Self.reason(error))"))
             return
         }
         try Self.pass(result, in: context)
@@ -44,9 +46,16 @@ extension Rehearsing {
 
     private static func pass(_ result: RehearsalResult, in context: CommandContext) throws(Failure) {
         for note in result.notes + result.untestedNotes { context.console.say(Wrapping.text(note)) }
-        if let lockout = result.lockout { throw Failure(lockout: lockout) }
-        guard result.differences.isEmpty else { throw Failure(differences: result) }
+        if let refusal = result.refusal { throw refusal }
         context.console.say("Rehearsed: \(result.praise)")
+    }
+
+    private static let unchecked = "No rehearsal: nobody checks whether you would be locked out."
+
+    /// The present SSH connection, where a plan would keep it out, by the answers alone: for when no packet can tell.
+    func shutOut(by plan: Plan) -> ShutOut? {
+        guard let you, let yourPort, !plan.accepts(from: you, transport: .tcp, port: yourPort) else { return nil }
+        return ShutOut(peer: you, port: yourPort)
     }
 
     private static func onPaper(_ error: any Error) -> String {
@@ -60,15 +69,14 @@ extension Rehearsing {
     func report(_ plan: Plan, _ rules: PerFamily<RuleSet>) async -> RehearsalReport {
         let result: RehearsalResult
         do { result = try await rehearse(plan, rules) } catch {
-            if let you, let yourPort, !plan.accepts(from: you, transport: .tcp, port: yourPort) {
-                return .lockout(peer: "\(you)", port: yourPort)
-            }
+            if let shutOut = shutOut(by: plan) { return .lockout(peer: "\(shutOut.peer)", port: shutOut.port) }
             return .skipped("The answers were checked on paper, not with packets. \(Self.reason(error))")
         }
         if let lockout = result.lockout {
             return .lockout(
                 peer: "\(lockout.expectation.source)", port: lockout.expectation.packet.port ?? yourPort ?? 22)
         }
+        if let shutOut = result.shutOut { return .lockout(peer: "\(shutOut.peer)", port: shutOut.port) }
         guard result.differences.isEmpty else {
             return .failed(
                 probes: result.tried,

@@ -13,6 +13,8 @@ struct RehearsalResult: Sendable {
     var milliseconds: Int
     /// What was not as on the machine.
     var notes: [String]
+    /// The present SSH connection, where no packet told whether it gets in anew and the answers say that it does not.
+    var shutOut: ShutOut?
 
     /// What fared otherwise than promised, in one form or the other.
     var differences: [Verdict] {
@@ -31,12 +33,25 @@ struct RehearsalResult: Sendable {
             }
     }
 
+    /// Why the rules are not to be put in force; nil where they may be.
+    var refusal: Failure? {
+        if let lockout { return Failure(lockout: lockout) }
+        if let shutOut { return Failure(shutOut: shutOut) }
+        return differences.isEmpty ? nil : Failure(differences: self)
+    }
+
     /// The address from which a new SSH login was seen to get in.
     var login: IPAddress? {
         verdicts.first {
             $0.expectation.role == .you && !$0.expectation.isEstablished && $0.observation == .accepted
         }?.expectation.source
     }
+}
+
+/// The other end of the present SSH connection and the port that it uses, which a plan would keep out.
+struct ShutOut: Equatable, Sendable {
+    var peer: IPAddress
+    var port: UInt16
 }
 
 extension Verdict {
@@ -98,17 +113,23 @@ extension Failure {
                 : "look at the rules named above and at the answers about \(answers.joined(separator: ", ")).")
     }
 
-    /// Refuses rules that keep the present SSH connection out.
+    /// Refuses rules that keep the present SSH connection out, as packets have shown.
     init(lockout verdict: Verdict) {
-        let port = verdict.expectation.packet.port.map { "\($0)" } ?? "?"
         let rule = verdict.decision.map { " Decided by: \($0.text)" } ?? ""
+        let port = verdict.expectation.packet.port.map { "\($0)" } ?? "?"
+        self.init(lockedOut: verdict.expectation.source, port: port, "does not get in.\(rule)")
+    }
+
+    /// Refuses a plan that keeps the present SSH connection out, by the answers alone.
+    init(shutOut: ShutOut) {
+        self.init(lockedOut: shutOut.peer, port: "\(shutOut.port)", "would be dropped.")
+    }
+
+    private init(lockedOut peer: IPAddress, port: String, _ fate: String) {
         self.init(
-            .refused,
-            "This plan would lock you out: a new SSH connection from \(verdict.expectation.source) to port "
-                + "\(port) does not get in.\(rule)",
+            .refused, "This plan would lock you out: a new SSH connection from \(peer) to port \(port) \(fate)",
             inForce: Failure.nothingChanged,
-            next: "let \(verdict.expectation.source) in with \"admins\" or \"ssh\" in the answers, or override with "
-                + "--no-rehearsal.")
+            next: "let \(peer) in with \"admins\" or \"ssh\" in the answers, or override with --no-rehearsal.")
     }
 }
 

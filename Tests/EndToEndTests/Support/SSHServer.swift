@@ -68,10 +68,11 @@ final class SSHServer: Sendable {
 
     /// Logs in from outside, runs a command to its end and returns what came of it.
     func logIn(
-        _ command: String, from source: String = admin, _ options: [String] = [], input: [UInt8] = []
+        _ command: String, from source: String? = admin, to address: String = address, _ options: [String] = [],
+        input: [UInt8] = []
     ) async throws -> Finished {
         try await outside.run(
-            words(command, from: source, to: Self.address, options), input: input, timeout: .seconds(60))
+            words(command, from: source, to: address, options), input: input, timeout: .seconds(60))
     }
 
     /// Logs in from the server itself.
