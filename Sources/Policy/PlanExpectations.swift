@@ -146,7 +146,8 @@ struct ExpectationList {
         list.append(new(from: stranger, PortSpec(range: PortRange(8081), transport: .tcp), sourcePort: 25))
         list.append(ping(from: stranger))
         // RFC 4890 section 4.3.1: over IPv6 errors are not to be dropped.
-        list.append(make(stranger, .strayError, isAccepted: family == .ipv6 && plan.isOpen(family), answer: nil))
+        let isErrorAccepted = isAdmin(stranger) || family == .ipv6
+        list.append(make(stranger, .strayError, isAccepted: isErrorAccepted && plan.isOpen(family), answer: nil))
         if family == .ipv6 { list.append(make(stranger, .neighbour, isAccepted: true, answer: nil)) }
         return list
     }
@@ -176,10 +177,12 @@ struct ExpectationList {
                 role: .server, direction: .in, source: loopback, target: loopback, packet: packet, sourcePort: nil,
                 isAccepted: true, answer: nil)
         }
-        guard let stranger else { return own }
+        // Where everybody is an admin, one of them is called.
+        guard let host = stranger ?? admins.lazy.compactMap({ StandIn.member(of: $0, except: scene.addresses) }).first
+        else { return own }
         let packets: [Expectation.Packet] =
             [.tcp(443), .udp(53), .ping, .relatedError, .packetTooBig] + (family == .ipv6 ? [.neighbour] : [])
-        return own + packets.map { out($0, to: stranger) }
+        return own + packets.map { out($0, to: host) }
     }
 
     /// The present SSH connection: anew, and as it is.

@@ -102,6 +102,22 @@ struct RehearseCommandTests {
         #expect(try await machine.dump(.ipv4, backend).contains("latchkey") == false)
     }
 
+    @Test(
+        "where everybody is an admin, all is open to everybody",
+        arguments: ["[0.0.0.0/0, \"::/0\"]", "[0.0.0.0/1, 128.0.0.0/1, \"::/1\", \"8000::/1\"]"])
+    func everybody(admins: String) async throws {
+        let root = try TemporaryFolder()
+        let file = try root.write("version: 1\nadmins: \(admins)\n", to: "answers.yaml")
+        let machine = try await NetworkNamespace()
+        defer { machine.close() }
+        let finished = try await Latchkey.run(["rehearse", "--answers", file, "--json"], root: root, in: machine)
+        #expect(finished.status == 0, "\(finished.errors)")
+        let report = try JSONDecoder().decode(Report.self, from: Data(finished.stdout))
+        // What the server calls is there in both families.
+        let out = report.probes.filter { $0.direction == "out" && $0.protocol == "tcp" }
+        #expect(Set(out.map(\.family)) == ["ipv4", "ipv6"])
+    }
+
     @Test("each host comes in by the interface that it faces, as on the machine", arguments: TestBackend.installed)
     func interfaces(backend: TestBackend) async throws {
         let root = try TemporaryFolder()
