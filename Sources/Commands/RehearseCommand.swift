@@ -63,7 +63,11 @@ extension RehearsalResult {
     var praise: String {
         let login = login.map { " From \($0) a new SSH login gets in." } ?? ""
         let forms = pending.isEmpty ? "" : ", pending and kept"
-        return Wrapping.text("\(tried) of \(tried) as promised\(forms), \(milliseconds) ms.\(login)")
+        let count =
+            untried == 0
+            ? "\(tried) of \(tried) as promised"
+            : "\(tried) of \(verdicts.count) tried, all as promised, and \(untried) could not be tried"
+        return Wrapping.text("\(count)\(forms), \(milliseconds) ms.\(login)")
     }
 }
 

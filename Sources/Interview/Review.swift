@@ -180,10 +180,12 @@ struct RehearsalText {
 
     var lines: [Line] {
         switch report {
-        case .passed(let probes, let milliseconds, let login):
+        case .passed(let probes, let untried, let milliseconds, let login):
             let seconds = "\(milliseconds / 1000).\(milliseconds % 1000 / 100) s"
             let entry = login.map { " From \($0) a new SSH login gets in." } ?? ""
-            return screen.paragraph("\(probes) of \(probes) as promised, \(seconds).\(entry)", indent: 2, tone: .good)
+            let rest = untried == 0 ? "" : " \(untried) more could not be tried."
+            return screen.paragraph(
+                "\(probes) of \(probes) as promised, \(seconds).\(rest)\(entry)", indent: 2, tone: .good)
         case .skipped(let reason):
             return screen.paragraph("Not rehearsed: \(reason)", indent: 2, hanging: 4, tone: .warning)
         case .lockout(let peer, let port):
@@ -195,8 +197,9 @@ struct RehearsalText {
                 "! \(differences.count) of \(probes) not as promised:", indent: 2, hanging: 4, tone: .mistake)
             for difference in differences.prefix(8) {
                 let (promised, seen) = difference.expectedOpen ? ("open", "closed") : ("closed", "open")
+                let found = difference.untried.map { "not tried: \($0)" } ?? "found \(seen)"
                 lines += screen.paragraph(
-                    "\(difference.packet) from \(difference.from): promised \(promised), found \(seen)", indent: 4,
+                    "\(difference.packet) from \(difference.from): promised \(promised), \(found)", indent: 4,
                     hanging: 6)
                 if let rule = difference.rule {
                     lines += screen.paragraph("decided by: \(AnswerLine.editable(rule))", indent: 6, hanging: 8)

@@ -36,6 +36,8 @@ package enum RehearsalReport: Equatable, Sendable {
         package var packet: String
         /// Whether the answers let it in; what was seen is the opposite.
         package var expectedOpen: Bool
+        /// Why it could not be tried; nil for what was seen.
+        package var untried: String?
         /// The rule that decided, where it is known.
         package var rule: String?
         /// The answer to change.
@@ -43,18 +45,20 @@ package enum RehearsalReport: Equatable, Sendable {
 
         /// Makes a difference.
         package init(
-            from: String, packet: String, expectedOpen: Bool, rule: String? = nil, question: Question? = nil
+            from: String, packet: String, expectedOpen: Bool, untried: String? = nil, rule: String? = nil,
+            question: Question? = nil
         ) {
             self.from = from
             self.packet = packet
             self.expectedOpen = expectedOpen
+            self.untried = untried
             self.rule = rule
             self.question = question
         }
     }
 
-    /// Everything fared as promised; `login` is the address from which a new SSH login was seen to get in.
-    case passed(probes: Int, milliseconds: Int, login: String?)
+    /// Everything that could be tried fared as promised; `login` is the address from which a new SSH login was seen to get in.
+    case passed(probes: Int, untried: Int = 0, milliseconds: Int, login: String?)
     /// These did not.
     case failed(probes: Int, differences: [Difference])
     /// The plan keeps its promises, and they shut out the SSH connection that asks for it.

@@ -17,7 +17,7 @@ struct Listeners {
             for port in tcpPorts {
                 let socket = try AgentSocket(
                     address.family, type: Int32(SOCK_STREAM.rawValue), boundTo: address, port: port)
-                try socket.check("listen") { listen(socket.descriptor, 128) }
+                try socket.check("listen") { listen(socket.descriptor, SOMAXCONN) }
                 tcp[socket.descriptor] = socket
             }
             for port in udpPorts {

@@ -39,24 +39,31 @@ package struct StageAddresses: Sendable, Equatable {
 
     /// What `ip -batch` is to do in a place.
     ///
-    /// Each end takes the whole world to be its neighbour: any source will do, and no router has to be played.
+    /// The outside takes the whole world to be its neighbour: of it, only the server is ever called. The server sends
+    /// everything to one gateway at the other end of the cable. Were every address of the outside a neighbour, a large
+    /// plan would fill the kernel's table of them, which is one for all namespaces (gc_thresh3 in arp(7)).
     func script(for place: Stage.Place) -> String {
         var lines = ["link set lo up"]
         lines += interfaces.map { "link set \(place == .server ? $0 : outsideEnd(of: $0)) up" }
         if place == .server {
-            // No networks of its own: every address of the outside is one cable away, the first and last ones too.
+            // No networks of its own: every address of the outside is behind the gateway, the first and last ones too.
             lines += server.map { Self.add($0.address, to: $0.interface) }
         }
         for first in Family.allCases.compactMap({ family in server.first { $0.address.family == family } }) {
-            let end = place == .server ? first.interface : outsideEnd(of: first.interface)
-            lines.append("route add \(first.address.family == .ipv4 ? "0.0.0.0/0" : "::/0") dev \(end)")
+            let family = first.address.family
+            let everything = family == .ipv4 ? "0.0.0.0/0" : "::/0"
+            guard place == .outside else {
+                lines.append(Self.route(everything, family, by: first.interface))
+                continue
+            }
+            lines.append("route add \(everything) dev \(outsideEnd(of: first.interface))")
             // By the other interfaces, their own addresses are reached.
-            let others = server.filter { $0.address.family == first.address.family && $0.interface != first.interface }
-            if place == .outside {
-                lines += others.map { "route add \(CIDR($0.address).canonical) dev \(outsideEnd(of: $0.interface))" }
+            lines += server.filter { $0.address.family == family && $0.interface != first.interface }.map {
+                "route add \(CIDR($0.address).canonical) dev \(outsideEnd(of: $0.interface))"
             }
         }
-        return lines.map { $0 + "\n" }.joined() + (place == .server ? wayBack(to: outside) : outsideScript(outside))
+        return lines.map { $0 + "\n" }.joined()
+            + (place == .server ? wayBack(to: outside) : outsideScript(outside) + gateways)
     }
 
     /// What is to be done outside for addresses there; each is on every cable, for IPv6 answers only where it is.
@@ -73,8 +80,31 @@ package struct StageAddresses: Sendable, Equatable {
             guard let facing = server.facing(address),
                 facing.interface != server.first(where: { $0.address.family == address.family })?.interface
             else { return "" }
-            return "route add \(CIDR(address).canonical) dev \(facing.interface)\n"
+            return Self.route(CIDR(address).canonical, address.family, by: facing.interface) + "\n"
         }.joined()
+    }
+
+    // MARK: - Gateways
+
+    /// The gateway's address at the outside's end of every cable, one that belongs to nobody (RFC 7600, RFC 4291).
+    private static func gateway(_ family: Family) -> String { family == .ipv4 ? "192.0.0.8" : "fe80::1" }
+
+    /// Gives the gateways their addresses: of the link's scope, so that the outside itself never calls from them.
+    private var gateways: String {
+        Family.allCases.flatMap { family -> [String] in
+            let gateway = Self.gateway(family)
+            guard server.contains(where: { $0.address.family == family }),
+                !outside.contains(where: { $0.description == gateway })
+            else { return [] }
+            return interfaces.map { interface in
+                "address add \(gateway)/\(family == .ipv4 ? 32 : 64) dev \(outsideEnd(of: interface)) scope link"
+                    + (family == .ipv6 ? " nodad" : "") + "\n"
+            }
+        }.joined()
+    }
+
+    private static func route(_ network: String, _ family: Family, by interface: String) -> String {
+        "route add \(network) via \(gateway(family)) dev \(interface) onlink"
     }
 
     /// nodad: an IPv6 address is good at once, without the second in which a duplicate is looked for.

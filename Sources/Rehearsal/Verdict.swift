@@ -20,12 +20,12 @@ package struct Verdict: Sendable, Equatable {
     /// The rule or the policy that decided, by the kernel's counters; nil where several may have.
     package var decision: Counted.Decision?
 
-    /// Whether it fared as promised; what could not be tried breaks no promise.
+    /// Whether it fared as promised; what could not be tried breaks no promise, unless somebody's way in hangs on it.
     package var isAsPromised: Bool {
         switch observation {
         case .accepted: expectation.isAccepted
         case .dropped: !expectation.isAccepted
-        case .untested: true
+        case .untested: !expectation.isNeeded
         }
     }
 
@@ -38,6 +38,11 @@ package struct Verdict: Sendable, Equatable {
 }
 
 extension Expectation {
+    /// Whether a rehearsal that could not try it is none: the present connection, the admins, SSH.
+    fileprivate var isNeeded: Bool {
+        (role == .you || role == .admin || answer == .ssh) && isThrough(.silent) != nil
+    }
+
     /// The port of the server from which it asks where its own flow has to be known again.
     static let flowPort: UInt16 = 40999
     /// A port on which nobody listens outside.

@@ -46,6 +46,24 @@ struct StageTests {
         #expect(took < .seconds(10))
     }
 
+    @Test("many hosts take few entries of the kernel's table of neighbours, which is the machine's too")
+    func neighbourTable() async throws {
+        let hosts = (0..<300).map { "198.18.\($0 / 250).\($0 % 250)" } + (1...300).map { "2001:db8:7::\($0)" }
+        let stage = try await Scene.open(outside: hosts)
+        defer { stage.close() }
+        try await stage.listen(in: .server, tcp: [22])
+        let probes = try stage.addresses.outside.map { host in
+            Probe(.tcp, from: host, to: try Scene.server(host.family), port: 22)
+        }
+        let results = try await stage.probe(probes, from: .outside)
+        #expect(results.filter { !$0.isAccepted }.isEmpty)
+        for place in Stage.Place.allCases {
+            let entries = try await stage.run(["ip", "neighbour", "show", "nud", "all", "dev", "eth0"], in: place)
+                .split(separator: "\n").filter { !$0.contains("NOARP") }
+            #expect(entries.count < 10, "\(entries)")
+        }
+    }
+
     @Test("commands run inside it, among its own processes, and not outside")
     func commandsInside() async throws {
         let stage = try await Scene.open()

@@ -102,10 +102,11 @@ extension RehearseReport.Probe {
 extension RehearsalResult {
     /// What could not be tried, in sentences.
     var untestedNotes: [String] {
-        verdicts.compactMap { verdict in
-            guard case .untested(let reason) = verdict.observation else { return nil }
-            let expectation = verdict.expectation
-            return "Not tried: \(expectation.packet.title) from \(expectation.source): \(reason)."
+        let notes = verdicts.compactMap { verdict in
+            verdict.untried.map { reason in
+                "Not tried: \(verdict.expectation.packet.title) from \(verdict.expectation.source): \(reason)."
+            }
         }
+        return notes.prefix(8) + (notes.count > 8 ? ["Nor could \(notes.count - 8) more be tried."] : [])
     }
 }

@@ -79,15 +79,17 @@ extension Rehearsing {
         if let shutOut = result.shutOut { return .lockout(peer: "\(shutOut.peer)", port: shutOut.port) }
         guard result.differences.isEmpty else {
             return .failed(
-                probes: result.tried,
+                probes: result.verdicts.count,
                 differences: result.differences.map { verdict in
                     RehearsalReport.Difference(
                         from: "\(verdict.expectation.source)", packet: verdict.expectation.packet.title,
-                        expectedOpen: verdict.expectation.isAccepted, rule: verdict.decision?.text,
-                        question: verdict.expectation.answer.map(Question.init))
+                        expectedOpen: verdict.expectation.isAccepted, untried: verdict.untried,
+                        rule: verdict.decision?.text, question: verdict.expectation.answer.map(Question.init))
                 })
         }
-        return .passed(probes: result.tried, milliseconds: result.milliseconds, login: result.login.map { "\($0)" })
+        return .passed(
+            probes: result.tried, untried: result.untried, milliseconds: result.milliseconds,
+            login: result.login.map { "\($0)" })
     }
 }
 

@@ -25,6 +25,9 @@ struct RehearsalResult: Sendable {
     /// What could be tried.
     var tried: Int { verdicts.count { $0.isTested } }
 
+    /// What could not.
+    var untried: Int { verdicts.count - tried }
+
     /// The present SSH connection anew, where the plan or the rules keep it out.
     var lockout: Verdict? {
         verdicts.first { $0.expectation.role == .you && !$0.expectation.isEstablished && $0.observation == .dropped }
@@ -55,12 +58,20 @@ struct ShutOut: Equatable, Sendable {
 }
 
 extension Verdict {
+    /// Why nothing could be told; nil where something could.
+    var untried: String? { if case .untested(let reason) = observation { reason } else { nil } }
+
     /// Whether anything could be told.
-    var isTested: Bool { if case .untested = observation { false } else { true } }
+    var isTested: Bool { untried == nil }
 
     /// The difference in one sentence that names the answer and the rule.
     var complaint: String {
+        let way =
+            expectation.direction == .out ? "\(expectation.source) to \(expectation.target)" : "\(expectation.source)"
         let promised = expectation.isAccepted ? "open" : "closed"
+        if let untried {
+            return "\(expectation.packet.title) from \(way): promised \(promised), not tried; \(untried)."
+        }
         let found = observation == .accepted ? "open" : "closed"
         let answer = expectation.answer.map { " by \"\($0.title)\"" } ?? ""
         let rule =
@@ -70,8 +81,6 @@ extension Verdict {
             case .rule(let rule): "decided by \(rule.text)"
             case nil: "which rule decided could not be told"
             }
-        let way =
-            expectation.direction == .out ? "\(expectation.source) to \(expectation.target)" : "\(expectation.source)"
         return "\(expectation.packet.title) from \(way): promised \(promised)\(answer), found \(found); \(rule)."
     }
 }
@@ -105,7 +114,7 @@ extension Failure {
         let answers = Set(differences.compactMap { $0.expectation.answer?.title }).sorted()
         self.init(
             .refused,
-            (["The rules differ from what the answers promise, \(differences.count) of \(result.tried) times:"]
+            (["The rules differ from what the answers promise, \(differences.count) of \(result.verdicts.count) times:"]
                 + shown + more).joined(separator: "\n"),
             inForce: Failure.nothingChanged,
             next: answers.isEmpty
