@@ -46,7 +46,7 @@ struct RehearseCommand: ContextCommand {
 extension Rehearsing {
     /// Tries a plan on a stage that looks like this machine.
     func rehearse(_ plan: Plan, _ rules: PerFamily<RuleSet>) async throws -> RehearsalResult {
-        let machine = machine()
+        let machine = await machine(for: plan)
         var result = try await rehearse(
             Piece(rules: rules, scope: plan.answers.existing == .keep ? .inputChain : .tables),
             expectations(plan, on: machine), on: machine)

@@ -46,7 +46,7 @@ struct TraceCommand: ContextCommand {
             piece = Rehearsing.Piece(
                 rules: try planning.rules(plan), scope: plan.answers.existing == .keep ? .inputChain : .tables)
         }
-        let machine = rehearsing.machine()
+        let machine = await rehearsing.machine(reaching: [from])
         guard let server = machine.addresses.facing(from)?.address else {
             throw Failure(.missing, "This machine has no \(from.family.rawValue).")
         }

@@ -9,11 +9,21 @@ package struct ServerAddress: Hashable, Sendable {
     /// Networks whose hosts come in by this interface; all others come in by the first of all.
     package let neighbours: [CIDR]
 
-    /// An address on an interface; its own network and `others` are its neighbours.
-    package init(_ address: IPAddress, on interface: String, prefixLength: Int, others: [CIDR] = []) {
+    private init(_ address: IPAddress, on interface: String, neighbours: [CIDR]) {
         self.address = address
         self.interface = interface
-        neighbours = [CIDR(of: address, prefixLength: prefixLength)].compactMap(\.self) + others
+        self.neighbours = neighbours
+    }
+
+    /// The same address with further neighbours.
+    package func with(others: [CIDR]) -> ServerAddress {
+        ServerAddress(address, on: interface, neighbours: neighbours + others)
+    }
+
+    /// An address on an interface; its own network and `others` are its neighbours.
+    package init(_ address: IPAddress, on interface: String, prefixLength: Int, others: [CIDR] = []) {
+        let own = [CIDR(of: address, prefixLength: prefixLength)].compactMap(\.self)
+        self.init(address, on: interface, neighbours: own + others)
     }
 }
 

@@ -172,10 +172,10 @@ package final class Stage: Sendable {
 
     private func connect() async throws(StageError) {
         for interface in addresses.interfaces {
-            let join = [
-                "link", "add", interface, "type", "veth", "peer", "name", addresses.outsideEnd(of: interface), "netns",
-                "\(outside.id)",
-            ]
+            let index = ["index", "\(addresses.index(of: interface))"]
+            let join =
+                ["link", "add", "name", interface] + index + ["type", "veth"]
+                + ["peer", "name", addresses.outsideEnd(of: interface)] + index + ["netns", "\(outside.id)"]
             try await ip(namespaces.enterNetworkOfServer([tools.ip] + join, tools), input: "")
         }
         for place in Place.allCases { try await batch(addresses.script(for: place), in: place) }

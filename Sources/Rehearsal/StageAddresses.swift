@@ -35,7 +35,15 @@ package struct StageAddresses: Sendable, Equatable {
     }
 
     /// What the outside's end of an interface's cable is called.
-    func outsideEnd(of interface: String) -> String { "eth\(interfaces.firstIndex(of: interface) ?? 0)" }
+    func outsideEnd(of interface: String) -> String { "eth\(number(of: interface))" }
+
+    /// What both ends of a cable are numbered by.
+    func index(of interface: String) -> Int { 1000 + number(of: interface) }
+
+    private func number(of interface: String) -> Int { interfaces.firstIndex(of: interface) ?? 0 }
+
+    /// How `ip` is told of an interface: by its number, because a name may be a word of `ip` or begin a comment.
+    private func device(_ interface: String) -> String { "dev if\(index(of: interface))" }
 
     /// What `ip -batch` is to do in a place.
     ///
@@ -44,22 +52,22 @@ package struct StageAddresses: Sendable, Equatable {
     /// plan would fill the kernel's table of them, which is one for all namespaces (gc_thresh3 in arp(7)).
     func script(for place: Stage.Place) -> String {
         var lines = ["link set lo up"]
-        lines += interfaces.map { "link set \(place == .server ? $0 : outsideEnd(of: $0)) up" }
+        lines += interfaces.map { "link set \(device($0)) up" }
         if place == .server {
             // No networks of its own: every address of the outside is behind the gateway, the first and last ones too.
-            lines += server.map { Self.add($0.address, to: $0.interface) }
+            lines += server.map { add($0.address, to: $0.interface) }
         }
         for first in Family.allCases.compactMap({ family in server.first { $0.address.family == family } }) {
             let family = first.address.family
             let everything = family == .ipv4 ? "0.0.0.0/0" : "::/0"
             guard place == .outside else {
-                lines.append(Self.route(everything, family, by: first.interface))
+                lines.append(route(everything, family, by: first.interface))
                 continue
             }
-            lines.append("route add \(everything) dev \(outsideEnd(of: first.interface))")
+            lines.append("route add \(everything) \(device(first.interface))")
             // By the other interfaces, their own addresses are reached.
             lines += server.filter { $0.address.family == family && $0.interface != first.interface }.map {
-                "route add \(CIDR($0.address).canonical) dev \(outsideEnd(of: $0.interface))"
+                "route add \(CIDR($0.address).canonical) \(device($0.interface))"
             }
         }
         return lines.map { $0 + "\n" }.joined()
@@ -69,7 +77,7 @@ package struct StageAddresses: Sendable, Equatable {
     /// What is to be done outside for addresses there; each is on every cable, for IPv6 answers only where it is.
     func outsideScript(_ addresses: [IPAddress]) -> String {
         addresses.flatMap { address in
-            interfaces.map { Self.add(address, to: outsideEnd(of: $0)) + "\n" }
+            interfaces.map { add(address, to: $0) + "\n" }
         }.joined()
     }
 
@@ -80,7 +88,7 @@ package struct StageAddresses: Sendable, Equatable {
             guard let facing = server.facing(address),
                 facing.interface != server.first(where: { $0.address.family == address.family })?.interface
             else { return "" }
-            return Self.route(CIDR(address).canonical, address.family, by: facing.interface) + "\n"
+            return route(CIDR(address).canonical, address.family, by: facing.interface) + "\n"
         }.joined()
     }
 
@@ -97,19 +105,19 @@ package struct StageAddresses: Sendable, Equatable {
                 !outside.contains(where: { $0.description == gateway })
             else { return [] }
             return interfaces.map { interface in
-                "address add \(gateway)/\(family == .ipv4 ? 32 : 64) dev \(outsideEnd(of: interface)) scope link"
+                "address add \(gateway)/\(family == .ipv4 ? 32 : 64) \(device(interface)) scope link"
                     + (family == .ipv6 ? " nodad" : "") + "\n"
             }
         }.joined()
     }
 
-    private static func route(_ network: String, _ family: Family, by interface: String) -> String {
-        "route add \(network) via \(gateway(family)) dev \(interface) onlink"
+    private func route(_ network: String, _ family: Family, by interface: String) -> String {
+        "route add \(network) via \(Self.gateway(family)) \(device(interface)) onlink"
     }
 
     /// nodad: an IPv6 address is good at once, without the second in which a duplicate is looked for.
-    private static func add(_ address: IPAddress, to interface: String) -> String {
-        "address add \(CIDR(address).canonical) dev \(interface)" + (address.family == .ipv6 ? " nodad" : "")
+    private func add(_ address: IPAddress, to interface: String) -> String {
+        "address add \(CIDR(address).canonical) \(device(interface))" + (address.family == .ipv6 ? " nodad" : "")
     }
 
     private static func documentation6(last: UInt8) -> [UInt8] {

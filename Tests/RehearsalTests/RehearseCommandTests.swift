@@ -166,6 +166,77 @@ struct RehearseCommandTests {
         #expect(outside.allSatisfy { !$0.hasPrefix("10.9.0.") && !$0.hasPrefix("fd00:9::") })
     }
 
+    @Test("who comes over a tunnel or by a router is met there, as the kernel's routes and rules say")
+    func routes() async throws {
+        let root = try TemporaryFolder()
+        let file = try root.write("version: 1\nadmins: [100.101.9.9, 10.20.3.0/24]\n", to: "answers.yaml")
+        let machine = try await NetworkNamespace()
+        defer { machine.close() }
+        let links = """
+            link add wan0 type veth peer name far0
+            link add tailscale0 type veth peer name far1
+            link add wg0 type veth peer name far2
+            link set far0 up
+            link set far1 up
+            link set far2 up
+            link set wan0 up
+            link set tailscale0 up
+            link set wg0 up
+            address add 198.51.100.2/24 dev wan0
+            address add 100.101.1.1/32 dev tailscale0
+            address add 10.8.0.2/24 dev wg0
+            route add default dev wan0
+            route add 10.20.0.0/16 via 10.8.0.1 dev wg0
+            rule add pref 5270 table 52
+            route add 100.101.9.9 dev tailscale0 table 52
+
+            """
+        try await machine.mustRun(["ip", "-batch", "-"], input: Array(links.utf8))
+        try await machine.restore(
+            """
+            *filter
+            :INPUT ACCEPT [0:0]
+            :ts-input - [0:0]
+            :spoof - [0:0]
+            -A INPUT -j ts-input
+            -A INPUT -j spoof
+            -A ts-input -s 100.64.0.0/10 ! -i tailscale0 -j DROP
+            -A spoof -s 10.20.0.0/16 ! -i wg0 -j DROP
+            COMMIT
+
+            """, .ipv4, TestBackend.installed[0])
+        let finished = try await Latchkey.run(["rehearse", "--answers", file, "--json"], root: root, in: machine)
+        #expect(finished.status == 0, "\(finished.errors)")
+        let report = try JSONDecoder().decode(Report.self, from: Data(finished.stdout))
+        #expect(Set(report.probes.filter { $0.role == "admin" }.map(\.from)) == ["100.101.9.9", "10.20.3.1"])
+        let traced = try await Latchkey.run(
+            ["trace", "10.20.3.1", "tcp/22", "--answers", file], root: root, in: machine)
+        #expect(traced.output.contains("It gets in."))
+    }
+
+    @Test("interfaces called by words of ip, and addresses on lo, are no obstacle")
+    func oddMachine() async throws {
+        let root = try TemporaryFolder()
+        let file = try root.write("version: 1\nadmins: [10.1.0.7, 10.2.0.7]\n", to: "answers.yaml")
+        let machine = try await NetworkNamespace()
+        defer { machine.close() }
+        for (number, name) in ["type", "#lan", "up"].enumerated() {
+            try await machine.mustRun([
+                "ip", "link", "add", "name", name, "type", "veth", "peer", "name", "far\(number)",
+            ])
+            try await machine.mustRun(["ip", "link", "set", "dev", name, "up"])
+            try await machine.mustRun(["ip", "address", "add", "10.\(number).0.1/24", "dev", name])
+        }
+        try await machine.mustRun(["ip", "address", "add", "203.0.113.1/32", "dev", "lo"])
+        try await machine.mustRun(["ip", "route", "add", "default", "dev", "type"])
+        try await machine.restore(
+            "*filter\n:INPUT ACCEPT [0:0]\n:other - [0:0]\n-A INPUT -j other\n"
+                + "-A other -s 10.1.0.0/24 ! -i #lan -j DROP\nCOMMIT\n", .ipv4, TestBackend.installed[0])
+        let finished = try await Latchkey.run(["rehearse", "--answers", file], root: root, in: machine)
+        #expect(finished.status == 0, "\(finished.errors)")
+        #expect(finished.errors.contains("as promised"))
+    }
+
     @Test("SIGKILL in the middle leaves no process, and with it no namespace")
     func killed() async throws {
         let root = try TemporaryFolder()

@@ -57,9 +57,21 @@ struct Rehearsing: Sendable {
 
     // MARK: - What to expect
 
-    /// What a stage is to look like.
-    func machine() -> RehearsingMachine {
-        RehearsingMachine(families: surroundings.families, you: you, door: yourDoor)
+    /// What a stage is to look like on which a plan is tried: with the interfaces by which its hosts come.
+    func machine(for plan: Plan) async -> RehearsingMachine {
+        let expectations = expectations(plan, on: RehearsingMachine(families: surroundings.families))
+        return await machine(reaching: expectations.flatMap { [$0.source, $0.target] })
+    }
+
+    /// What a stage is to look like on which these hosts meet the server.
+    func machine(reaching hosts: [IPAddress]) async -> RehearsingMachine {
+        let hosts = Set(hosts + [you].compactMap(\.self)).compactMap { HostAddress($0.description) }
+        let lookup = try? RouteLookup(toolbox: surroundings.toolbox, runner: surroundings.runner)
+        var routes: [IPAddress: String] = [:]
+        for (host, interface) in (try? await lookup?.interfaces(to: hosts)) ?? [:] {
+            if let address = try? IPAddress(parsing: "\(host)") { routes[address] = interface }
+        }
+        return RehearsingMachine(families: surroundings.families, you: you, door: yourDoor, routes: routes)
     }
 
     /// What a plan promises on this machine.

@@ -27,7 +27,7 @@ extension Rehearsing {
     ///
     /// - Throws: `Failure` with status 4 for any other rules.
     func requireOpenDoor(_ rules: PerFamily<RuleSet>, in context: CommandContext) async throws(Failure) {
-        let machine = machine()
+        let machine = await machine(reaching: [])
         let expectations = expectationsOfCaller(on: machine)
         guard !expectations.isEmpty else {
             if let you { context.console.say(Wrapping.text(Self.unchecked + " No stage can be given \(you).")) }

@@ -97,6 +97,13 @@ extension Failure {
         case let failure as Failure: self = failure
         case let error as HostError: self.init(error)
         case let error as ChangeError: self.init(error)
+        case StageError.host(.toolFailed(let command, _, let message)):
+            self.init(
+                .missing,
+                "There can be no rehearsal here: this machine's network cannot be copied. "
+                    + "\(command.joined(separator: " ")): \(message)",
+                inForce: Failure.nothingChanged,
+                next: "--no-rehearsal goes on without one; what is not confirmed is still taken back.")
         case StageError.host(let error): self.init(error)
         case let error as StageError:
             self.init(
