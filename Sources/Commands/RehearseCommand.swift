@@ -32,7 +32,7 @@ struct RehearseCommand: ContextCommand {
                 verdicts: result.verdicts, isColoured: Self.isColoured(context.environment))
             try context.console.result(table.lines.map { $0 + "\n" }.joined())
         }
-        for note in result.notes + result.untestedNotes { context.console.say(Wrapping.text(note)) }
+        for note in result.allNotes { context.console.say(Wrapping.text(note)) }
         if let refusal = result.refusal { throw refusal }
         context.console.say(result.praise)
         return .done

@@ -74,10 +74,11 @@ struct TraceCommand: ContextCommand {
     private static func lines(_ expectation: Expectation, _ trace: PacketTrace) -> [String] {
         var lines = ["\(expectation.packet.title) from \(expectation.source) to \(expectation.target)"]
         for step in trace.steps {
-            let isEnd = trace.decision == .rule(step.rule)
+            let isEnd = trace.decision?.rule == step.rule
             let mark = isEnd ? "=> " : step.isMatch ? " > " : "   "
             let indent = String(repeating: "  ", count: step.depth + 1)
-            lines += Wrapping.lines(step.rule.text, first: "\(indent)\(mark)", rest: "\(indent)     ")
+            lines += Wrapping.lines(
+                isEnd ? trace.decision?.text ?? "" : step.rule.text, first: "\(indent)\(mark)", rest: "\(indent)     ")
         }
         if case .policy = trace.decision { lines.append("  => \(trace.decision?.text ?? "")") }
         let end =

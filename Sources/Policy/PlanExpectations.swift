@@ -11,15 +11,19 @@ package struct ExpectationScene: Equatable, Sendable {
     package var yourPort: UInt16?
     /// Ports on which something listens now.
     package var listening: [PortSpec]
+    /// Networks that other programs' rules speak of: who is to stand for just anybody does not come from there.
+    package var spokenOf: [CIDR]
 
     /// A scene of these parts.
     package init(
-        servers: [ServerAddress], you: IPAddress? = nil, yourPort: UInt16? = nil, listening: [PortSpec] = []
+        servers: [ServerAddress], you: IPAddress? = nil, yourPort: UInt16? = nil, listening: [PortSpec] = [],
+        spokenOf: [CIDR] = []
     ) {
         self.servers = servers
         self.you = you
         self.yourPort = yourPort
         self.listening = listening
+        self.spokenOf = spokenOf
     }
 
     /// The server's addresses by themselves.
@@ -80,7 +84,7 @@ struct ExpectationList {
         }.filter { $0.family == family }
     }
 
-    var all: [Expectation] { fromAdmins + fromStranger + fromLimits + fromServer + yours }
+    var all: [Expectation] { fromAdmins + fromStranger + fromSpare + fromLimits + fromServer + yours }
 
     // MARK: - Ports
 
@@ -133,9 +137,21 @@ struct ExpectationList {
         return StandIn.neighbours(of: network, except: scene.addresses).flatMap { news(from: $0, tried) }
     }
 
-    private var stranger: IPAddress? {
-        StandIn.stranger(
-            family, outside: admins + limits, except: scene.addresses + [scene.you].compactMap(\.self))
+    /// Who stands for just anybody.
+    private var strangers: [IPAddress] {
+        let taken = scene.addresses + [scene.you].compactMap(\.self)
+        let all = StandIn.strangers(family, outside: admins + limits, except: taken)
+        let plain = all.filter { stranger in !scene.spokenOf.contains { $0.contains(stranger) } }
+        return plain.isEmpty ? all : plain
+    }
+
+    private var stranger: IPAddress? { strangers.first }
+
+    /// Another stranger, who asks for what is open to everybody and nothing else: where one of the two is kept out,
+    /// that is by the address or for what it has tried, and no matter of the answers.
+    private var fromSpare: [Expectation] {
+        guard let spare = strangers.last, spare != stranger else { return [] }
+        return (news(from: spare, Self.singles(opened.flatMap(Self.ends))) + [ping(from: spare)]).filter(\.isAccepted)
     }
 
     private var fromStranger: [Expectation] {
@@ -177,8 +193,10 @@ struct ExpectationList {
                 role: .server, direction: .in, source: loopback, target: loopback, packet: packet, sourcePort: nil,
                 isAccepted: true, answer: nil)
         }
-        // Where everybody is an admin, one of them is called.
-        guard let host = stranger ?? admins.lazy.compactMap({ StandIn.member(of: $0, except: scene.addresses) }).first
+        // Not one who has just tried what is closed. Where everybody is an admin, one of them is called.
+        guard
+            let host = strangers.last
+                ?? admins.lazy.compactMap({ StandIn.member(of: $0, except: scene.addresses) }).first
         else { return own }
         let packets: [Expectation.Packet] =
             [.tcp(443), .udp(53), .ping, .relatedError, .packetTooBig] + (family == .ipv6 ? [.neighbour] : [])

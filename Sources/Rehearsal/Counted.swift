@@ -1,16 +1,26 @@
 import Netfilter
 
-/// What a batch of packets did to the counters of one family's filter table, from INPUT on.
+/// What a batch of packets did to the counters of one family: of the filter table from INPUT on, and of what the raw
+/// and mangle tables ask ahead of it.
 package struct Counted: Sendable {
     /// A rule and how many packets more it has counted.
     package struct Movement: Sendable {
+        /// The table that the rule stands in.
+        package let table: String
         /// The rule, without counters.
         package let rule: Rule
         /// How many packets more.
         package let packets: UInt64
+
+        /// Whether a packet that the rule has counted went no further; who is let in ahead of filter is not in yet.
+        var isFinal: Bool { rule.isFinal && (table == Counted.last || rule.target != .accept) }
     }
 
-    /// The rules that have counted something, INPUT's first, in their order.
+    private static let last = "filter"
+    /// Where a packet that comes in is asked for, in this order.
+    private static let hooks = [("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("mangle", "INPUT"), (last, "INPUT")]
+
+    /// The rules that have counted something, in the order of the tables; of each table its built-in chain's first.
     package let movements: [Movement]
     /// What becomes of packets that no rule decides.
     package let policy: Policy
@@ -19,24 +29,33 @@ package struct Counted: Sendable {
 
     /// The difference between two dumps of the same rules.
     package init(from before: RuleSet, to after: RuleSet) {
-        let earlier = before["filter"]
-        let later = after["filter"]
-        let reached = Self.chains(reachedFrom: "INPUT", in: later)
-        movements = reached.flatMap { chain in
-            zip(earlier?.rules(in: chain) ?? [], later?.rules(in: chain) ?? []).compactMap { before, after in
-                let more = (after.counters?.packets ?? 0) &- (before.counters?.packets ?? 0)
-                return more > 0 ? Movement(rule: after.withoutCounters, packets: more) : nil
+        movements = Self.hooks.flatMap { name, hook in
+            Self.chains(reachedFrom: hook, in: after[name]).flatMap { chain in
+                zip(before[name]?.rules(in: chain) ?? [], after[name]?.rules(in: chain) ?? []).compactMap {
+                    before, after in
+                    let more = (after.counters?.packets ?? 0) &- (before.counters?.packets ?? 0)
+                    return more > 0 ? Movement(table: name, rule: after.withoutCounters, packets: more) : nil
+                }
             }
         }
-        let chain = later?.chain("INPUT")
+        let chain = after[Self.last]?.chain("INPUT")
         policy = chain?.policy ?? .accept
-        policyPackets = (chain?.counters.packets ?? 0) &- (earlier?.chain("INPUT")?.counters.packets ?? 0)
+        policyPackets =
+            (chain?.counters.packets ?? 0) &- (before[Self.last]?.chain("INPUT")?.counters.packets ?? 0)
     }
 
     /// Who decided about all of the packets of a batch.
     package enum Decision: Hashable, Sendable {
         case rule(Rule)
+        /// A rule of another table, ahead of filter.
+        case earlier(Rule, table: String)
         case policy(Policy)
+
+        fileprivate init(_ movement: Movement) {
+            self =
+                movement.table == Counted.last
+                ? .rule(movement.rule) : .earlier(movement.rule, table: movement.table)
+        }
     }
 
     /// The one that decided about all `count` conversations of a batch; nil when there were several, or none is seen.
@@ -52,7 +71,7 @@ package struct Counted: Sendable {
     package func decision(of count: Int, isAccepted: Bool?, icmpv6: UInt8? = nil) -> Decision? {
         let ends = movements.filter { movement in
             let rule = movement.rule
-            guard rule.isFinal, isAccepted.map({ $0 == (rule.target == .accept) }) ?? true else { return false }
+            guard movement.isFinal, isAccepted.map({ $0 == (rule.target == .accept) }) ?? true else { return false }
             guard let types = rule.unaskedTypes else { return true }
             return icmpv6.map(types.contains) ?? false
         }
@@ -61,10 +80,10 @@ package struct Counted: Sendable {
         let fresh = ends.filter { !$0.rule.isForReplies }
         if let only = fresh.first {
             return fresh.count == 1 && only.packets >= count && (count == 1 || policyCount == 0)
-                ? .rule(only.rule) : nil
+                ? Decision(only) : nil
         }
         if policyCount > 0 { return policyCount >= count ? .policy(policy) : nil }
-        return ends.first { $0.packets >= count }.map { .rule($0.rule) }
+        return ends.first { $0.packets >= count }.map(Decision.init)
     }
 
     private static func chains(reachedFrom first: String, in table: Table?) -> [String] {
@@ -85,7 +104,7 @@ extension Counted.Decision {
     /// Whether packets get in by it.
     package var isAccepted: Bool {
         switch self {
-        case .rule(let rule): rule.target == .accept
+        case .rule(let rule), .earlier(let rule, _): rule.target == .accept
         case .policy(let policy): policy == .accept
         }
     }
@@ -94,14 +113,21 @@ extension Counted.Decision {
     package var text: String {
         switch self {
         case .rule(let rule): rule.text
+        case .earlier(let rule, let table): "-t \(table) \(rule.text)"
         case .policy(let policy): "-P INPUT \(policy.rawValue)"
         }
     }
 
-    /// The rule's comment.
-    package var comment: String? {
-        if case .rule(let rule) = self { rule.comment } else { nil }
+    /// The rule; nil for a policy.
+    package var rule: Rule? {
+        switch self {
+        case .rule(let rule), .earlier(let rule, _): rule
+        case .policy: nil
+        }
     }
+
+    /// The rule's comment.
+    package var comment: String? { rule?.comment }
 }
 
 extension Rule {

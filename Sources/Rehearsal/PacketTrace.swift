@@ -24,6 +24,10 @@ package struct PacketTrace: Sendable {
     init(_ counted: Counted, in rules: RuleSet, decision: Counted.Decision?, outcome: Outcome) {
         self.decision = decision
         self.outcome = outcome
+        if case .earlier(let rule, _) = decision {
+            steps = [Step(rule: rule, depth: 0, isMatch: true)]
+            return
+        }
         var steps: [Step] = []
         _ = Self.walk("INPUT", in: rules["filter"], Set(counted.movements.map(\.rule)), decision, 0, &steps)
         self.steps = steps

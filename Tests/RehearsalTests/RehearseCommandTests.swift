@@ -118,6 +118,45 @@ struct RehearseCommandTests {
         #expect(Set(out.map(\.family)) == ["ipv4", "ipv6"])
     }
 
+    /// What other programs have against some addresses, and a trap for those who try what is closed.
+    private static let grudges = [
+        "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -s 198.51.100.0/24 -j DROP\n"
+            + "-A PREROUTING -s 203.0.113.0/24 -j DROP\nCOMMIT\n",
+        "*filter\n:INPUT ACCEPT [0:0]\n:f2b-sshd - [0:0]\n-A INPUT -j f2b-sshd\n"
+            + "-A f2b-sshd -m iprange --src-range 198.51.100.0-198.51.100.255 -p tcp -j REJECT\nCOMMIT\n",
+        "*filter\n:INPUT ACCEPT [0:0]\n:trap - [0:0]\n-A INPUT -j trap\n"
+            + "-A trap -m recent --name caught --rcheck --seconds 60 -j DROP\n"
+            + "-A trap ! -s 192.168.1.33/32 -p tcp -m tcp --dport 23 -m recent --name caught --set -j DROP\nCOMMIT\n",
+    ]
+
+    @Test("what another program has against the address of a stand-in is no fault of the plan's", arguments: grudges)
+    func grudge(rules: String) async throws {
+        let root = try TemporaryFolder()
+        let file = try root.write("version: 1\nadmins: [192.168.1.33]\nservices: [web]\n", to: "answers.yaml")
+        let machine = try await NetworkNamespace()
+        defer { machine.close() }
+        try await machine.restore(rules, .ipv4, TestBackend.installed[0])
+        let finished = try await Latchkey.run(["rehearse", "--answers", file], root: root, in: machine)
+        #expect(finished.status == 0, "\(finished.errors)")
+    }
+
+    @Test("a rule ahead of filter that keeps an admin out is named with its table", arguments: TestBackend.installed)
+    func aheadOfFilter(backend: TestBackend) async throws {
+        let root = try TemporaryFolder()
+        let file = try root.write("version: 1\nadmins: [198.51.100.9]\n", to: "answers.yaml")
+        let machine = try await NetworkNamespace()
+        defer { machine.close() }
+        let rule = "-A PREROUTING -s 198.51.100.0/24 -j DROP"
+        try await machine.restore("*raw\n:PREROUTING ACCEPT [0:0]\n\(rule)\nCOMMIT\n", .ipv4, backend)
+        let words = ["--answers", file, "--backend", backend.rawValue]
+        let finished = try await Latchkey.run(["rehearse"] + words, root: root, in: machine)
+        #expect(finished.status == 4)
+        #expect(finished.errors.contains("decided by -t raw \(rule)"), "\(finished.errors)")
+        let traced = try await Latchkey.run(["trace", "198.51.100.9", "tcp/22"] + words, root: root, in: machine)
+        #expect(traced.output.contains("=> -t raw \(rule)"))
+        #expect(traced.output.contains("It does not get in."))
+    }
+
     @Test("each host comes in by the interface that it faces, as on the machine", arguments: TestBackend.installed)
     func interfaces(backend: TestBackend) async throws {
         let root = try TemporaryFolder()

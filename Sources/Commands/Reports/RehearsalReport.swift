@@ -72,7 +72,7 @@ extension RehearseReport {
         probes =
             result.verdicts.filter(\.isTested).map { Probe($0, form: "kept") }
             + result.pending.filter(\.isTested).map { Probe($0, form: "pending") }
-        notes = result.notes + result.untestedNotes
+        notes = result.allNotes
     }
 }
 
@@ -100,8 +100,11 @@ extension RehearseReport.Probe {
 }
 
 extension RehearsalResult {
+    /// What was not as on the machine, what another program has against a stranger, what could not be tried.
+    var allNotes: [String] { notes + personalNotes + untestedNotes }
+
     /// What could not be tried, in sentences.
-    var untestedNotes: [String] {
+    private var untestedNotes: [String] {
         let notes = verdicts.compactMap { verdict in
             verdict.untried.map { reason in
                 "Not tried: \(verdict.expectation.packet.title) from \(verdict.expectation.source): \(reason)."

@@ -100,6 +100,7 @@ extension Verdict {
         let decider =
             switch decision {
             case .rule(let rule): rule.comment ?? rule.text
+            case .earlier?: decision?.text ?? ""
             case .policy(.drop): "the policy DROP: no rule lets it in"
             case .policy(.accept): "the policy ACCEPT: no rule keeps it out"
             case nil: ""

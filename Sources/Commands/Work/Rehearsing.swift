@@ -86,8 +86,8 @@ struct Rehearsing: Sendable {
 
     private func scene(_ machine: RehearsingMachine) -> ExpectationScene {
         ExpectationScene(
-            servers: machine.addresses, you: you, yourPort: yourPort,
-            listening: machine.listening)
+            servers: machine.addresses, you: you, yourPort: yourPort, listening: machine.listening,
+            spokenOf: (live?.present ?? []).flatMap { $0.value.networksSpokenOf })
     }
 
     // MARK: - Rehearsing
@@ -209,6 +209,15 @@ struct Rehearsing: Sendable {
             let possible = piece.scope == .tables ? try await kernel.supported(rules, family) : rules
             let form = until.map { Expiry.pending(possible, until: $0) } ?? possible
             try await kernel.load(RuleEdits.apply(form, scope: piece.scope, live: now), family)
+        }
+    }
+}
+
+extension RuleSet {
+    /// The sources that rules of other programs are about.
+    fileprivate var networksSpokenOf: [CIDR] {
+        tables.flatMap(\.rules).filter { !$0.isOwned }.flatMap(\.matches).compactMap { match in
+            if case .source(let network, false) = match, network.prefixLength > 0 { network } else { nil }
         }
     }
 }

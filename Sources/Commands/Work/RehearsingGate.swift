@@ -45,7 +45,7 @@ extension Rehearsing {
     }
 
     private static func pass(_ result: RehearsalResult, in context: CommandContext) throws(Failure) {
-        for note in result.notes + result.untestedNotes { context.console.say(Wrapping.text(note)) }
+        for note in result.allNotes { context.console.say(Wrapping.text(note)) }
         if let refusal = result.refusal { throw refusal }
         context.console.say("Rehearsed: \(result.praise)")
     }

@@ -18,8 +18,32 @@ struct RehearsalResult: Sendable {
 
     /// What fared otherwise than promised, in one form or the other.
     var differences: [Verdict] {
-        verdicts.filter { !$0.isAsPromised }
+        let broken =
+            verdicts.filter { !$0.isAsPromised }
             + zip(verdicts, pending).filter { $0.isAsPromised && !$1.isAsPromised }.map(\.1)
+        return broken.filter { !isPersonal($0) }
+    }
+
+    /// Whether another program's rule is about the address alone that stood for a stranger, such as a ban, a list of
+    /// addresses that should not occur, a trap for those who scan: another stranger gets in the same way.
+    ///
+    /// That says nothing about the plan. Of the admins and the present connection it would.
+    private func isPersonal(_ verdict: Verdict) -> Bool {
+        guard verdict.isKeptOutByOthers else { return false }
+        return (verdicts + pending).contains { other in
+            other.observation == .accepted && other.expectation.isLike(verdict.expectation)
+        }
+    }
+
+    /// What other programs' rules do to strangers by their address, each rule once.
+    var personalNotes: [String] {
+        var seen: Set<Counted.Decision> = []
+        return (verdicts + pending).compactMap { verdict in
+            guard let decision = verdict.decision, isPersonal(verdict), seen.insert(decision).inserted else {
+                return nil
+            }
+            return "Another program keeps \(verdict.expectation.source) out, which the answers let in: \(decision.text)"
+        }
     }
 
     /// What could be tried.
@@ -78,14 +102,30 @@ extension Verdict {
             switch decision {
             case .policy(.drop): "no rule lets it in"
             case .policy(.accept): "no rule keeps it out, and the policy is ACCEPT"
-            case .rule(let rule): "decided by \(rule.text)"
+            case .rule?, .earlier?: "decided by \(decision?.text ?? "")"
             case nil: "which rule decided could not be told"
             }
         return "\(expectation.packet.title) from \(way): promised \(promised)\(answer), found \(found); \(rule)."
     }
 }
 
+extension Verdict {
+    /// Whether a stranger whom the answers let in is kept out by a rule that is not latchkey's.
+    fileprivate var isKeptOutByOthers: Bool {
+        guard expectation.role == .stranger, !isAsPromised, expectation.isAccepted, let rule = decision?.rule else {
+            return false
+        }
+        return !rule.isOwned
+    }
+}
+
 extension Expectation {
+    /// Whether it is the same, asked by another stranger who meets the server at the same address.
+    fileprivate func isLike(_ other: Expectation) -> Bool {
+        role == other.role && direction == other.direction && target == other.target && packet == other.packet
+            && sourcePort == other.sourcePort && source != other.source
+    }
+
     /// Whether it is about a connection that is older than the rules.
     var isEstablished: Bool { if case .established = packet { true } else { false } }
 }
