@@ -47,7 +47,7 @@ extension Examination {
     }
 
     var listening: Finding {
-        let open = Host.listeners().filter { !$0.isLocalOnly && !$0.isEphemeral }
+        let open = AwaitingListeners.reachable()
         let names = open.map { "\($0.program ?? "unknown") \($0.port)/\($0.transport)" }
         return .ok("listening", names.isEmpty ? "nothing that others can reach" : names.joined(separator: ", "))
     }

@@ -33,7 +33,7 @@ struct Discovering: Sendable {
         }
         var discovery = Discovery(
             peer: caller.proposal?.address, peerPort: caller.peerPort, sshPorts: sshPorts.isEmpty ? [22] : sshPorts,
-            listeners: Host.listeners(table: sockets).filter { !$0.isEphemeral }.map { found in
+            listeners: AwaitingListeners.all(sockets).map { found in
                 Discovery.Listener(
                     program: found.program, port: found.port,
                     transport: found.transport == .tcp ? .tcp : .udp, loopbackOnly: found.isLocalOnly,

@@ -13,7 +13,7 @@ struct PresentLife: Sendable {
     /// Looks at the sockets, and at the rules in force where they could be read.
     init(live: PerFamily<RuleSet>?) {
         let sockets = SocketTable()
-        listeners = Host.listeners(table: sockets).filter { !$0.isLocalOnly && !$0.isEphemeral }.map { found in
+        listeners = AwaitingListeners.reachable(sockets).map { found in
             PlanEffects.Listener(
                 program: found.program, port: found.port, transport: found.transport == .tcp ? .tcp : .udp,
                 peers: found.transport == .tcp

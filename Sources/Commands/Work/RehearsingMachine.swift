@@ -64,7 +64,7 @@ struct RehearsingMachine: Sendable {
                 .map { ServerAddress($0.address, on: names.first ?? $0.interface, prefixLength: 0) }
         }
         listening = Set(
-            Host.listeners().filter { !$0.isLocalOnly && !$0.isEphemeral }.map { found in
+            AwaitingListeners.reachable().map { found in
                 PortSpec(range: PortRange(found.port), transport: found.transport == .tcp ? .tcp : .udp)
             }
         ).sorted()

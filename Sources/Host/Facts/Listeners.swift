@@ -7,7 +7,9 @@ package struct Listener: Sendable, Hashable {
     package let pids: [Int32]
     /// The addresses it waits on, sorted; 0.0.0.0 and :: stand for all.
     package let addresses: [HostAddress]
-    /// Whether the port is one that the kernel gives to programs that ask for any: for UDP most likely a client's.
+    /// Whether it is UDP on a port that the kernel gives to programs that ask for any: most likely a client's.
+    ///
+    /// A TCP socket that listens does so for others, whatever its port.
     package let isEphemeral: Bool
 
     package init(
@@ -58,7 +60,8 @@ package func listeners(_ source: FactSource = FactSource(), table: SocketTable? 
             .filter { processes.programName(of: $0) == key.program }
         return Listener(
             transport: key.transport, port: key.port, program: key.program, pids: Set(holders.map(\.pid)).sorted(),
-            addresses: Set(entries.map(\.row.local.address)).sorted(), isEphemeral: ephemeral.contains(key.port))
+            addresses: Set(entries.map(\.row.local.address)).sorted(),
+            isEphemeral: key.transport == .udp && ephemeral.contains(key.port))
     }
     .sorted { ($0.port, $0.transport, $0.program ?? "") < ($1.port, $1.transport, $1.program ?? "") }
 }

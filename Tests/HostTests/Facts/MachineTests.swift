@@ -18,12 +18,14 @@ struct ListenerTests {
             tcp6: [
                 row("00000000000000000000000000000000:0050", "00000000000000000000000000000000:0000", "0A", inode: 2)
             ])
+        try machine.setUDP([row("00000000:C001", Ends.any, "07", inode: 98)])
         let found = listeners(machine.source)
-        #expect(found.map(\.port) == [80, 3000, 5432, 49152])
-        #expect(found.map(\.program) == ["nginx", "node", "postgres", nil])
-        #expect(found.map(\.pids) == [[5, 6], [8], [7], []])
-        #expect(found.map(\.isLocalOnly) == [false, false, true, false])
-        #expect(found.map(\.isEphemeral) == [false, false, false, true])
+        #expect(found.map(\.port) == [80, 3000, 5432, 49152, 49153])
+        #expect(found.map(\.program) == ["nginx", "node", "postgres", nil, nil])
+        #expect(found.map(\.pids) == [[5, 6], [8], [7], [], []])
+        #expect(found.map(\.isLocalOnly) == [false, false, true, false, false])
+        // UDP alone: a client waits for its answer on such a port, but TCP that listens is for others.
+        #expect(found.map(\.isEphemeral) == [false, false, false, false, true])
         #expect(found.first?.addresses.map(\.description) == ["0.0.0.0", "::"])
     }
 
