@@ -22,7 +22,7 @@ struct TryCommand: ContextCommand {
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
         let toolbox = Toolbox(layout: context.layout)
-        if shell { return try knock(toolbox, in: context) }
+        if shell { return try OutsideShell(toolbox: toolbox).run(in: context) }
         let binary = try OwnProgram.path()
         let stage: Stage
         do {
@@ -36,30 +36,9 @@ struct TryCommand: ContextCommand {
         Signals.leaveKeysToChild()
         // The stage's /run is its own and goes with it, and with it everything that latchkey writes there.
         let words = ["/usr/bin/env", "LATCHKEY_ROOT=/run/trial", binary, "setup"] + flags(stage)
-        let status = ProgramStatus(rawValue: try Self.runInFront(stage.enterCommand(words))) ?? .failed
+        let status = ProgramStatus(rawValue: try Foreground.run(stage.enterCommand(words))) ?? .failed
         await TryEnding(stage: stage, backend: change.backend, templates: templates, file: save).tell(in: context)
         return status
-    }
-
-    /// A shell in the outside namespace of a try that runs in another terminal.
-    private func knock(_ toolbox: Toolbox, in context: CommandContext) throws(Failure) -> ProgramStatus {
-        guard let running = RunningStage.find() else {
-            throw Failure(
-                .failed, "No \"latchkey try\" runs here.", next: "start one in another terminal, and then this again.")
-        }
-        let words: [String]
-        do { words = try running.enterOutside(["/bin/sh"], tools: StageTools(toolbox)) } catch {
-            throw Failure(error)
-        }
-        let names = StageAddresses.documentation
-        let outside = names.outside.map(\.description).joined(separator: " and ")
-        let server = names.server.map(\.address.description).joined(separator: " and ")
-        context.console.say(
-            Wrapping.text(
-                "This shell is outside, at \(outside); the server is \(server). Nothing listens there: \"refused\" "
-                    + "means that the rules let you in, no answer that they do not. exit leaves."))
-        Signals.leaveKeysToChild()
-        return ProgramStatus(rawValue: try Self.runInFront(words)) ?? .done
     }
 
     private func flags(_ stage: Stage) -> [String] {
@@ -76,18 +55,6 @@ struct TryCommand: ContextCommand {
         guard !path.hasPrefix("/"), path != "-", let folder = getcwd(nil, 0) else { return path }
         defer { free(folder) }
         return "\(String(cString: folder))/\(path)"
-    }
-
-    /// Runs a program on this terminal and waits for it.
-    private static func runInFront(_ words: [String]) throws(Failure) -> Int32 {
-        var argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
-        defer { argv.forEach { free($0) } }
-        var child: pid_t = 0
-        let code = posix_spawn(&child, words[0], nil, nil, &argv, environ)
-        guard code == 0 else { throw Failure(.failed, "\(words[0]): \(String(cString: strerror(code))).") }
-        var status: Int32 = 0
-        while waitpid(child, &status, 0) < 0, errno == EINTR {}
-        return status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
     }
 }
 

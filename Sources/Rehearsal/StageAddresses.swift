@@ -14,12 +14,14 @@ package struct StageAddresses: Sendable, Equatable {
         self.outside = outside
     }
 
-    /// Names that belong to nobody (RFC 5737, RFC 3849): a server, and outside it a gateway's address.
+    /// Names that belong to nobody (RFC 5737, RFC 3849): a server, and outside it a neighbour and a stranger.
     package static let documentation = StageAddresses(
-        server: [([192, 0, 2, 2], 24), (documentation6(last: 2), 64)].compactMap { bytes, length in
-            IPAddress(bytes: bytes).map { ServerAddress($0, on: "eth0", prefixLength: length) }
+        server: [("192.0.2.2", 24), ("2001:db8:2::2", 64)].compactMap { name, length in
+            (try? IPAddress(parsing: name)).map { ServerAddress($0, on: "eth0", prefixLength: length) }
         },
-        outside: [[192, 0, 2, 1], documentation6(last: 1)].compactMap(IPAddress.init(bytes:)))
+        outside: ["192.0.2.1", "2001:db8:2::1", "198.51.100.77", "2001:db8:bad::77"].compactMap {
+            try? IPAddress(parsing: $0)
+        })
 
     /// The same server with an outside of these addresses.
     package func with(outside: [IPAddress]) -> StageAddresses { StageAddresses(server: server, outside: outside) }
@@ -118,9 +120,5 @@ package struct StageAddresses: Sendable, Equatable {
     /// nodad: an IPv6 address is good at once, without the second in which a duplicate is looked for.
     private func add(_ address: IPAddress, to interface: String) -> String {
         "address add \(CIDR(address).canonical) \(device(interface))" + (address.family == .ipv6 ? " nodad" : "")
-    }
-
-    private static func documentation6(last: UInt8) -> [UInt8] {
-        [0x20, 0x01, 0x0d, 0xb8, 0, 2] + [UInt8](repeating: 0, count: 9) + [last]
     }
 }

@@ -11,9 +11,11 @@ struct WizardTryTests {
         let file = root.path + "/mine.yaml"
         // Processes of their own: another test's trial is not to be found here.
         let user = geteuid() == 0 ? [] : ["--user", "--map-root-user"]
+        // They outlive the trial, for those who are inside to see its end.
+        let trial = "'\(Latchkey.path)' try --save '\(file)'; status=$?; sleep 5; exit $status"
         let pty = try Pty(
             try Tool.path("unshare"),
-            user + ["--pid", "--fork", "--kill-child", "--mount-proc", "--", Latchkey.path, "try", "--save", file],
+            user + ["--pid", "--fork", "--kill-child", "--mount-proc", "--", "sh", "-c", trial],
             environment: Latchkey.environment(root: root))
         let prompts = [
             "admins [192.0.2.1] > ", "ssh [everyone] > ", "services [", "ports [none] > ", "ping [nobody] > ",
@@ -27,12 +29,12 @@ struct WizardTryTests {
 
         let children = try String(
             contentsOfFile: "/proc/\(await pty.pid)/task/\(await pty.pid)/children", encoding: .utf8)
-        let trial = try #require(children.split(separator: " ").first)
+        let first = try #require(children.split(separator: " ").first)
         let enter = geteuid() == 0 ? [] : ["--user", "--preserve-credentials"]
-        let shell = try Pty(
-            try Tool.path("nsenter"),
-            ["--target", "\(trial)", "--pid", "--mount"] + enter + ["--", Latchkey.path, "try", "--shell"])
+        let outside = ["--target", "\(first)", "--pid", "--mount"] + enter + ["--"]
+        let shell = try Pty(try Tool.path("nsenter"), outside + [Latchkey.path, "try", "--shell"])
         try await shell.expect("This shell is outside", within: .seconds(20))
+        try await shell.expect("as a stranger")
         // Nothing listens: a refusal, 1, has got through the rules; 124 is timeout(1)'s word for no answer at all.
         for (address, port, code) in [("192.0.2.2", 443, 1), ("192.0.2.2", 3306, 124), ("2001:db8:2::2", 80, 1)] {
             let knock = "timeout 1 bash -c 'exec 3<>/dev/tcp/\(address)/\(port)' 2>/dev/null; echo \"\(port): $?.\""
@@ -42,9 +44,25 @@ struct WizardTryTests {
         try await shell.line("exit")
         #expect(try await shell.exit() == 0)
 
+        // This one is open when the try ends, with something typed ahead that is not for the real shell.
+        let line = """
+            '\(Latchkey.path)' try --shell; echo "ended: $?"
+            echo "left: $(timeout --foreground 2 head -n 1 | wc -l)."
+            """
+        // On a terminal of those inside: a shell whose group is no process there could not have this one.
+        let caught = try Pty(
+            try Tool.path("nsenter"), outside + [try Tool.path("script"), "-qc", line, "/dev/null"])
+        try await caught.expect("This shell is outside", within: .seconds(20))
+        try await caught.line("echo in'side'; sleep 1000")
+        try await caught.expect("inside")
+        try await caught.line("reboot")
+
         try await pty.line("keep unproven")
         try await pty.expect("Kept; on the machine itself", within: .seconds(30))
         try await pty.expect("Saved. Put them in force with: sudo latchkey --answers \(file)", within: .seconds(30))
+        try await caught.expect("The try has ended; you are back on this machine.", within: .seconds(20))
+        try await caught.expect("ended: 1")
+        try await caught.expect("left: 0.")
         #expect(try await pty.exit(within: .seconds(30)) == 0)
         let plan = try await Latchkey.run(["plan", "--answers", file, "--family", "ipv4"], root: root)
         #expect(plan.status == 0, "\(plan.errors)")

@@ -56,6 +56,11 @@ struct TryEnding {
         guard let file else { return }
         do {
             try SecureFiles.write(Array(text.utf8), to: file)
+            if let made = stage.addresses.outside.first(where: { text.contains("\($0)") }) {
+                context.console.say(
+                    Wrapping.text(
+                        "\(made) is an address that the try has made up: put your own among the admins in its place."))
+            }
             context.console.say("Saved. Put them in force with: sudo latchkey --answers \(file)\n")
         } catch {
             context.console.say(Wrapping.text("Not saved: \(error)"))
