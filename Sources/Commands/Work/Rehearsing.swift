@@ -136,9 +136,16 @@ struct Rehearsing: Sendable {
         let servers = machine.addresses.map(\.address)
         let outside = Set(
             expectations.flatMap { [$0.source, $0.target] }.filter { $0.canBeOutside && !servers.contains($0) })
-        return try await Stage.open(
-            agent: [try OwnProgram.path(), "probe-agent"], tools: try StageTools(surroundings.toolbox),
-            addresses: StageAddresses(server: machine.addresses, outside: outside.sorted()))
+        let agent = [try OwnProgram.path(), "probe-agent"]
+        let tools = try StageTools(surroundings.toolbox)
+        let addresses = StageAddresses(server: machine.addresses, outside: outside.sorted())
+        do throws(StageError) {
+            return try await Stage.open(agent: agent, tools: tools, addresses: addresses)
+        } catch {
+            guard case .agent = error else { throw error }
+        }
+        // On a machine with much to do, a cable may not have come to carry in time.
+        return try await Stage.open(agent: agent, tools: tools, addresses: addresses)
     }
 
     /// iptables, inside the stage.
