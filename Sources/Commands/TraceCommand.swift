@@ -16,9 +16,19 @@ struct TraceCommand: ContextCommand {
     @OptionGroup var answers: AnswersOptions
     @OptionGroup var templates: TemplateOptions
     @OptionGroup var backend: BackendOptions
+    @OptionGroup var report: ReportOptions
 
     private static func address(_ text: String) throws -> IPAddress {
-        do { return try IPAddress(parsing: text) } catch { throw ValidationError(error.message) }
+        let address: IPAddress
+        do { address = try IPAddress(parsing: text) } catch { throw ValidationError(error.message) }
+        guard !address.isLoopback else {
+            throw ValidationError("\(text) is this machine itself; its own packets come over lo.")
+        }
+        guard address.canSend else {
+            throw ValidationError(
+                "No packet comes from \(text) over a network of its own: name an address that one host has everywhere.")
+        }
+        return address
     }
 
     /// `tcp/22`, and `22/tcp` as the answers have it.
@@ -33,6 +43,9 @@ struct TraceCommand: ContextCommand {
         do {
             spec = try PortSpec(parsing: isTurned ? "\(parts[1])/\(parts[0])" : text)
         } catch { throw ValidationError(error.message) }
+        guard spec.range.lower == spec.range.upper else {
+            throw ValidationError("\"\(text)\" is more than one packet: name one port.")
+        }
         return spec.transport == .tcp ? .tcp(spec.range.lower) : .udp(spec.range.lower)
     }
 
@@ -67,6 +80,10 @@ struct TraceCommand: ContextCommand {
             trace = try await rehearsal.trace(expectation)
         } catch { throw Failure(rehearsal: error) }
         for note in notes { context.console.say(Wrapping.text(note)) }
+        if report.json {
+            try context.console.result(TraceReport(expectation, trace, notes: notes).json())
+            return .done
+        }
         try context.console.result(Self.lines(expectation, trace).map { $0 + "\n" }.joined())
         return .done
     }

@@ -41,8 +41,8 @@ extension IPAddress {
     var previous: IPAddress? { moved(by: -1) }
 
     /// Whether packets from it can be sent over a cable from any namespace: no loopback, no multicast, no address of
-    /// one link.
-    var canSend: Bool {
+    /// one link, no IPv4 address in the clothes of IPv6.
+    package var canSend: Bool {
         switch family {
         case .ipv4: bytes[0] != 0 && bytes[0] != 127 && bytes[0] < 224
         case .ipv6:

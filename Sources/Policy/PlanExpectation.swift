@@ -57,7 +57,7 @@ extension Plan {
 
 extension IPAddress {
     /// Whether the address is of the server's own loopback: 127.0.0.0/8 (RFC 1122 section 3.2.1.3) or ::1.
-    fileprivate var isLoopback: Bool {
+    package var isLoopback: Bool {
         switch family {
         case .ipv4: bytes[0] == 127
         case .ipv6: bytes.last == 1 && bytes.dropLast().allSatisfy { $0 == 0 }

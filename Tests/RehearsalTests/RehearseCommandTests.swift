@@ -319,8 +319,26 @@ struct RehearseCommandTests {
             ["trace", "2001:db8:bad::9", "tcp/3306", "--answers", file], root: root, in: machine)
         #expect(closed.output.contains("=> -P INPUT DROP"))
         #expect(closed.output.contains("It does not get in."))
-        let wrong = try await Latchkey.run(["trace", "198.51.100.9", "sctp/1", "--answers", file], root: root)
-        #expect(wrong.status == 64)
+        let report = try await Latchkey.run(
+            ["trace", "2001:db8:bad::9", "tcp/3306", "--answers", file, "--json"], root: root, in: machine)
+        let object = try JSONSerialization.jsonObject(with: Data(report.stdout)) as? [String: Any]
+        #expect(object?["observed"] as? String == "drop")
+        #expect(object?["decision"] as? String == "-P INPUT DROP")
+        #expect((object?["steps"] as? [Any])?.isEmpty == false)
+    }
+
+    @Test(
+        "trace takes one packet from an address that can send one",
+        arguments: [
+            ("198.51.100.9", "sctp/1"), ("198.51.100.9", "tcp/22-25"), ("127.0.0.1", "tcp/22"), ("::1", "ping"),
+            ("fe80::1", "ping"), ("0.0.0.0", "ping"), ("224.0.0.1", "ping"), ("255.255.255.255", "ping"),
+            ("::ffff:9.9.9.9", "ping"), ("ff02::1", "ping"), ("::", "ping"),
+        ])
+    func notTraced(from: String, packet: String) async throws {
+        let root = try TemporaryFolder()
+        let file = try root.write(Self.answers, to: "answers.yaml")
+        let wrong = try await Latchkey.run(["trace", from, packet, "--answers", file], root: root)
+        #expect(wrong.status == 64, "\(wrong.errors)")
     }
 
     /// Without the comment lines, which carry the time of day.
