@@ -1,5 +1,8 @@
+import Foundation
+import Glibc
 import Netfilter
 import Policy
+import TestSupport
 import Testing
 
 @Suite("What a plan changes for what runs here")
@@ -33,5 +36,57 @@ struct PlanEffectsTests {
         #expect(inside.peers.isEmpty)
         answers.ssh = SSHAnswer(from: .networks([try CIDR(parsing: "198.51.100.0/27")]))
         #expect(try effects(answers).peers.map(\.address.description) == ["198.51.100.44"])
+    }
+}
+
+@Suite("latchkey plan --effects", .kernel, .inTurn)
+struct PlanEffectsCommandTests {
+    private struct Report: Decodable {
+        struct Door: Decodable { let port: String }
+        let cutOff: [Door]
+        let published: [Door]
+    }
+
+    private func report(_ machine: NetworkNamespace) async throws -> Report {
+        let root = try TemporaryFolder()
+        let file = try root.write("version: 1\nadmins: []\n", to: "answers.yaml")
+        let finished = try await Latchkey.run(
+            ["plan", "--effects", "--json", "--answers", file],
+            root: root, in: machine)
+        #expect(finished.status == 0, "\(finished.errors)")
+        return try JSONDecoder().decode(Report.self, from: Data(finished.stdout))
+    }
+
+    @Test("what listens in the range of clients' ports is told of: TCP, and UDP that a service is known by")
+    func listeners() async throws {
+        let machine = try await NetworkNamespace()
+        defer { machine.close() }
+        let request = "{\"listen\":{\"addresses\":[\"0.0.0.0\"],\"tcp\":[50000],\"udp\":[51820,45000]}}"
+        let line = "(echo '\(request)'; sleep 20) | '\(Latchkey.path)' probe-agent"
+        let child = try machine.start(["sh", "-c", line])
+        defer { kill(child.id, SIGKILL) }
+        let found = try await eventually {
+            let doors = try await report(machine).cutOff.map(\.port)
+            return doors.isEmpty ? nil : doors
+        }
+        #expect(found == ["50000/tcp", "51820/udp"])
+    }
+
+    @Test("ports that are sent past INPUT are told of, several in a rule and all of them too")
+    func published() async throws {
+        let machine = try await NetworkNamespace()
+        defer { machine.close() }
+        let rules = """
+            *nat
+            -A PREROUTING -p tcp -m multiport --dports 9001,9002 -j DNAT --to-destination 172.17.0.2
+            -A PREROUTING -d 198.51.100.9/32 -p udp -j DNAT --to-destination 172.17.0.3
+            -A PREROUTING -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.4:80
+            -A OUTPUT -d 198.51.100.8/32 -p tcp -j DNAT --to-destination 172.17.0.5
+            COMMIT
+
+            """
+        try await machine.restore(rules, .ipv4, TestBackend.installed[0])
+        #expect(
+            try await report(machine).published.map(\.port) == ["9001/tcp", "9002/tcp", "1-65535/udp", "8080/tcp"])
     }
 }

@@ -25,16 +25,25 @@ struct PresentLife: Sendable {
         }
     }
 
-    /// The ports that rules of nat send elsewhere before INPUT sees them.
+    /// The ports that rules of nat send elsewhere before INPUT sees them; all of them, where a rule names none.
     static func published(in rules: RuleSet) -> [PlanEffects.Published] {
-        (rules["nat"]?.rules ?? []).compactMap { rule in
+        (rules["nat"]?.rules ?? []).filter { $0.chain != "OUTPUT" }.flatMap { rule -> [PlanEffects.Published] in
             let words = (rule.target?.text ?? "").split(separator: " ")
-            guard words.count >= 4, words[1] == "DNAT", words[2] == "--to-destination" else { return nil }
-            for case .ports(let transport, _, let destination?) in rule.matches where !destination.negated {
-                return PlanEffects.Published(
-                    PortSpec(range: destination.range, transport: transport), to: String(words[3]))
+            guard words.count >= 4, words[1] == "DNAT", words[2] == "--to-destination" else { return [] }
+            var transports = TransportProtocol.allCases
+            var ranges: [PortRange] = []
+            for match in rule.matches {
+                switch match {
+                case .transport(let name, false): transports = [TransportProtocol(rawValue: name)].compactMap(\.self)
+                case .ports(_, _, let destination?) where !destination.negated: ranges.append(destination.range)
+                case .multiport(.destination, let several, false): ranges += several
+                default: break
+                }
             }
-            return nil
+            if ranges.isEmpty { ranges = [PortRange(lower: 1, upper: .max)] }
+            return transports.flatMap { transport in
+                ranges.map { PlanEffects.Published(PortSpec(range: $0, transport: transport), to: String(words[3])) }
+            }
         }
     }
 }
