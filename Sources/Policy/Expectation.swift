@@ -37,6 +37,8 @@ package struct Expectation: Hashable, Sendable {
         case packetTooBig
         /// IPv6 neighbour discovery: a question, and out, the answer that has to come in (RFC 4861).
         case neighbour
+        /// An ICMPv6 message of that type which nothing answers: a router's (RFC 4861), an error about nothing.
+        case message(UInt8)
     }
 
     /// Who sends it.
@@ -68,7 +70,7 @@ extension Expectation.Packet {
         switch self {
         case .tcp, .established: "tcp"
         case .udp: "udp"
-        case .ping, .strayError, .relatedError, .packetTooBig, .neighbour: "icmp"
+        case .ping, .strayError, .relatedError, .packetTooBig, .neighbour, .message: "icmp"
         }
     }
 
@@ -76,7 +78,7 @@ extension Expectation.Packet {
     package var port: UInt16? {
         switch self {
         case .tcp(let port), .udp(let port), .established(let port): port
-        case .ping, .strayError, .relatedError, .packetTooBig, .neighbour: nil
+        case .ping, .strayError, .relatedError, .packetTooBig, .neighbour, .message: nil
         }
     }
 
@@ -91,6 +93,9 @@ extension Expectation.Packet {
         case .relatedError: "ICMP error (port unreachable)"
         case .packetTooBig: "ICMP error (packet too big)"
         case .neighbour: "IPv6 neighbour discovery"
+        case .message(133): "IPv6 router solicitation"
+        case .message(134): "IPv6 router advertisement"
+        case .message(let type): "ICMPv6 error about nothing (type \(type))"
         }
     }
 }

@@ -128,7 +128,10 @@ struct ExpectationList {
             guard let member = StandIn.member(of: network, except: scene.addresses) else { return [] }
             // One admin tries every door; of the others it is enough to see that they are known.
             let tried = number == 0 ? ports : Self.singles(plan.sshPorts.map(Self.tcp) + Self.sample.prefix(1))
-            return news(from: member, tried) + [ping(from: member)] + justOutside(network)
+            // Of a network both ends are tried: a mask that is too narrow leaves out the last one.
+            let last = [network.last].filter { $0 != member && $0.canSend && !scene.addresses.contains($0) }
+            return news(from: member, tried) + [ping(from: member)]
+                + last.flatMap { news(from: $0, Self.singles(plan.sshPorts.map(Self.tcp))) } + justOutside(network)
         }
     }
 
@@ -164,7 +167,10 @@ struct ExpectationList {
         // RFC 4890 section 4.3.1: over IPv6 errors are not to be dropped.
         let isErrorAccepted = isAdmin(stranger) || family == .ipv6
         list.append(make(stranger, .strayError, isAccepted: isErrorAccepted && plan.isOpen(family), answer: nil))
-        if family == .ipv6 { list.append(make(stranger, .neighbour, isAccepted: true, answer: nil)) }
+        guard family == .ipv6 else { return list }
+        list.append(make(stranger, .neighbour, isAccepted: true, answer: nil))
+        list += [133, 134].map { make(stranger, .message($0), isAccepted: true, answer: nil) }
+        list += [3, 4].map { make(stranger, .message($0), isAccepted: plan.isOpen(family), answer: nil) }
         return list
     }
 

@@ -52,7 +52,7 @@ struct Attempt {
             let count = recv(descriptor, &buffer, buffer.count, 0)
             if count > 0 { return AgentAnswer(outcome: .accepted) }
             return count < 0 && errno == EAGAIN ? nil : Self.refusal(count == 0 ? ECONNRESET : errno)
-        case .ping, .strayError, .tooBig, .neighbour:
+        case .ping, .strayError, .tooBig, .neighbour, .message:
             var buffer = [UInt8](repeating: 0, count: 2048)
             let count = recv(descriptor, &buffer, buffer.count, 0)
             guard count > 0 else { return nil }
@@ -72,7 +72,7 @@ struct Attempt {
         switch probe.kind {
         case .tcp, .established: type = Int32(SOCK_STREAM.rawValue)
         case .udp: type = Int32(SOCK_DGRAM.rawValue)
-        case .ping, .strayError, .tooBig, .neighbour:
+        case .ping, .strayError, .tooBig, .neighbour, .message:
             type = Int32(SOCK_RAW.rawValue)
             transport = Int32(probe.family == .ipv4 ? IPPROTO_ICMP : IPPROTO_ICMPV6)
         }
@@ -81,7 +81,9 @@ struct Attempt {
             probe.family, type: type, transport: transport, boundTo: probe.source,
             port: isRaw ? 0 : probe.sourcePort ?? 0)
         // RFC 4861 section 7.1.1: any other hop limit has passed a router, and is not believed.
-        if probe.kind == .neighbour { socket.set(Int32(IPPROTO_IPV6), IPV6_UNICAST_HOPS, Int32(255)) }
+        if probe.kind == .neighbour || probe.kind == .message {
+            socket.set(Int32(IPPROTO_IPV6), IPV6_UNICAST_HOPS, Int32(255))
+        }
         return socket
     }
 
@@ -100,6 +102,7 @@ struct Attempt {
         case .ping: message = Packets.echoRequest(probe.family, identifier: identifier)
         case .strayError: message = Packets.portUnreachable(probe)
         case .tooBig: message = Packets.tooBig(probe)
+        case .message: message = Packets.message(type: UInt8(truncatingIfNeeded: probe.port), probe)
         case .neighbour: message = Packets.neighbourSolicitation(probe.target)
         }
         return try transmit(message)
@@ -109,7 +112,7 @@ struct Attempt {
         guard Glibc.send(descriptor, message, message.count, 0) == message.count else {
             throw SocketFailure(call: "send", errno: errno)
         }
-        return probe.kind == .strayError || probe.kind == .tooBig ? .over(AgentAnswer(outcome: .sent)) : nil
+        return [.strayError, .tooBig, .message].contains(probe.kind) ? .over(AgentAnswer(outcome: .sent)) : nil
     }
 
     /// An error that a packet brought is a refusal; one of this side's own means that nothing was sent.

@@ -42,6 +42,17 @@ enum Packets {
         [135, 0, 0, 0, 0, 0, 0, 0] + target.bytes
     }
 
+    /// An ICMPv6 message of a type: a router's question or announcement, which says nothing (RFC 4861 sections 4.1 and
+    /// 4.2), or an error.
+    static func message(type: UInt8, _ probe: Probe) -> [UInt8] {
+        let head = [type, 0, 0, 0, 0, 0, 0, 0]
+        return switch type {
+        case 133: head
+        case 134: head + [0, 0, 0, 0, 0, 0, 0, 0]
+        default: error(about: probe, head: head)
+        }
+    }
+
     /// Whether a packet read from a raw socket says where an address is (RFC 4861 section 4.4).
     static func isNeighbourAdvertisement(_ packet: ArraySlice<UInt8>, of target: IPAddress) -> Bool {
         packet.first == 136 && Array(packet.dropFirst(8).prefix(16)) == target.bytes

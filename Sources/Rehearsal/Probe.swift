@@ -18,6 +18,8 @@ package struct Probe: Hashable, Sendable {
         case tooBig
         /// A neighbour solicitation (RFC 4861); answered by the advertisement. IPv6 only.
         case neighbour
+        /// An ICMPv6 message whose type the port stands for; nothing can answer it.
+        case message
         /// Bytes on a connection that was made before with `Stage.hold`; answered by their echo.
         case established
     }

@@ -42,7 +42,7 @@ package struct Rehearsal: Sendable {
             case .tcp(let port), .established(let port): tcp.insert(port)
             case .udp(let port): udp.insert(port)
             case .packetTooBig: udp.insert(53)
-            case .ping, .strayError, .relatedError, .neighbour: break
+            case .ping, .strayError, .relatedError, .neighbour, .message: break
             }
         }
         let addresses = Set(expectations.map(\.target)).sorted()
@@ -266,7 +266,8 @@ package struct Rehearsal: Sendable {
         }
         let before = try await dump(tool)
         _ = try await attempt([expectation], patience: patience)
-        return Counted(from: before, to: try await dump(tool)).decision(of: 1, isAccepted: nil)
+        return Counted(from: before, to: try await dump(tool)).decision(
+            of: 1, isAccepted: nil, icmpv6: expectation.icmpv6)
     }
 
     // MARK: - Pieces

@@ -60,6 +60,7 @@ extension Expectation {
             Probe(.udp, from: source, to: target, port: port, sourcePort: sourcePort)
         case .established(let port): Probe(.established, from: source, to: target, port: port)
         case .ping: Probe(.ping, from: source, to: target)
+        case .message(let type): Probe(.message, from: source, to: target, port: UInt16(type), sourcePort: 53)
         case .neighbour: Probe(.neighbour, from: source, to: target)
         case .strayError: Probe(.strayError, from: source, to: target, port: 40998, sourcePort: 53)
         case .relatedError: Probe(.udp, from: source, to: target, port: Self.deafPort)
@@ -71,14 +72,19 @@ extension Expectation {
     /// Whether the outcome means that it got through; nil where an outcome says nothing about it.
     func isThrough(_ outcome: Outcome) -> Bool? {
         switch packet {
-        case .strayError, .packetTooBig: nil
+        case .strayError, .packetTooBig, .message: nil
         case .relatedError: outcome == .refused
         case .tcp, .udp, .ping, .established, .neighbour: outcome == .accepted
         }
     }
 
-    /// The type of ICMPv6 that has to come in: the question (135), or the answer to the server's own (136).
+    /// The type of ICMPv6 that has to come in: of neighbours, the question (135) or the answer to the server's own
+    /// (136).
     var icmpv6: UInt8? {
-        packet == .neighbour ? (direction == .in ? 135 : 136) : nil
+        switch packet {
+        case .neighbour: direction == .in ? 135 : 136
+        case .message(let type): type
+        case .tcp, .udp, .ping, .established, .strayError, .relatedError, .packetTooBig: nil
+        }
     }
 }

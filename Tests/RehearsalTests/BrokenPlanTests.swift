@@ -59,6 +59,12 @@ struct Breakage: Sendable, CustomTestStringConvertible {
             edit: without("--icmpv6-type 136"), role: .server, packet: .neighbour, isPromised: true, answer: nil,
             decider: ""),
         Breakage(
+            name: "routers forgotten", family: .ipv6, edit: without("--icmpv6-type 134"), role: .stranger,
+            packet: .message(134), isPromised: true, answer: nil, decider: "-P INPUT DROP"),
+        Breakage(
+            name: "an ICMPv6 error forgotten", family: .ipv6, edit: without("--icmpv6-type 4"), role: .stranger,
+            packet: .message(4), isPromised: true, answer: nil, decider: "-P INPUT DROP"),
+        Breakage(
             name: "the rule for replies gone", family: .ipv4, edit: without("RELATED,ESTABLISHED"), role: .server,
             packet: .udp(53), isPromised: true, answer: nil, decider: "-P INPUT DROP"),
         Breakage(

@@ -247,7 +247,8 @@ struct RehearseCommandTests {
         let finished = try await Latchkey.run(["rehearse", "--answers", file, "--json"], root: root, in: machine)
         #expect(finished.status == 0, "\(finished.errors)")
         let report = try JSONDecoder().decode(Report.self, from: Data(finished.stdout))
-        #expect(Set(report.probes.filter { $0.role == "admin" }.map(\.from)) == ["100.101.9.9", "10.20.3.1"])
+        #expect(
+            Set(report.probes.filter { $0.role == "admin" }.map(\.from)) == ["100.101.9.9", "10.20.3.1", "10.20.3.255"])
         let traced = try await Latchkey.run(
             ["trace", "10.20.3.1", "tcp/22", "--answers", file], root: root, in: machine)
         #expect(traced.output.contains("It gets in."))
