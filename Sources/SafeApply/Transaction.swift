@@ -160,7 +160,10 @@ struct Transaction: Sendable {
     func putBack(_ snapshot: Snapshot) async throws(ChangeError) {
         var trouble: ChangeError?
         if let sets = kernel.sets, !snapshot.sets.isEmpty {
-            do { try await sets.restoreMissing(snapshot.sets) } catch { trouble = .host(error) }
+            // A set that is there keeps what it holds: what others took out meanwhile stays out.
+            do {
+                try await sets.restoreMissing(Restoration.missingSets(snapshot.sets, live: try await sets.dump()))
+            } catch { trouble = .host(error) }
         }
         for (family, plan) in plan.present {
             do {

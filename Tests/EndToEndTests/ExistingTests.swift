@@ -67,6 +67,23 @@ struct ExistingTests {
     }
 
     @Test(
+        "with keep, a revert leaves alone what others took out of their sets, and makes again what is gone",
+        arguments: TestBackend.installed)
+    func setsInWindow(_ backend: TestBackend) async throws {
+        try await Machine.with(backend) { machine in
+            try await EarlierRules.makeSets(on: machine)
+            try await machine.load(EarlierRules.full)
+            try await machine.begin(.keep)
+            try await machine.namespace.mustRun(["ipset", "del", "banned", "203.0.113.5"])
+            try await machine.namespace.mustRun(["ipset", "destroy", "banned6"])
+            #expect(try await machine.latchkey("revert").status == 0)
+            let sets = try await machine.namespace.mustRun(["ipset", "save"])
+            #expect(sets.contains("create banned ") && !sets.contains("203.0.113.5"))
+            #expect(sets.contains("add banned6 2001:db8:dead::5"))
+        }
+    }
+
+    @Test(
         "with keep, a rule put into INPUT inside the window survives the confirmation too",
         arguments: TestBackend.installed)
     func keptWindow(_ backend: TestBackend) async throws {
