@@ -61,9 +61,9 @@ struct StatusCommand: ContextCommand {
             backend: kept.backend, families: surroundings.families, toolbox: surroundings.toolbox,
             runner: surroundings.runner)
         for (family, text) in kept.rules.present where surroundings.families.contains(family) {
-            let plan: RuleSet
-            do { plan = try RuleSet(parsing: text, file: "kept rules") } catch { throw .badRules(error) }
-            if RuleEdits.hasDrifted(live: try await live.read(family), from: plan, scope: kept.scope) { return true }
+            let rules: RuleSet
+            do { rules = try RuleSet(parsing: text, file: "kept rules") } catch { throw .badRules(error) }
+            if RuleEdits.hasDrifted(live: try await live.read(family), from: rules) { return true }
         }
         return false
     }

@@ -138,7 +138,9 @@ extension Guard {
         await transaction.removeEmptiedTables()
         let persistence = Persistence(surroundings)
         do {
-            journal.persisted = try await persistence.save(journal.request, plan: transaction.plan)
+            let saved = try await persistence.save(journal.request, plan: transaction.plan)
+            journal.persisted = saved.paths
+            for note in saved.notes { journal.reason += " \(note)" }
         } catch {
             journal.reason += " They are not saved for the next start: \(error)"
             surroundings.log.error("The rules are kept, but not saved for the next start: \(error)")

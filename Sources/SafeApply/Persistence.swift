@@ -1,13 +1,11 @@
 import Host
 import Netfilter
 
-/// The change that was last kept: what should be in force.
+/// What should be in force: the rules of the change that was last kept, and of other tables those kept before it.
 package struct KeptRules: Codable, Sendable, Equatable {
-    /// The change's name.
+    /// The name of the change that was last kept.
     package var id: String
-    /// How far it reached.
-    package var scope: ChangeScope
-    /// Its rules, in iptables-save's format.
+    /// The rules in iptables-save's format, each table as far as it is latchkey's; see `SavedRules`.
     package var rules: PerFamily<String>
     /// Which iptables holds them.
     package var backend: Backend
@@ -38,17 +36,17 @@ package struct Persistence: Sendable {
 
     /// Stores everything that a kept change leaves behind.
     ///
-    /// - Returns: the files that hold the rules for the next start.
+    /// Done twice it is the same: a guard may die in the middle, and the next one begins again.
+    ///
+    /// - Returns: the files that hold the rules for the next start, and what a person should know of it.
     /// - Throws: `host`, `badRules`; the rules in force are not touched.
-    func save(_ request: ChangeRequest, plan: PerFamily<RuleSet>) async throws(ChangeError) -> [String] {
-        let kept =
-            request.restores.map { $0.record(request, plan: plan) }
-            ?? KeptRules(
-                id: request.id, scope: request.scope,
-                rules: PerFamily(ipv4: plan.ipv4?.text, ipv6: plan.ipv6?.text), backend: request.backend)
+    func save(_ request: ChangeRequest, plan: PerFamily<RuleSet>) async throws(ChangeError) -> NextStart.Saved {
+        var kept = PerFamily<RuleSet>()
+        for (family, plan) in plan.present { kept[family] = SavedRules.kept(plan, scope: request.scope) }
+        let record = request.restores.map { $0.record(request, plan: plan) } ?? record(request, kept)
         try ChangeError.wrap { () throws(HostError) in
             try SecureFiles.makeFolder(layout.state)
-            try SecureFiles.write(Array(JSONText.encode(kept).utf8), to: Self.keptPath(layout))
+            try SecureFiles.write(Array(JSONText.encode(record).utf8), to: Self.keptPath(layout))
             if let answers = request.answers {
                 try SecureFiles.makeFolder(SecureFiles.folder(of: answers.path), mode: 0o755)
                 let moment = UTCTime(secondsSince1970: surroundings.clock.date()).iso8601.replacing("T", with: " ")
@@ -57,177 +55,27 @@ package struct Persistence: Sendable {
                 try SecureFiles.write(Array((heading + answers.text).utf8), to: answers.path)
             }
         }
-        guard request.persists else { return [] }
-        if let restores = request.restores { return try await putBack(restores.saved.files) }
-        if let folder = otherService() {
-            try await removeOwnUnit()
-            var paths: [String] = []
-            for (family, plan) in plan.present {
-                paths.append(try merge(plan, request.scope, into: folder.path(family)))
-            }
-            return paths
+        guard request.persists else { return NextStart.Saved() }
+        let nextStart = NextStart(surroundings)
+        if let restores = request.restores {
+            return NextStart.Saved(paths: try await nextStart.putBack(restores.saved.files))
         }
-        return try await saveForOwnUnit(request, plan)
+        return try await nextStart.save(kept, backend: request.backend)
+    }
+
+    /// The record with the change in it; what the other iptables holds is not watched any more.
+    private func record(_ request: ChangeRequest, _ kept: PerFamily<RuleSet>) -> KeptRules {
+        var rules = PerFamily<String>()
+        if let earlier = try? lastKept(), earlier.backend == request.backend { rules = earlier.rules }
+        for (family, kept) in kept.present {
+            let earlier = rules[family].flatMap { try? RuleSet(parsing: $0, file: "kept rules") }
+            rules[family] = SavedRules.recorded(kept, over: earlier ?? RuleSet()).text
+        }
+        return KeptRules(id: request.id, rules: rules, backend: request.backend)
     }
 
     /// What outlives a reboot as it stands now.
     func saved() -> SavedState { SavedState(files: StateFile.all(in: layout), kept: try? lastKept()) }
 
-    /// Puts the files of a snapshot's moment back.
-    ///
-    /// - Returns: those of them that are there afterwards; the answers are no rules and not among them.
-    private func putBack(_ files: [StateFile]) async throws(ChangeError) -> [String] {
-        var unitsChanged = false
-        for file in files where StateFile.paths.contains(file.path) {
-            let changed = try file.putBack(in: layout)
-            unitsChanged = unitsChanged || changed && file.path.hasPrefix("/etc/systemd/")
-        }
-        if unitsChanged { try await reloadSystemd() }
-        return files.filter { $0.content != .absent }.map { layout.path($0.path) }.filter { $0 != layout.answers }
-    }
-
     private static func keptPath(_ layout: Layout) -> String { "\(layout.state)/kept.json" }
-
-    // MARK: - Another service that restores rules at boot
-
-    /// Where a service that the machine has already keeps its rules.
-    private enum RulesFiles {
-        /// netfilter-persistent of Debian: `rules.v4`, `rules.v6`.
-        case netfilterPersistent(Layout)
-        /// iptables-services of Red Hat's systems: `iptables`, `ip6tables`.
-        case iptablesServices(Layout)
-
-        func path(_ family: Family) -> String {
-            switch self {
-            case .netfilterPersistent(let layout):
-                layout.path("/etc/iptables/rules.\(family == .ipv4 ? "v4" : "v6")")
-            case .iptablesServices(let layout):
-                layout.path("/etc/sysconfig/\(family == .ipv4 ? "iptables" : "ip6tables")")
-            }
-        }
-    }
-
-    private func otherService() -> RulesFiles? {
-        if netfilterPersistentLoadsRules() { return .netfilterPersistent(layout) }
-        let scripts = layout.path("/usr/libexec/iptables/iptables.init")
-        return SecureFiles.exists(scripts) ? .iptablesServices(layout) : nil
-    }
-
-    /// Whether netfilter-persistent is there and loads iptables' rules at boot.
-    ///
-    /// It needs the plug-in of Debian's iptables-persistent and, where there is systemd, has to be enabled; what it does
-    /// not load would be forgotten. Under another root it is enough that it is there.
-    private func netfilterPersistentLoadsRules() -> Bool {
-        guard surroundings.toolbox.find("netfilter-persistent") != nil else { return false }
-        if layout.isRelocated { return true }
-        guard SecureFiles.exists("/usr/share/netfilter-persistent/plugins.d/15-ip4tables") else { return false }
-        return !SystemFacts().isSystemd || SystemdUnits().isEnabled("netfilter-persistent.service")
-    }
-
-    /// Puts a plan into a file of rules and leaves there what is not latchkey's.
-    ///
-    /// That is other tables, and with `inputChain` other chains too. What other programs have in force now is theirs
-    /// to restore, and is not written.
-    private func merge(_ plan: RuleSet, _ scope: ChangeScope, into path: String) throws(ChangeError) -> String {
-        var earlier = RuleSet(tables: [])
-        if SecureFiles.exists(path) {
-            let bytes = try ChangeError.wrap { () throws(HostError) in try SecureFiles.readTrusted(path) }
-            do { earlier = try RuleSet(parsing: String(decoding: bytes, as: UTF8.self), file: path) } catch {
-                throw .badRules(error)
-            }
-        }
-        let text = RuleEdits.merged(plan, scope: scope, into: earlier)
-        try ChangeError.wrap { () throws(HostError) in
-            try SecureFiles.makeFolder(SecureFiles.folder(of: path), mode: 0o755)
-            try SecureFiles.write(Array(text.utf8), to: path)
-        }
-        return path
-    }
-
-    // MARK: - latchkey's own unit
-
-    private var unitPath: String { layout.path("/etc/systemd/system/latchkey-restore.service") }
-    private var wantsPath: String {
-        layout.path("/etc/systemd/system/multi-user.target.wants/latchkey-restore.service")
-    }
-    private static let restoreFolder = "/var/lib/latchkey/restore"
-
-    private func saveForOwnUnit(
-        _ request: ChangeRequest, _ plan: PerFamily<RuleSet>
-    ) async throws(ChangeError) -> [String] {
-        guard layout.isRelocated || SystemFacts().isSystemd else {
-            throw .refused(
-                reason: "This machine has neither systemd nor netfilter-persistent, and latchkey knows no other way to "
-                    + "load rules at boot. Install netfilter-persistent (Debian: iptables-persistent) and keep again.")
-        }
-        let kernel = try await LiveRules(
-            backend: request.backend, families: plan.present.map(\.family), toolbox: surroundings.toolbox,
-            runner: surroundings.runner)
-        var commands: [String] = []
-        var paths: [String] = []
-        for (family, plan) in plan.present {
-            guard let tool = kernel.tools[family] else { continue }
-            let input = RuleEdits.apply(plan, scope: request.scope, live: RuleSet(tables: []))
-            let file = "\(Self.restoreFolder)/\(family.rawValue).rules"
-            try ChangeError.wrap { () throws(HostError) in
-                try SecureFiles.makeFolder(layout.path(Self.restoreFolder))
-                try SecureFiles.write(Array(input.text.utf8), to: layout.path(file))
-            }
-            let program =
-                tool.restore.hasPrefix(layout.root) ? String(tool.restore.dropFirst(layout.root.count)) : tool.restore
-            commands.append("ExecStart=\(program) -w 10\(input.flush ? "" : " --noflush") \(file)")
-            paths.append(layout.path(file))
-        }
-        let unit = Self.unit(commands)
-        try ChangeError.wrap { () throws(HostError) in
-            try SecureFiles.makeFolder(SecureFiles.folder(of: wantsPath), mode: 0o755)
-            try SecureFiles.write(Array(unit.utf8), to: unitPath, mode: 0o644)
-            try SecureFiles.link(wantsPath, to: "/etc/systemd/system/latchkey-restore.service")
-        }
-        try await reloadSystemd()
-        return paths + [unitPath]
-    }
-
-    /// systemd.special(7): what orders itself ahead of network-pre.target acts before any interface is up.
-    ///
-    /// Debian's nftables.service begins with `flush ruleset`, which takes the rules of iptables-nft too.
-    private static func unit(_ commands: [String]) -> String {
-        """
-        # Written by latchkey when a change was kept; replaced with the next one.
-        [Unit]
-        Description=Firewall rules kept with latchkey
-        Documentation=man:latchkey(8)
-        DefaultDependencies=no
-        Wants=network-pre.target
-        After=local-fs.target systemd-modules-load.service nftables.service
-        Before=network-pre.target shutdown.target
-        Conflicts=shutdown.target
-
-        [Service]
-        Type=oneshot
-        RemainAfterExit=yes
-        \(commands.joined(separator: "\n"))
-
-        [Install]
-        WantedBy=multi-user.target
-
-        """
-    }
-
-    private func removeOwnUnit() async throws(ChangeError) {
-        guard SecureFiles.exists(unitPath) else { return }
-        try ChangeError.wrap { () throws(HostError) in
-            try SecureFiles.remove(wantsPath)
-            try SecureFiles.remove(unitPath)
-        }
-        try await reloadSystemd()
-    }
-
-    private func reloadSystemd() async throws(ChangeError) {
-        guard !layout.isRelocated, SystemFacts().isSystemd else { return }
-        try await ChangeError.wrap { () async throws(HostError) in
-            _ = try await surroundings.runner.check(
-                Command(try surroundings.toolbox.need("systemctl"), ["daemon-reload"]))
-        }
-    }
 }

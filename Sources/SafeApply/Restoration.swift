@@ -81,27 +81,22 @@ extension Restored {
             sets: Restoration.missingSets(snapshot.sets, live: liveSets), emptied: emptied)
     }
 
-    /// The record of a kept restore: what is latchkey's to watch, as far as the change kept before the snapshot reached.
+    /// The record of a kept restore: what is latchkey's to watch, as far as what was kept before the snapshot reached.
     ///
-    /// Without one that is INPUT; other programs' chains and tables are their own affair.
+    /// Without a record that is INPUT; other programs' chains and tables are their own affair.
     func record(_ request: ChangeRequest, plan: PerFamily<RuleSet>) -> KeptRules {
-        let scope = saved.kept?.scope ?? .inputChain
         var rules = PerFamily<String>()
         for (family, plan) in plan.present {
-            switch scope {
-            case .inputChain:
-                let chain = InputChain(of: plan)
-                let others = Set(plan["filter"]?.chains.filter { $0.policy == nil }.map(\.name) ?? [])
-                let own = chain.rules.filter { $0.isOwned || !($0.jumpsTo.map(others.contains) ?? false) }
-                let table = Table("filter", chains: [Chain("INPUT", policy: chain.policy)], rules: own)
-                rules[family] = RuleSet(tables: [table]).text
-            case .tables:
-                let earlier = saved.kept?.rules[family].flatMap { try? RuleSet(parsing: $0, file: "kept rules") }
-                let names = Set(earlier?.tables.map(\.name) ?? [])
-                rules[family] = RuleSet(tables: plan.tables.filter { names.contains($0.name) }).text
-            }
+            let earlier = saved.kept?.rules[family].flatMap { try? RuleSet(parsing: $0, file: "kept rules") }
+            let chain = InputChain(of: plan)
+            let others = Set(plan["filter"]?.chains.filter { $0.policy == nil }.map(\.name) ?? [])
+            let own = chain.rules.filter { $0.isOwned || !($0.jumpsTo.map(others.contains) ?? false) }
+            let input = SavedRules.inputAlone(InputChain(policy: chain.policy, rules: own))
+            let watched = saved.kept == nil ? [input] : earlier?.tables ?? []
+            rules[family] =
+                RuleSet(tables: watched.map { $0.isInputAlone ? input : RuleEdits.whole($0.name, of: plan) }).text
         }
-        return KeptRules(id: request.id, scope: scope, rules: rules, backend: request.backend)
+        return KeptRules(id: request.id, rules: rules, backend: request.backend)
     }
 }
 

@@ -175,47 +175,20 @@ package enum RuleEdits {
         }
     }
 
-    /// How far live rules have drifted from a plan: whether they no longer do what it says.
+    /// Whether live rules have drifted from those that were kept: no longer do what these say.
     ///
     /// - Parameters:
     ///   - live: a fresh dump.
-    ///   - plan: the rules that should be in force.
-    ///   - scope: with `inputChain` other programs' rules are their own affair.
+    ///   - kept: the record of the rules that should be in force; where it is INPUT alone, jumps into other programs'
+    ///     chains are their own affair.
     /// - Returns: true when somebody should look.
-    package static func hasDrifted(live: RuleSet, from plan: RuleSet, scope: ChangeScope) -> Bool {
-        switch scope {
-        case .tables:
-            return plan.tables.contains { only($0.name, of: live) != only($0.name, of: plan) }
-        case .inputChain:
-            let wanted = InputChain(of: plan)
+    package static func hasDrifted(live: RuleSet, from kept: RuleSet) -> Bool {
+        kept.tables.contains { table in
+            guard table.isInputAlone else { return only(table.name, of: live) != only(table.name, of: kept) }
             var found = InputChain(of: live)
             found.rules.removeAll { isForeignJump($0, in: live) }
-            return !found.isEquivalent(to: wanted)
+            return !found.isEquivalent(to: InputChain(of: kept))
         }
-    }
-
-    /// The text of a rules file with a plan put into it; what the change does not reach stays as it stood there.
-    ///
-    /// - Parameters:
-    ///   - plan: the rules that are kept.
-    ///   - scope: how far they reach.
-    ///   - file: the rules that the file holds now.
-    /// - Returns: the whole new text of the file.
-    package static func merged(_ plan: RuleSet, scope: ChangeScope, into file: RuleSet) -> String {
-        var names = file.tables.map(\.name)
-        for table in plan.tables where !names.contains(table.name) { names.append(table.name) }
-        return names.map { name in
-            guard plan[name] != nil else { return tablesText([name], from: file) }
-            guard scope == .inputChain, name == "filter" else { return tablesText([name], from: plan) }
-            let planned = InputChain(of: plan)
-            let jumps = InputChain(of: file).rules.filter { isForeignJump($0, in: file) }
-            let others = (file["filter"]?.rules ?? []).filter { $0.chain != "INPUT" }
-            let chains = (file["filter"]?.chains ?? []).filter { $0.name != "INPUT" }
-            let table = Table(
-                "filter", chains: [Chain("INPUT", policy: planned.policy)] + chains,
-                rules: jumps + planned.rules + others)
-            return tablesText(["filter"], from: RuleSet(tables: [table]))
-        }.joined()
     }
 
     /// The rules of a machine after an apply, as far as they can be told ahead of it.
@@ -279,16 +252,20 @@ package enum RuleEdits {
             policy: earlier.policy, rules: added(present[..<firstPlanned]) + rules + added(present[firstPlanned...]))
     }
 
-    /// Tables as a whole, with every chain of the kernel's own: one that is not named would keep what it has, and a
-    /// table that a snapshot does not know was made by the change and is emptied.
-    private static func tablesText(_ names: [String], from set: RuleSet) -> String {
+    /// Tables as a whole: each of them as `whole` has it.
+    static func tablesText(_ names: [String], from set: RuleSet) -> String {
         names.map { name in
-            let table = set[name]
-            let entries = (table?.entries ?? []).filter { if case .note = $0.statement { false } else { true } }
-            let lines =
-                ["*\(name)"] + missingChains(name, in: table).map(\.text) + entries.map(\.text) + ["COMMIT"]
+            let lines = ["*\(name)"] + whole(name, of: set).entries.map(\.text) + ["COMMIT"]
             return lines.joined(separator: "\n") + "\n"
         }.joined()
+    }
+
+    /// A table with every chain of the kernel's own: one that is not named would keep what it has, and a table that a
+    /// snapshot does not know was made by the change and is emptied.
+    static func whole(_ name: String, of set: RuleSet) -> Table {
+        let table = set[name]
+        let entries = (table?.entries ?? []).filter { if case .note = $0.statement { false } else { true } }
+        return Table(name, entries: missingChains(name, in: table).map { Entry(.chain($0)) } + entries)
     }
 
     /// The kernel's own chains that a table does not name, open.
@@ -300,7 +277,7 @@ package enum RuleEdits {
         RuleSet(tables: set[table].map { [$0] } ?? []).normalized()
     }
 
-    private static func isForeignJump(_ rule: Rule, in set: RuleSet) -> Bool {
+    static func isForeignJump(_ rule: Rule, in set: RuleSet) -> Bool {
         guard !rule.isOwned, let chain = rule.jumpsTo else { return false }
         return hasUserChain(chain, in: set)
     }

@@ -19,12 +19,11 @@ package struct StateFile: Codable, Sendable, Equatable {
     package var content: Content
 
     /// The files that a change to new rules writes when it is kept, other than the record of what was kept.
-    package static let paths = [
-        "/etc/latchkey/answers.yaml", "/etc/iptables/rules.v4", "/etc/iptables/rules.v6", "/etc/sysconfig/iptables",
-        "/etc/sysconfig/ip6tables", "/var/lib/latchkey/restore/ipv4.rules", "/var/lib/latchkey/restore/ipv6.rules",
-        "/etc/systemd/system/latchkey-restore.service",
-        "/etc/systemd/system/multi-user.target.wants/latchkey-restore.service",
-    ]
+    package static let paths =
+        [
+            "/etc/latchkey/answers.yaml", "/etc/iptables/rules.v4", "/etc/iptables/rules.v6", "/etc/iptables/ipsets",
+            "/etc/sysconfig/iptables", "/etc/sysconfig/ip6tables",
+        ] + RestoreUnit.all
 
     /// These files as they stand now.
     ///

@@ -155,42 +155,16 @@ struct RuleEditsTests {
 
     @Test("drift: another program's jump is its own affair, a rule of nobody and a missing rule are not")
     func drift() {
-        let kept = Self.loaded(RuleEdits.apply(Self.plan, scope: .inputChain, live: Self.before), onto: Self.before)
-        #expect(!RuleEdits.hasDrifted(live: kept, from: Self.plan, scope: .inputChain))
-        let opened = Self.with(kept) { [Self.rule("-A INPUT -j ACCEPT")] + $0 }
-        #expect(RuleEdits.hasDrifted(live: opened, from: Self.plan, scope: .inputChain))
-        #expect(
-            RuleEdits.hasDrifted(live: Self.with(kept) { Array($0.dropLast()) }, from: Self.plan, scope: .inputChain))
-        #expect(RuleEdits.hasDrifted(live: RuleSet(tables: []), from: Self.plan, scope: .inputChain))
+        let live = Self.loaded(RuleEdits.apply(Self.plan, scope: .inputChain, live: Self.before), onto: Self.before)
+        #expect(!RuleEdits.hasDrifted(live: live, from: Self.plan))
+        let opened = Self.with(live) { [Self.rule("-A INPUT -j ACCEPT")] + $0 }
+        #expect(RuleEdits.hasDrifted(live: opened, from: Self.plan))
+        #expect(RuleEdits.hasDrifted(live: Self.with(live) { Array($0.dropLast()) }, from: Self.plan))
+        #expect(RuleEdits.hasDrifted(live: RuleSet(tables: []), from: Self.plan))
+        #expect(RuleEdits.hasDrifted(live: live, from: SavedRules.kept(Self.plan, scope: .tables)))
     }
 
-    // MARK: Saving and the last resort
-
-    @Test("a rules file keeps the tables and chains that are not latchkey's")
-    func merged() {
-        let file = Self.rules(
-            """
-            *nat
-            :POSTROUTING ACCEPT [0:0]
-            -A POSTROUTING -o eth0 -j MASQUERADE
-            COMMIT
-            *filter
-            :INPUT ACCEPT [0:0]
-            :FORWARD DROP [0:0]
-            -A INPUT -p tcp -m tcp --dport 8000 -j ACCEPT
-            -A FORWARD -i wg0 -j ACCEPT
-            COMMIT
-            """)
-        let text = RuleEdits.merged(Self.plan, scope: .inputChain, into: file)
-        #expect(text.contains("-A POSTROUTING -o eth0 -j MASQUERADE"))
-        #expect(text.contains("-A FORWARD -i wg0 -j ACCEPT"))
-        #expect(text.contains(":FORWARD DROP"))
-        #expect(text.contains(":INPUT DROP"))
-        #expect(!text.contains("8000"))
-        let replaced = RuleEdits.merged(Self.plan, scope: .tables, into: file)
-        #expect(replaced.contains("MASQUERADE"))
-        #expect(!replaced.contains("wg0"))
-    }
+    // MARK: The last resort
 
     @Test("the emergency opening lets SSH and the family's own admins in, ahead of all else")
     func emergency() {

@@ -40,7 +40,7 @@ struct SnapshotStoreTests {
                 StateFile(path: "/etc/iptables/rules.v4", content: .file(text: "ä\n", mode: 0o640)),
                 StateFile(path: "/etc/iptables/rules.v6", content: .absent),
                 StateFile(path: "/etc/systemd/system/latchkey-restore.service", content: .link(target: "/dev/null")),
-            ], kept: KeptRules(id: "1", scope: .tables, rules: PerFamily(ipv4: "*filter\nCOMMIT\n"), backend: .legacy))
+            ], kept: KeptRules(id: "1", rules: PerFamily(ipv4: "*filter\nCOMMIT\n"), backend: .legacy))
         let written = Self.snapshot("20260101-000000", saved: saved)
         try await store.write(written)
         var read = try await store.read("20260101-000000")
@@ -179,7 +179,7 @@ struct SnapshotStoreTests {
         var journal = Journal(request: request, bootID: "boot", supervisor: .process)
         try SecureFiles.makeFolder(surroundings.layout.run)
         try JournalFile(layout: surroundings.layout).write(journal)
-        let kept = KeptRules(id: "1", scope: .tables, rules: PerFamily(), backend: .nft)
+        let kept = KeptRules(id: "1", rules: PerFamily(), backend: .nft)
         try folder.write(JSONText.encode(kept), to: "var/lib/latchkey/kept.json")
         #expect(try store.prune(keeping: 0) == ["4"])
         journal.state = .reverted
