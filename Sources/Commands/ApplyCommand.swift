@@ -27,14 +27,11 @@ struct ApplyCommand: ContextCommand {
     }
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
-        try context.requireRoot("apply")
-        do {
+        try await report.reporting(in: context) { () async throws(Failure) in
+            try context.requireRoot("apply")
             let changing = Changing(in: context)
             let request = try await request(changing, in: context)
             return try await changing.carryOut(request, detach: detach, report, in: context)
-        } catch {
-            if report.json { try context.console.result(ChangeReport(error).json()) }
-            throw error
         }
     }
 
@@ -47,6 +44,7 @@ struct ApplyCommand: ContextCommand {
         let planning = try await Planning(templates, in: context)
         let plan = try planning.plan(try planning.answers(file))
         let rules = try planning.rules(plan)
+        try await changing.requireNothingPending()
         if change.rehearsal.isSkipped {
             context.console.say(RehearsalOptions.skipped)
         } else {
@@ -67,6 +65,7 @@ struct ApplyCommand: ContextCommand {
             ipv6: try ipv6.map { path throws(Failure) in
                 try Self.rules(path, in: context)
             })
+        try await changing.requireNothingPending()
         if change.rehearsal.isSkipped {
             context.console.say(RehearsalOptions.skipped)
         } else {

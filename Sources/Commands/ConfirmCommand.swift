@@ -11,8 +11,7 @@ struct ConfirmCommand: ContextCommand {
     @OptionGroup var report: ReportOptions
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
-        try context.requireRoot("confirm")
-        return try await decide(in: context, report) { (client) throws(ChangeError) in
+        try await decide("confirm", in: context, report) { (client) throws(ChangeError) in
             try await client.confirm(sameConnection: sameConnection)
         }
     }
@@ -26,25 +25,24 @@ struct RevertCommand: ContextCommand {
     @OptionGroup var report: ReportOptions
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
-        try context.requireRoot("revert")
-        return try await decide(in: context, report) { (client) throws(ChangeError) in try await client.revert() }
+        try await decide("revert", in: context, report) { (client) throws(ChangeError) in try await client.revert() }
     }
 }
 
 /// Has the guard decide, and tells what came of it.
 private func decide(
-    in context: CommandContext, _ report: ReportOptions,
+    _ command: String, in context: CommandContext, _ report: ReportOptions,
     _ request: (ChangeClient) async throws(ChangeError) -> ChangeStatus
-) async throws -> ProgramStatus {
-    do {
-        let status = try await request(Changing(in: context).client)
+) async throws(Failure) -> ProgramStatus {
+    try await report.reporting(in: context) { () async throws(Failure) in
+        try context.requireRoot(command)
+        let status: ChangeStatus
+        do throws(ChangeError) { status = try await request(Changing(in: context).client) } catch {
+            throw Failure(error)
+        }
         if report.json { try context.console.result(ChangeReport(status).json()) }
         context.console.say(ChangeText.outcome(status))
         // Who asks for a revert gets what was asked for: 0. Only a failed one is another matter.
         return status.state == .failed ? .emergencyOpening : .done
-    } catch let error as ChangeError {
-        let failure = Failure(error)
-        if report.json { try context.console.result(ChangeReport(failure).json()) }
-        throw failure
     }
 }

@@ -106,16 +106,13 @@ struct SnapshotsCommand: ParsableCommand {
         @OptionGroup var report: ReportOptions
 
         func run(in context: CommandContext) async throws -> ProgramStatus {
-            try context.requireRoot("snapshots restore")
-            do throws(Failure) {
+            try await report.reporting(in: context) { () async throws(Failure) in
+                try context.requireRoot("snapshots restore")
                 let snapshots = Snapshots(in: context)
                 let request = try await snapshots.restoration(
                     of: id, deadline: deadline.deadline, isRehearsed: !rehearsal.isSkipped, templates: templates,
                     in: context)
                 return try await snapshots.changing.carryOut(request, detach: detach, report, in: context)
-            } catch {
-                if report.json { try context.console.result(ChangeReport(error).json()) }
-                throw error
             }
         }
     }

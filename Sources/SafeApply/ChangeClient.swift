@@ -33,9 +33,7 @@ package struct ChangeClient: Sendable {
         // One at a time: two that begin in the same second have the same name, and would take each other's guard.
         let turn = try await takeTurn()
         defer { withExtendedLifetime(turn) {} }
-        if let status = try await current(), !status.state.isFinal {
-            throw .pending(id: status.id, secondsLeft: status.secondsLeft)
-        }
+        try await requireNothingPending()
         let path = Guard.requestPath(request.id, layout: layout)
         try ChangeError.wrap { () throws(HostError) in
             try SecureFiles.makeFolder(layout.run)
@@ -55,6 +53,15 @@ package struct ChangeClient: Sendable {
         return reply.status
     }
 
+    /// Refuses what could not begin now; asked ahead of a rehearsal, which takes its time.
+    ///
+    /// - Throws: `pending`, `host`, `damaged`.
+    package func requireNothingPending() async throws(ChangeError) {
+        if let status = try await current(), !status.state.isFinal {
+            throw .pending(id: status.id, secondsLeft: status.secondsLeft)
+        }
+    }
+
     private func takeTurn() async throws(ChangeError) -> FileLock {
         try ChangeError.wrap { () throws(HostError) in try SecureFiles.makeFolder(layout.run) }
         let end = surroundings.clock.now().advanced(milliseconds: Self.startTime)
@@ -63,7 +70,7 @@ package struct ChangeClient: Sendable {
             if let lock { return lock }
             try? await Task.sleep(for: .milliseconds(50))
         }
-        throw .pending(id: "that is about to begin", secondsLeft: nil)
+        throw .pending(id: nil, secondsLeft: nil)
     }
 
     /// Waits until the pending change has ended.
@@ -139,7 +146,7 @@ package struct ChangeClient: Sendable {
         }
         switch reply.answer {
         case .done: return reply.status
-        case .notFresh: throw .notFresh(reason: reply.text)
+        case .notFresh: throw .notFresh(id: reply.status.id, reason: reply.text)
         case .tooLate: throw Self.over(reply.status)
         case .refused: throw .refused(reason: reply.text)
         }
@@ -152,7 +159,8 @@ package struct ChangeClient: Sendable {
             case .failed: "the change \(status.id) failed"
             default: "the change \(status.id) has already been reverted"
             }
-        return .nothingPending(last: status.state, reason: "Nothing is pending: \(what). \(status.reason)")
+        return .nothingPending(
+            last: status.id, reason: "Nothing is pending: \(what). This was said of it: \(status.reason)")
     }
 
     private func outcome(of id: String) async throws(ChangeError) -> ChangeStatus {

@@ -3,12 +3,12 @@ import Netfilter
 
 /// Why a change did not begin, or could not be carried through.
 package enum ChangeError: Error, Equatable, Sendable {
-    /// Another change is pending; nothing was done.
-    case pending(id: String, secondsLeft: Int?)
-    /// Nothing is pending: what became of the last change, if there was one.
-    case nothingPending(last: JournalState?, reason: String)
+    /// Another change is pending, or, without a name, about to begin; nothing was done.
+    case pending(id: String?, secondsLeft: Int?)
+    /// Nothing is pending; the last change since the boot has this name, if there was one.
+    case nothingPending(last: String?, reason: String)
     /// The SSH connection that confirms proves nothing.
-    case notFresh(reason: String)
+    case notFresh(id: String, reason: String)
     /// The rules to apply are not valid.
     case badRules(RuleSetError)
     /// The tool or the kernel does not take the rules; the line is the one that the tool names.
@@ -37,15 +37,28 @@ package enum ChangeError: Error, Equatable, Sendable {
     }
 }
 
+extension ChangeError {
+    /// The change that stands in the way, or that was asked about, where it has a name.
+    package var change: String? {
+        switch self {
+        case .pending(let id, _), .nothingPending(let id, _): id
+        case .notFresh(let id, _): id
+        case .refusedByGuard(let failure): failure.change
+        case .badRules, .rulesRefused, .damaged, .noSnapshot, .noGuard, .refused, .host: nil
+        }
+    }
+}
+
 extension ChangeError: CustomStringConvertible {
     /// What failed, in plain words.
     package var description: String {
         switch self {
         case .pending(let id, let secondsLeft):
-            "Another change (\(id)) is pending" + (secondsLeft.map { ", \($0) s left" } ?? "")
+            (id.map { "Another change (\($0)) is pending" } ?? "Another change is about to begin")
+                + (secondsLeft.map { ", \($0) s left" } ?? "")
                 + ". Confirm or revert it first: latchkey confirm, latchkey revert."
         case .nothingPending(_, let reason): reason
-        case .notFresh(let reason): reason
+        case .notFresh(_, let reason): reason
         case .badRules(let error): "\(error)"
         case .rulesRefused(let source, let line, let message):
             source + (line.map { ":\($0)" } ?? "") + ": iptables does not take these rules: \(message)"

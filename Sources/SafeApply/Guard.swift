@@ -149,7 +149,7 @@ package struct Guard {
             }
             try? await Task.sleep(for: .milliseconds(50))
         }
-        throw .pending(id: "that is about to begin", secondsLeft: nil)
+        throw .pending(id: nil, secondsLeft: nil)
     }
 
     // MARK: - The queue

@@ -19,6 +19,8 @@ package struct GuardFailure: Codable, Sendable, Equatable {
     package var kind: Kind
     /// What to tell a person.
     package var text: String
+    /// The change that stands in the way.
+    package var change: String?
 
     /// The failure that an error stands for.
     package init(_ error: ChangeError) {
@@ -30,6 +32,7 @@ package struct GuardFailure: Codable, Sendable, Equatable {
             default: .failed
             }
         text = "\(error)"
+        change = error.change
     }
 }
 

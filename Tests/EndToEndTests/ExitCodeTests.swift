@@ -106,6 +106,10 @@ struct ExitCodeTests {
         let finished = try await run(nobody + words, environment: Latchkey.environment(root: root))
         #expect(finished.status == 77, "\(finished.errors)")
         #expect(finished.errors.contains("root"))
+        guard command != "status" else { return }
+        let reported = try await run(nobody + words + ["--json"], environment: Latchkey.environment(root: root))
+        #expect(reported.status == 77)
+        #expect(try JSON(reported).text("outcome") == "refused")
     }
 
     @Test("plan and services need no root and no namespace")

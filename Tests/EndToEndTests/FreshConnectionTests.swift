@@ -169,6 +169,31 @@ struct FreshConnectionTests {
         }
     }
 
+    @Test("while a change is pending that is said ahead of any rehearsal, whatever is to be put in force")
+    func pendingFirst() async throws {
+        try await SSHServer.with(TestBackend.installed[0]) { server in
+            let closed = "*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n"
+            try await server.machine.load { _ in closed }
+            try await server.machine.begin(.keep)
+            let pending = try #require(try await server.machine.status().text("change"))
+            try server.machine.root.write("version: 1\nssh: { from: [203.0.113.9] }\n", to: "keep.yaml")
+            let file = try server.machine.root.write(closed, to: "closed.rules")
+            // Each of them would shut this connection out.
+            for words in [
+                server.machine.applyWords(.keep, ["--json", Machine.rehearsed]).joined(separator: " "),
+                "apply --rules \(file) --json --backend \(server.machine.backend.rawValue)",
+                "snapshots restore \(pending) --json",
+            ] {
+                let refused = try await server.logIn(server.line(words), from: SSHServer.stranger)
+                #expect(refused.status == 5, "\(words): \(refused.errors)")
+                let report = try JSON(refused)
+                #expect(report.text("outcome") == "refused")
+                #expect(report.text("change") == pending && report.text("snapshot") == pending)
+            }
+            #expect(try await server.machine.latchkey("revert").status == 0)
+        }
+    }
+
     @Test("answers come in over the connection", arguments: ["plan --family ipv4", "apply --detach --no-rehearsal"])
     func input(_ command: String) async throws {
         try await SSHServer.with(TestBackend.installed[0]) { server in

@@ -52,6 +52,15 @@ struct ReportTests {
             #expect(confirmed.kinds == change)
             #expect(confirmed.text("outcome") == "kept")
             #expect(confirmed.texts("persisted")?.isEmpty == false)
+
+            // What is refused names the change that is in question.
+            for command in ["confirm", "revert"] {
+                let refused = try JSON(await machine.latchkey(command, "--json"))
+                #expect(refused.kinds == change)
+                #expect(refused.text("outcome") == "refused")
+                #expect(refused.text("change") == confirmed.text("change"))
+                #expect(refused.text("reason")?.contains("already been kept. This was said of it: ") == true)
+            }
         }
     }
 

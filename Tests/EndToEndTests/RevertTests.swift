@@ -35,6 +35,7 @@ struct RevertTests {
             let waiting = try await machine.apply(.replace, "--json")
             #expect(waiting.status == 5)
             #expect(try JSON(waiting).text("outcome") == "refused")
+            #expect(try JSON(waiting).text("change") == change)
             #expect(try await machine.apply(.replace, "--detach").status == 5)
             #expect(try await machine.rules() == pending)
             #expect(try await machine.status().text("change") == change)

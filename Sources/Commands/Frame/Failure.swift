@@ -10,6 +10,8 @@ package struct Failure: Error, Equatable, Sendable {
     package var inForce: String?
     /// What to do next.
     package var next: String?
+    /// The change that stands in the way, or that was asked about, where it has a name.
+    package var change: String?
 
     /// A failure with its evidence.
     package init(_ status: ProgramStatus, _ what: String, inForce: String? = nil, next: String? = nil) {

@@ -30,6 +30,13 @@ struct Changing: Sendable {
         } catch { throw Failure(error) }
     }
 
+    /// Refuses what could not begin now, ahead of a rehearsal.
+    ///
+    /// - Throws: `Failure` with status 5 while another change is pending.
+    func requireNothingPending() async throws(Failure) {
+        do { try await client.requireNothingPending() } catch { throw Failure(error) }
+    }
+
     /// The request that puts a plan in force.
     ///
     /// - Throws: `Failure` as `backend` does.
@@ -65,8 +72,22 @@ extension ChangeReport {
     /// The report of a change that did not begin, or was not confirmed.
     init(_ failure: Failure) {
         self.init(
-            outcome: failure.status == .failed ? .failed : .refused, change: nil, snapshot: nil,
+            outcome: failure.status == .failed ? .failed : .refused, change: failure.change, snapshot: failure.change,
             reason: failure.what, verified: false)
+    }
+}
+
+extension ReportOptions {
+    /// Runs what makes or ends a change; with `--json`, whatever stops it is reported too.
+    ///
+    /// - Throws: what the body throws.
+    func reporting(
+        in context: CommandContext, _ body: () async throws(Failure) -> ProgramStatus
+    ) async throws(Failure) -> ProgramStatus {
+        do { return try await body() } catch {
+            if json { try context.console.result(ChangeReport(error).json()) }
+            throw error
+        }
     }
 }
 
@@ -110,5 +131,6 @@ extension Failure {
         case .host(let error):
             self.init(error)
         }
+        change = error.change
     }
 }

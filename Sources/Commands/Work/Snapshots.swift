@@ -64,13 +64,14 @@ struct Snapshots: Sendable {
 
     /// The change that goes back to a snapshot.
     ///
-    /// - Throws: `Failure` with status 65 for a damaged one, 4 for one that shuts out the present SSH connection,
-    ///   69 where its iptables is not here.
+    /// - Throws: `Failure` with status 65 for a damaged one, 5 while a change is pending, 4 for one that shuts out the
+    ///   present SSH connection, 69 where its iptables is not here.
     func restoration(
         of id: String, deadline: DeadlineOption, isRehearsed: Bool, templates: TemplateOptions,
         in context: CommandContext
     ) async throws(Failure) -> ChangeRequest {
         let snapshot = try await read(id)
+        try await changing.requireNothingPending()
         let backend = snapshot.meta.backend
         if let present = try? await changing.backend(), present != backend {
             context.console.say(
