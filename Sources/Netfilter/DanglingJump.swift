@@ -1,8 +1,8 @@
 extension RuleSet {
     /// Refuses a jump to a chain that its table does not declare.
     ///
-    /// iptables-nft's `--test` does not look; the load fails only once other tables are in force. A name in capitals
-    /// may be an extension that is not known here, and passes.
+    /// iptables-nft's `--test` does not look; the load fails only once other tables are in force. The targets of
+    /// iptables and of xtables-addons pass; one that neither has, and that takes no options, has to be a chain.
     ///
     /// - Throws: `RuleSetError` with the line of the first such rule.
     package func requireChains(file: String) throws(RuleSetError) {
@@ -13,15 +13,44 @@ extension RuleSet {
             let declared = table.declaredChains
             for entry in table.entries {
                 line += 1
-                guard case .rule(let rule) = entry.statement, let name = rule.jumpsTo, !declared.contains(name),
-                    name.utf8.contains(where: { (0x61...0x7a).contains($0) })
-                else { continue }
+                guard let name = entry.statement.jumpsTo, !declared.contains(name), !Target.addons.contains(name) else {
+                    continue
+                }
                 throw RuleSetError(file: file, line: line, text: name, problem: .danglingJump)
             }
             // COMMIT
             line += 1
         }
     }
+}
+
+extension Entry.Statement {
+    /// The chain that a rule jumps to, wherever in its chain it goes.
+    fileprivate var jumpsTo: String? {
+        switch self {
+        case .rule(let rule): rule.jumpsTo
+        case .command(let words): Rule(inserted: words)?.jumpsTo
+        case .chain, .note: nil
+        }
+    }
+}
+
+extension Rule {
+    /// The rule of an `-I` or `-R` line; nil for any other.
+    fileprivate init?(inserted words: [Word]) {
+        guard words.count > 2, ["-I", "--insert", "-R", "--replace"].contains(words[0].value) else { return nil }
+        let isNumbered = words[2].value.utf8.allSatisfy(Ascii.isDigit)
+        try? self.init(chain: words[1].value, counters: nil, words: words[(isNumbered ? 3 : 2)...])
+    }
+}
+
+extension Target {
+    /// xtables-addons(8): what may be named without options besides.
+    ///
+    /// Apart from the other extensions: where it is not installed, a chain may have such a name.
+    fileprivate static let addons: Set<String> = [
+        "ACCOUNT", "CHAOS", "DELUDE", "DHCPMAC", "DNETMAP", "ECHO", "IPMARK", "LOGMARK", "PROTO", "SYSRQ", "TARPIT",
+    ]
 }
 
 extension Table {

@@ -9,6 +9,8 @@ struct DanglingJumpTests {
         arguments: [
             (3, "gone", "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j gone\nCOMMIT\n"),
             (6, "other", "# note\n*raw\nCOMMIT\n*filter\n:others - [0:0]\n-A INPUT -i lo -g other\nCOMMIT\n"),
+            (3, "NOSUCH", "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j NOSUCH\nCOMMIT\n"),
+            (4, "DOCKER-USER", "*filter\n:INPUT ACCEPT [0:0]\n\n-I INPUT 1 -i eth0 -j DOCKER-USER\nCOMMIT\n"),
             (5, "here", "*nat\n:here - [0:0]\nCOMMIT\n*filter\n-A INPUT --jump here\nCOMMIT\n"),
         ])
     func told(line: Int, name: String, text: String) throws {
@@ -18,10 +20,11 @@ struct DanglingJumpTests {
     }
 
     @Test(
-        "a declared chain, a new one, a verdict and an extension, known or not, are no such thing",
+        "a declared chain, a new one, a verdict and an extension are no such thing",
         arguments: [
             ":doors - [0:0]\n-A INPUT -j doors", "-N doors\n-A INPUT -g doors", "-A INPUT -j ACCEPT",
             "-A INPUT -p tcp -j TARPIT", "-A INPUT -j NFLOG --nflog-group 1",
+            "-I INPUT -j LOG", "-R INPUT 1 -p tcp -j MINE --with-options 1", "-D INPUT -j gone",
         ])
     func passes(lines: String) throws {
         try RuleSet(parsing: "*filter\n\(lines)\nCOMMIT\n", file: "mine").requireChains(file: "mine")
