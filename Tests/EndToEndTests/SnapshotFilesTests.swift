@@ -20,9 +20,15 @@ struct SnapshotFilesTests {
                 #expect(finished.status == 65, "\(name) \(words)")
                 #expect(finished.errors.replacing("\n    ", with: " ").contains(path), "\(finished.errors)")
             }
+            let list = try await server.latchkey("snapshots", "list")
+            #expect(list.status == 0 && list.output.contains("\(id)  damaged"), "\(name): \(list.output)")
+            #expect(list.errors.replacing("\n    ", with: " ").contains(path), "\(list.errors)")
+            let report = try await server.must("snapshots", "list", "--json")
+            #expect(report.contains("\"damaged\":\"") && report.contains(name), "\(report)")
             try await server.shell("cp -p /run/whole $R\(path)")
         }
         #expect(try await server.dump() == kept)
+        #expect(try await server.must("snapshots", "list", "--json").contains("\"damaged\":null"))
         #expect(try await server.snapshots() == [id])
         #expect(try await server.latchkey("snapshots", "show", id).status == 0)
     }

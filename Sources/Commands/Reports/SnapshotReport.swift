@@ -18,8 +18,6 @@ package struct SnapshotReport: Report, Equatable {
     /// The snapshot that the change went back to.
     package var restores: String?
     /// What is wrong with it; nil for a whole one.
-    ///
-    /// `list` does not look at the rules themselves.
     package var damaged: String?
     /// The rules, for `show`.
     package var rules: Rules?

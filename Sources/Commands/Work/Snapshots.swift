@@ -14,19 +14,26 @@ struct Snapshots: Sendable {
         store = SnapshotStore(changing.surroundings)
     }
 
-    /// All of them, damaged ones too, the oldest first.
+    /// All of them, the oldest first, every file checked; damaged ones say so.
     ///
-    /// - Throws: `Failure` when the folder cannot be read.
+    /// - Throws: `Failure` when they cannot be read, or not be checked.
     func reports() async throws(Failure) -> [SnapshotReport] {
         let ids: [String]
         do { ids = try store.list() } catch { throw Failure(error) }
         let history = await history()
-        return ids.map { id in
+        var reports: [SnapshotReport] = []
+        for id in ids {
             do throws(ChangeError) {
-                let meta = try store.readMeta(id)
-                return SnapshotReport(meta, change: history.last { $0.change == id })
-            } catch { return SnapshotReport(id, damaged: error.description) }
+                let meta = try await store.read(id).meta
+                reports.append(SnapshotReport(meta, change: history.last { $0.change == id }))
+            } catch .damaged(let path, let reason) {
+                let error = ChangeError.damaged(path: path, reason: reason)
+                reports.append(SnapshotReport(id, damaged: error.description))
+            } catch .noSnapshot {
+                // Pruned meanwhile.
+            } catch { throw Failure(error) }
         }
+        return reports
     }
 
     /// One of them, without its rules.
