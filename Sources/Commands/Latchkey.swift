@@ -1,4 +1,5 @@
 import ArgumentParser
+import Netfilter
 
 /// The root of the command line.
 package struct Latchkey: ParsableCommand {
@@ -19,6 +20,27 @@ package struct Latchkey: ParsableCommand {
         defaultSubcommand: SetupCommand.self)
 
     package init() {}
+}
+
+extension ParsableCommand {
+    /// Refuses `help` for a command that is not there: Argument Parser shows the help of the one above it.
+    ///
+    /// - Throws: `Failure` with status 64.
+    static func requireCommands(_ arguments: [String]) throws(Failure) {
+        guard arguments.first == "help" else { return }
+        var command: any ParsableCommand.Type = Self.self
+        for word in arguments.dropFirst() where !word.hasPrefix("-") {
+            let found = command.configuration.subcommands.first { $0.name == word }
+            guard let found else {
+                throw Failure(
+                    .usage, "There is no command \(word.quoted()).", next: "latchkey --help names those there are.")
+            }
+            command = found
+        }
+    }
+
+    /// What the command is called on the command line.
+    private static var name: String { configuration.commandName ?? "\(self)".lowercased() }
 }
 
 /// Which latchkey this is.

@@ -15,6 +15,7 @@ package enum Program {
     /// Reads a command line, runs it and renders whatever goes wrong.
     package static func run(_ arguments: [String], in context: CommandContext) async -> Int32 {
         do {
+            try Latchkey.requireCommands(arguments)
             var command = try Latchkey.parseAsRoot(arguments)
             if let command = command as? any ContextCommand {
                 return try await command.run(in: context).rawValue

@@ -3,7 +3,9 @@ import Testing
 
 @Suite("The command line")
 struct ProgramTests {
-    @Test("help and version are results", arguments: [["--help"], ["-h"], ["help"], ["--version"]])
+    @Test(
+        "help and version are results",
+        arguments: [["--help"], ["-h"], ["help"], ["--version"], ["help", "snapshots", "list"]])
     func help(arguments: [String]) async {
         let run = await ProgramRun.of(arguments)
         #expect(run.status == 0)
@@ -11,7 +13,9 @@ struct ProgramTests {
         #expect(run.talk.isEmpty)
     }
 
-    @Test("a bad command line is 64 and talk", arguments: [["--bogus"], ["bogus"], ["help", "--bogus"]])
+    @Test(
+        "a bad command line is 64 and talk",
+        arguments: [["--bogus"], ["bogus"], ["help", "--bogus"], ["help", "bogus"], ["help", "snapshots", "bogus"]])
     func usage(arguments: [String]) async {
         let run = await ProgramRun.of(arguments)
         #expect(run.status == 64)
