@@ -14,7 +14,9 @@ struct ApplyCommand: ContextCommand {
     @OptionGroup var change: ChangeOptions
     @OptionGroup var report: ReportOptions
     @Flag(help: "Return once the rules are in force and wait to be kept.") var detach = false
-    @Option(help: ArgumentHelp("Apply IPv4 rules in iptables-save's format instead of answers.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "Apply IPv4 rules in iptables-save's format instead of answers; - is standard input.", valueName: "file"))
     var rules: String?
     @Option(help: ArgumentHelp("Apply IPv6 rules too; goes with --rules.", valueName: "file"))
     var rules6: String?
@@ -24,6 +26,7 @@ struct ApplyCommand: ContextCommand {
             throw ValidationError("--rules takes the place of --answers; name one of the two.")
         }
         if rules6 != nil, rules == nil { throw ValidationError("--rules6 goes with --rules.") }
+        if rules == "-", rules6 == "-" { throw ValidationError("Only one of --rules and --rules6 can be -.") }
     }
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
@@ -56,15 +59,17 @@ struct ApplyCommand: ContextCommand {
     }
 
     private func handWritten(
-        _ ipv4: String, _ ipv6: String?, _ caller: Caller, _ changing: Changing, in context: CommandContext
+        _ path: String, _ path6: String?, _ caller: Caller, _ changing: Changing, in context: CommandContext
     ) async throws(Failure) -> ChangeRequest {
         let ports = await SSHServer().ports(
             sshd: changing.surroundings.toolbox.find("sshd"), runner: changing.surroundings.runner)
-        let sets = PerFamily(
-            ipv4: try Self.rules(ipv4, in: context),
-            ipv6: try ipv6.map { path throws(Failure) in
-                try Self.rules(path, in: context)
-            })
+        var sources = PerFamily<String>()
+        var sets = PerFamily<RuleSet>()
+        for case (let family, let path?) in [(Family.ipv4, path), (.ipv6, path6)] {
+            let name = path == "-" ? "standard input" : path
+            sources[family] = name
+            sets[family] = try Self.rules(try NamedText(name: name, path: path == "-" ? nil : path, in: context))
+        }
         try await changing.requireNothingPending()
         if change.rehearsal.isSkipped {
             context.console.say(RehearsalOptions.skipped)
@@ -75,20 +80,19 @@ struct ApplyCommand: ContextCommand {
         return ChangeRequest(
             id: changing.freshID(), scope: .tables,
             rules: PerFamily(ipv4: sets.ipv4?.text, ipv6: sets.ipv6?.text),
-            isCanonical: false, sources: PerFamily(ipv4: ipv4, ipv6: ipv6),
+            isCanonical: false, sources: sources,
             backend: try await changing.backend(change.backend),
             deadlineSeconds: change.deadline.seconds, requester: caller.requester,
             sshPorts: ports.ports.isEmpty ? [22] : ports.ports, admins: [], answers: nil, persists: true)
     }
 
-    private static func rules(_ path: String, in context: CommandContext) throws(Failure) -> RuleSet {
-        let file = try NamedText(name: path, path: path, in: context)
+    private static func rules(_ file: NamedText) throws(Failure) -> RuleSet {
         do {
-            let set = try RuleSet(parsing: file.text, file: path)
-            try set.requireChains(file: path)
+            let set = try RuleSet(parsing: file.text, file: file.name)
+            try set.requireChains(file: file.name)
             guard !set.tables.isEmpty else {
                 throw Failure(
-                    .badData, "\(path): there is no table in it.", inForce: Failure.nothingChanged,
+                    .badData, "\(file.name): there is no table in it.", inForce: Failure.nothingChanged,
                     next: "rules begin with a line such as \"*filter\" and end with \"COMMIT\".")
             }
             return set

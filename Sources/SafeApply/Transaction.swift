@@ -71,7 +71,17 @@ struct Transaction: Sendable {
         guard case .host(.rulesRefused(_, let line, let message)) = error else { return error }
         let written = request.isCanonical ? line : line.map { RuleEdits.writtenLine($0, of: plan) }
         let source = request.sources[family] ?? "\(family.rawValue) rules"
-        return .rulesRefused(source: source, line: written, message: message)
+        return .rulesRefused(source: source, line: written, message: Self.plain(message))
+    }
+
+    /// iptables-restore's message on one line: without its own name, its advice, and its line, which is not that of
+    /// the person's file.
+    static func plain(_ message: String) -> String {
+        let lines = message.split(whereSeparator: \.isNewline).filter { line in
+            !line.hasPrefix("Error occurred at line") && !line.hasPrefix("Try `")
+        }
+        return lines.joined(separator: " ").replacing(#/^\S+ v\S+ \((nf_tables|legacy)\):\s+/#, with: "")
+            .replacing(#/^line \d+: /#, with: "")
     }
 
     private func input(_ plan: RuleSet, _ family: Family) async throws(ChangeError) -> RestoreInput {

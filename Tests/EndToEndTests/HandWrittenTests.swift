@@ -97,8 +97,27 @@ struct HandWrittenTests {
                 let applied = try await Latchkey.run(words, root: machine.root, in: machine.namespace)
                 #expect(applied.status == 65, "\(applied.errors)")
                 #expect(applied.errors.contains("\(machine.root.path)/four.rules:\(line):"), "\(applied.errors)")
+                #expect(!applied.errors.contains("at line") && !applied.errors.contains("Try `"), "\(applied.errors)")
+                #expect(!applied.errors.contains("-restore v"), "\(applied.errors)")
                 #expect(try await machine.rules() == Machine.none)
             }
+        }
+    }
+
+    @Test("one family's may come from standard input, and mistakes there have a line too")
+    func standardInput() async throws {
+        try await Machine.with(TestBackend.installed[0]) { machine in
+            var words = try self.words(on: machine, four: Self.four, six: Self.six)
+            words[2] = "-"
+            for (status, text) in [(Int32(65), "*filter\n-A INPUT -j nochain\nCOMMIT\n"), (0, Self.four)] {
+                let applied = try await Latchkey.run(
+                    words, root: machine.root, in: machine.namespace, input: Array(text.utf8))
+                #expect(applied.status == status, "\(applied.errors)")
+                #expect(status == 0 || applied.errors.contains("standard input:2:"), "\(applied.errors)")
+            }
+            #expect(try await machine.dump(.ipv4).contains("the front door"))
+            #expect(try await machine.latchkey("revert").status == 0)
+            #expect(try await machine.latchkey("apply", "--rules", "-", "--rules6", "-").status == 64)
         }
     }
 
