@@ -78,7 +78,8 @@ struct AllOrNothingTests {
             try await machine.namespace.mustRun(["mount", "--bind", "/dev/null", real.path])
             let applied = try await machine.apply(.keep, "--json")
             #expect(applied.status == 69)
-            #expect(applied.errors.contains("iptables"))
+            #expect(
+                applied.errors.contains("iptables") && applied.errors.contains("Next: install"), "\(applied.errors)")
             #expect(try JSON(applied).text("outcome") == "refused")
             #expect(machine.processes("guard").isEmpty)
         }

@@ -23,6 +23,8 @@ package struct Failure: Error, Equatable, Sendable {
 
     /// What stands for "in force" when a command stops before it touches anything.
     package static let nothingChanged = "what was before; nothing has been changed."
+    /// What to do next where a tool is missing.
+    package static let install = "install what is missing; on Debian: apt-get install iptables iproute2"
 }
 
 extension Failure {
@@ -32,7 +34,7 @@ extension Failure {
         case .toolMissing, .toolUnusable:
             self.init(
                 .missing, error.description, inForce: Self.nothingChanged,
-                next: "install what is missing; on Debian: apt-get install iptables iproute2")
+                next: Self.install)
         case .insecure:
             self.init(.badData, error.description, inForce: Self.nothingChanged, next: "chown root, chmod go-w")
         default:

@@ -125,7 +125,8 @@ extension Failure {
                 case .missing: .missing
                 case .failed: .failed
                 }
-            self.init(status, failure.text, inForce: Self.nothingChanged)
+            self.init(
+                status, failure.text, inForce: Self.nothingChanged, next: status == .missing ? Self.install : nil)
         case .noGuard, .refused:
             self.init(.failed, error.description, next: "sudo latchkey status")
         case .host(let error):
