@@ -32,7 +32,7 @@ struct StatusCommand: ContextCommand {
             if shown.state != .pending, let kept {
                 shown.drift = try await hasDrifted(kept, in: changing.surroundings)
             }
-            let reason = if let status { status.reason } else { try await interruption(changing) }
+            let reason = if let status { status.words } else { try await interruption(changing) }
             try context.console.result(report.json ? shown.json() : shown.text(reason: reason))
             return .done
         } catch let error as ChangeError { throw Failure(error) }

@@ -39,8 +39,8 @@ package struct ChangeScreen: Sendable {
 
     /// How the change ended.
     package enum Outcome: Equatable, Sendable {
-        /// The rules stay; they are saved in these files, and the snapshot can undo them.
-        case kept(saved: [String], undo: String?)
+        /// The rules stay; they are saved in these files, the snapshot can undo them, and this should be known.
+        case kept(saved: [String], undo: String?, notes: [String] = [])
         /// They would stay and be saved, were this not a throwaway network.
         case keptOnTrial
         /// The earlier rules are back.
@@ -275,12 +275,13 @@ package struct ChangeScreen: Sendable {
 
     private func ending(_ outcome: Outcome) -> [Line] {
         switch outcome {
-        case .kept(let saved, let undo):
+        case .kept(let saved, let undo, let notes):
             let files =
                 saved.isEmpty
                 ? "Kept until the next start; they are not saved for it."
                 : "Kept, and saved for the next start (\(saved.joined(separator: ", ")))."
             return screen.paragraph(files, indent: 0, tone: .good)
+                + notes.flatMap { screen.paragraph($0, indent: 0, hanging: 2, tone: .warning) }
                 + (undo.map { screen.paragraph("Undo:  sudo latchkey snapshots restore \($0)", indent: 0, hanging: 7) }
                     ?? [])
         case .keptOnTrial:

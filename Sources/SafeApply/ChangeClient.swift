@@ -160,7 +160,7 @@ package struct ChangeClient: Sendable {
             default: "the change \(status.id) has already been reverted"
             }
         return .nothingPending(
-            last: status.id, reason: "Nothing is pending: \(what). This was said of it: \(status.reason)")
+            last: status.id, reason: "Nothing is pending: \(what). This was said of it: \(status.words)")
     }
 
     private func outcome(of id: String) async throws(ChangeError) -> ChangeStatus {

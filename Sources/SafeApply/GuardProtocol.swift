@@ -77,8 +77,13 @@ package struct ChangeStatus: Codable, Sendable, Equatable {
     package var verified: Bool
     /// The files saved for the next start.
     package var persisted: [String]
+    /// What a person should know of what was kept, a sentence each; nil for nothing.
+    package var notes: [String]?
     /// The address of a new SSH login since the rules were in force.
     package var freshLogin: String?
+
+    /// Why it ended as it did, and what a person should know of it.
+    package var words: String { ([reason] + (notes ?? [])).joined(separator: " ") }
 
     /// The state of a journal at an instant.
     package init(_ journal: Journal, now: BootInstant, guardPID: Int32?) {
@@ -94,6 +99,7 @@ package struct ChangeStatus: Codable, Sendable, Equatable {
         cause = journal.cause
         verified = journal.verified
         persisted = journal.persisted
+        notes = journal.notes
         freshLogin = journal.freshLogin
     }
 }

@@ -137,14 +137,16 @@ extension Guard {
     private mutating func save() async {
         await transaction.removeEmptiedTables()
         let persistence = Persistence(surroundings)
+        var notes = await transaction.strangersNotes()
         do {
             let saved = try await persistence.save(journal.request, plan: transaction.plan)
             journal.persisted = saved.paths
-            for note in saved.notes { journal.reason += " \(note)" }
+            notes += saved.notes
         } catch {
-            journal.reason += " They are not saved for the next start: \(error)"
+            notes.append("The rules are not saved for the next start: \(error)")
             surroundings.log.error("The rules are kept, but not saved for the next start: \(error)")
         }
+        journal.notes = notes.isEmpty ? nil : notes
         _ = record(.persisted)
         History(surroundings).ended(journal)
     }

@@ -92,7 +92,9 @@ package struct History: Sendable {
     func ended(_ journal: Journal) {
         let text = "Change \(journal.request.id)"
         switch journal.state {
-        case .kept, .persisted: surroundings.log.notice("\(text) is kept: \(journal.reason)")
+        case .kept, .persisted:
+            surroundings.log.notice(
+                "\(text) is kept: \(([journal.reason] + (journal.notes ?? [])).joined(separator: " "))")
         case .failed: surroundings.log.critical("\(text) failed: \(journal.reason)")
         default: surroundings.log.notice("\(text) is reverted: \(journal.reason)")
         }

@@ -59,6 +59,8 @@ package struct Journal: Codable, Sendable, Equatable {
     package var verified: Bool
     /// The files that were saved for the next start.
     package var persisted: [String]
+    /// What a person should know of what was kept, a sentence each; nil for nothing.
+    package var notes: [String]?
     /// Whether a new SSH login was seen since the new rules were in force, and from where.
     package var freshLogin: String?
 

@@ -60,7 +60,13 @@ package struct Persistence: Sendable {
         if let restores = request.restores {
             return NextStart.Saved(paths: try await nextStart.putBack(restores.saved.files))
         }
-        return try await nextStart.save(kept, backend: request.backend)
+        var saved = try await nextStart.save(kept, backend: request.backend)
+        if request.answers == nil, SecureFiles.exists(layout.answers) {
+            saved.notes.append(
+                "\(layout.answers) holds the answers of an earlier change, not these rules; plan and apply still read "
+                    + "it where no other file is named.")
+        }
+        return saved
     }
 
     /// The record with the change in it; what the other iptables holds is not watched any more.

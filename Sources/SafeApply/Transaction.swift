@@ -134,6 +134,24 @@ struct Transaction: Sendable {
         }
     }
 
+    /// What a person should know who keeps composed rules: what somebody put into INPUT inside the window stays there,
+    /// and may let in what the answers do not.
+    ///
+    /// Trouble is of no consequence: the rules are in force.
+    func strangersNotes() async -> [String] {
+        guard request.origin == .answers else { return [] }
+        var notes: [String] = []
+        for (family, plan) in plan.present where plan["filter"] != nil {
+            guard let live = try? await kernel.read(family), let rule = RuleEdits.unowned(in: live).first else {
+                continue
+            }
+            notes.append(
+                "INPUT (\(family.rawValue)) also holds rules that are not latchkey's, and they decide too: "
+                    + "\(rule.withoutCounters.text.quoted(limit: 120)).")
+        }
+        return notes
+    }
+
     /// Loads an input and compares a fresh dump with it.
     private func load(_ input: RestoreInput, _ family: Family) async throws(ChangeError) {
         try await kernel.load(input, family)

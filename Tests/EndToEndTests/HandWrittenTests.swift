@@ -56,13 +56,21 @@ struct HandWrittenTests {
             try await reference.restore(Self.four, .ipv4, backend)
             try await reference.restore(Self.six, .ipv6, backend)
             #expect(try await Latchkey.run(words, root: machine.root, in: machine.namespace).status == 0)
-            #expect(try await machine.latchkey("confirm").status == 0)
+            let confirmed = try await machine.latchkey("confirm")
+            #expect(confirmed.status == 0 && !confirmed.errors.contains("answers"))
             for family in IPFamily.allCases {
                 let live = EarlierRules.table("filter", of: try await machine.dump(family))
                 let wanted = EarlierRules.table("filter", of: try await reference.dump(family, backend))
                 #expect(live == wanted)
             }
             #expect(try await machine.status().truth("drift") == false)
+
+            // Answers that were kept before are no longer what is in force.
+            try await machine.begin(.replace)
+            #expect(try await machine.latchkey("confirm").errors.contains("earlier change") == false)
+            #expect(try await Latchkey.run(words, root: machine.root, in: machine.namespace).status == 0)
+            let again = try await machine.latchkey("confirm").errors.replacing("\n  ", with: " ")
+            #expect(again.contains("/etc/latchkey/answers.yaml holds the answers of an earlier change"), "\(again)")
         }
     }
 

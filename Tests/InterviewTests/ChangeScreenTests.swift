@@ -118,6 +118,10 @@ struct ChangeScreenTests {
                 Undo: sudo latchkey snapshots restore 20261122-154210
                 """
             ),
+            (
+                .kept(saved: ["a"], undo: "1", notes: ["Mind this."]),
+                "\nKept, and saved for the next start (a).\nMind this.\nUndo: sudo latchkey snapshots restore 1"
+            ),
             (.kept(saved: [], undo: nil), "\nKept until the next start; they are not saved for it."),
             (
                 .keptOnTrial,

@@ -86,7 +86,7 @@ enum ChangeText {
                     "Keep: sudo latchkey confirm, over a new SSH connection. Back: sudo latchkey revert",
                 ]
             case .kept, .persisted:
-                ["Kept. \(status.reason)"]
+                ["Kept. \(status.reason)"] + (status.notes ?? [])
                     + (status.persisted.isEmpty
                         ? [] : ["Saved for the next start: \(status.persisted.joined(separator: ", "))"])
                     + ["Undo: sudo latchkey snapshots restore \(status.id)"]

@@ -65,7 +65,7 @@ extension ChangeReport {
             case .failed: .failed
             }
         self.init(
-            outcome: outcome, change: status.id, snapshot: status.id, reason: status.reason,
+            outcome: outcome, change: status.id, snapshot: status.id, reason: status.words,
             verified: status.verified, persisted: status.persisted)
     }
 

@@ -67,7 +67,7 @@ extension Interview.ChangeStatus {
             switch status.state {
             case .prepared, .armed, .applied, .reverting: nil
             case .kept, .persisted:
-                .kept(saved: status.persisted, undo: status.id)
+                .kept(saved: status.persisted, undo: status.id, notes: status.notes ?? [])
             case .reverted: .reverted(Self.reason(status), verified: status.verified)
             case .failed: .failed([status.reason])
             }
