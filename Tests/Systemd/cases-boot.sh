@@ -70,3 +70,34 @@ case_kept_half_installed() {
     inside 'dpkg --purge iptables-persistent'
     keep_and_cut
 }
+
+# what was kept of several tables comes back together, with the sets it names, each change in its own way
+case_kept_in_parts() {
+    local kept
+    fresh
+    answers 'services: [web]' 'existing: keep'
+    as_root 'latchkey apply --answers /root/answers.yaml --detach' || fail "apply said $?"
+    expect_status 0 as_root latchkey confirm
+    inside 'ipset create bad hash:ip; ipset add bad 192.0.2.66; ipset create other hash:ip'
+    printf '%s\n' '*raw' '-A PREROUTING -m set --match-set bad src -j DROP' COMMIT | inside 'cat > /root/raw.rules'
+    as_root 'latchkey apply --rules /root/raw.rules --detach' || fail "apply said $?"
+    expect_status 0 as_root latchkey confirm
+    kept=$(rules)
+    power_cut
+    [[ $(rules) == "$kept" ]] || differ 'other rules than those kept' "$kept"
+    [[ $(inside 'latchkey status --json') == *'"drift":false'* ]] || fail 'drift'
+    [[ $(inside 'ipset list -n') == bad ]] || fail 'other sets than the one that is named'
+    [[ -z $(inside 'systemctl --failed --no-legend') ]] || fail 'a unit has failed'
+}
+
+# rules of one family that can no longer be loaded do not keep the other's away, and the unit says so
+case_kept_half() {
+    fresh
+    answers 'services: [web]'
+    as_root 'latchkey apply --answers /root/answers.yaml --detach' || fail "apply said $?"
+    expect_status 0 as_root latchkey confirm
+    inside 'printf "*filter\n-A INPUT -j nowhere\nCOMMIT\n" > /var/lib/latchkey/restore/ipv4.rules'
+    power_cut
+    inside 'ip6tables-save' | grep -q '^:INPUT DROP' || fail 'IPv6 has no rules'
+    [[ $(inside 'systemctl --failed --no-legend') == *latchkey-restore.service* ]] || fail 'no unit has failed'
+}

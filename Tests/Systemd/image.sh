@@ -2,7 +2,7 @@
 # The server's root folder: Debian's own packages and nothing else. Sourced by run.
 
 suite=bookworm
-packages=systemd-sysv,dbus,libpam-systemd,openssh-server,iptables,iproute2,procps,sudo,libreadline8
+packages=systemd-sysv,dbus,libpam-systemd,openssh-server,iptables,ipset,iproute2,procps,sudo,libreadline8
 # Taken out again: whoever wants them installs them from these files, without a network.
 extras=netfilter-persistent,iptables-persistent
 
