@@ -101,7 +101,7 @@ struct NextStart: Sendable {
         if try await saveSets(of: files, to: sets, keepingOthers: false),
             let program = surroundings.toolbox.find("ipset")
         {
-            commands.append("\(bare(program)) restore -exist <\(RestoreUnit.sets)")
+            commands.append("\(bare(program)) -exist -file \(RestoreUnit.sets) restore")
             saved.paths.append(sets)
         }
         for (family, rules) in files.present {

@@ -17,20 +17,20 @@ enum RestoreUnit {
     /// All of its files.
     static let all = [link, unit, sets] + Family.allCases.map(rules)
 
-    /// The unit that runs commands.
+    /// The unit that runs commands, each twice, which changes nothing the second time.
     ///
-    /// Each runs whatever became of those before it: trouble with one family must not keep the other from its rules.
-    /// The unit has failed if one of them has.
+    /// The first time whatever can be loaded is, whatever became of the commands before (a leading `-`,
+    /// systemd.service(5)): trouble with one family must not keep the other from its rules. The second time a failure
+    /// counts, so that the unit has failed where a part of the rules is missing.
     ///
     /// systemd.special(7): what orders itself ahead of network-pre.target acts before any interface is up.
     ///
     /// Debian's nftables.service begins with `flush ruleset`, which takes the rules of iptables-nft too.
     ///
-    /// - Parameter commands: lines for a shell, without quotes.
+    /// - Parameter commands: programs by their absolute paths, with words that need no quotes.
     /// - Returns: the text of the file.
     static func text(_ commands: [String]) -> String {
-        // systemd.service(5): a dollar sign is doubled.
-        let lines = ["failed=0;"] + commands.map { "\($0) || failed=1;" } + ["exit $$failed"]
+        let lines = commands.map { "ExecStart=-\($0)" } + commands.map { "ExecStart=\($0)" }
         return """
             # Written by latchkey when a change was kept; replaced with the next one.
             [Unit]
@@ -45,7 +45,7 @@ enum RestoreUnit {
             [Service]
             Type=oneshot
             RemainAfterExit=yes
-            ExecStart=/bin/sh -c '\(lines.joined(separator: " \\\n    "))'
+            \(lines.joined(separator: "\n"))
 
             [Install]
             WantedBy=multi-user.target
