@@ -62,7 +62,7 @@ struct StatusCommand: ContextCommand {
             runner: surroundings.runner)
         for (family, text) in kept.rules.present where surroundings.families.contains(family) {
             let rules: RuleSet
-            do { rules = try RuleSet(parsing: text, file: "kept rules") } catch { throw .badRules(error) }
+            do { rules = try RuleSet(dumped: text, file: "kept rules") } catch { throw .badRules(error) }
             if RuleEdits.hasDrifted(live: try await live.read(family), from: rules) { return true }
         }
         return false

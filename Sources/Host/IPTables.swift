@@ -75,27 +75,38 @@ package struct IPTables: Sendable {
     /// Puts rules in force: one transaction a table.
     ///
     /// - Parameters:
-    ///   - text: in iptables-save's format.
+    ///   - input: in iptables-save's format.
     ///   - flush: whether each table named is emptied first; without it only what the text names changes.
     ///   - counters: whether the counters in the text are set.
     ///   - testOnly: whether the kernel is only asked, and nothing changed (`--test`).
     /// - Throws: `xtablesLocked`, `rulesRefused`, and what running the tool throws.
     package func restore(
-        _ text: String, flush: Bool, counters: Bool = false, testOnly: Bool = false
+        _ input: [UInt8], flush: Bool, counters: Bool = false, testOnly: Bool = false
     ) async throws(HostError) {
         var arguments = ["-w", "\(Self.lockWait)"]
         if !flush { arguments.append("--noflush") }
         if counters { arguments.append("--counters") }
         if testOnly { arguments.append("--test") }
-        _ = try await check(Command(restore, arguments, input: Array(text.utf8)))
+        _ = try await check(Command(restore, arguments, input: input))
     }
 
     /// Whether the kernel has a table for this family.
     ///
-    /// - Throws: `toolTimedOut` and `toolUnusable`, which say nothing about the kernel.
+    /// - Throws: whatever else keeps the tool from an answer, a held lock for example: that says nothing about the
+    ///   kernel.
     package func has(table: String) async throws(HostError) -> Bool {
-        let command = Command(main, ["-w", "\(Self.lockWait)", "-t", table, "-S"])
-        return try await runner.run(command).status == 0
+        do {
+            _ = try await check(Command(main, ["-w", "\(Self.lockWait)", "-t", table, "-S"]))
+            return true
+        } catch .toolFailed(_, _, let message) where Self.says(message, missing: table) {
+            return false
+        }
+    }
+
+    /// Whether a tool's complaint means that the kernel lacks a table (libiptc's and iptables-nft's words).
+    private static func says(_ message: String, missing table: String) -> Bool {
+        guard message.contains("table `\(table)'") || message.contains("Table") else { return false }
+        return ["does not exist", "who?", "not supported"].contains { message.contains($0) }
     }
 
     private func check(_ command: Command) async throws(HostError) -> CommandResult {

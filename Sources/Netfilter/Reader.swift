@@ -4,13 +4,25 @@ extension RuleSet {
     /// Takes what iptables-restore takes, and so what a person writes by hand: other commands than `-A`, long options,
     /// tabs, comments. Each line keeps its spelling.
     package init(parsing text: String, file: String) throws(RuleSetError) {
-        var reader = Reader(file: file)
+        try self.init(text, Reader(file: file))
+    }
+
+    /// A rule set from what iptables-save printed, now or for a snapshot.
+    ///
+    /// Other programs' rules are carried through as they are, though iptables-restore might not take them: any bytes
+    /// in a comment, line ends too, and chains that were made with nft(8).
+    package init(dumped text: String, file: String) throws(RuleSetError) {
+        try self.init(text, Reader(file: file, isDump: true))
+    }
+
+    private init(_ text: String, _ reader: Reader) throws(RuleSetError) {
+        var reader = reader
         try reader.read(text)
         parts = reader.parts
         endsInNewline = reader.endsInNewline
     }
 
-    /// A rule set from the bytes of a file or a dump, which must be UTF-8.
+    /// A rule set from the bytes of a file, which must be UTF-8.
     package init(bytes: [UInt8], file: String) throws(RuleSetError) {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             let lines = bytes.split(separator: Ascii.newline, omittingEmptySubsequences: false)
@@ -25,6 +37,8 @@ extension RuleSet {
 /// Reads a rule set line by line, as iptables-restore does.
 private struct Reader {
     let file: String
+    /// Whether iptables-save wrote the text: what is odd in it is no mistake of a person's.
+    let isDump: Bool
     var parts: [RuleSet.Part] = []
     var endsInNewline = true
 
@@ -35,8 +49,9 @@ private struct Reader {
     /// iptables-restore reads into a buffer of 10240 bytes and takes the rest of a longer line for another line.
     private static let longestLine = 10_239
 
-    init(file: String) {
+    init(file: String, isDump: Bool = false) {
         self.file = file
+        self.isDump = isDump
     }
 
     mutating func read(_ text: String) throws(RuleSetError) {
@@ -44,10 +59,19 @@ private struct Reader {
         var lines = text.utf8.split(separator: Ascii.newline, omittingEmptySubsequences: false)
         endsInNewline = lines.last?.isEmpty ?? false
         if endsInNewline { lines.removeLast() }
+        var open = ""
         for line in lines {
             number += 1
-            try read(line: String(Substring(line)))
+            let whole = open + String(Substring(line))
+            // iptables-save prints a line end inside a comment as it is.
+            if isDump, whole.hasPrefix("-") || whole.hasPrefix("["), Word.split(whole.utf8) == nil {
+                open = whole + "\n"
+                continue
+            }
+            open = ""
+            try read(line: whole)
         }
+        if !open.isEmpty { throw error(.unterminatedQuote, open) }
         if let table {
             throw RuleSetError(file: file, line: table.line, text: table.spelling, problem: .missingCommit)
         }
@@ -58,10 +82,12 @@ private struct Reader {
     }
 
     private mutating func read(line: String) throws(RuleSetError) {
-        if line.unicodeScalars.contains(where: { $0.properties.generalCategory == .control && $0 != "\t" }) {
-            throw error(.controlCharacter, line)
+        if !isDump {
+            if line.unicodeScalars.contains(where: { $0.properties.generalCategory == .control && $0 != "\t" }) {
+                throw error(.controlCharacter, line)
+            }
+            if line.utf8.count > Self.longestLine { throw error(.lineTooLong, line) }
         }
-        if line.utf8.count > Self.longestLine { throw error(.lineTooLong, line) }
         if line.isEmpty || line.hasPrefix("#") {
             if table == nil { parts.append(.note(line)) } else { entries.append(Entry(.note(line))) }
             return
@@ -112,7 +138,7 @@ private struct Reader {
     }
 
     private func chainName(_ name: String) throws(RuleSetError) -> String {
-        guard Chain.isValidName(name) else { throw error(.badChainName, name) }
+        guard isDump || Chain.isValidName(name) else { throw error(.badChainName, name) }
         return name
     }
 
@@ -137,7 +163,7 @@ private struct Reader {
             words = words.dropFirst()
         }
         guard let command = words.first else { throw error(.unknownCommand, line) }
-        try refuseApostrophes(words, line)
+        if !isDump { try refuseApostrophes(words, line) }
         let isAppend = command.value == "-A" || command.value == "--append"
         guard isAppend || (Self.commands.contains(command.value)) else { throw error(.unknownCommand, line) }
         let arguments = words.dropFirst()

@@ -40,14 +40,15 @@ package struct RuleSet: Hashable, Sendable {
         }
     }
 
-    /// The tables that iptables-nft could not print because nft rules of another making stand in them.
+    /// The tables that iptables-nft could not print, or not whole, because nft rules of another making stand in them.
     ///
-    /// It says so in a comment line and leaves the table out; a snapshot of such a machine is not whole.
+    /// It says so in a comment line and leaves the table, or what it does not know of it, out; a snapshot of such a
+    /// machine is not whole.
     package var unreadableTables: [String] {
         parts.compactMap { part in
-            guard case .note(let line) = part, line.hasPrefix("# Table `"), line.contains("' is incompatible") else {
-                return nil
-            }
+            guard case .note(let line) = part, line.hasPrefix("# Table `"),
+                line.contains("' is incompatible") || line.contains("' contains incompatible")
+            else { return nil }
             return line.dropFirst("# Table `".count).split(separator: "'").first.map { String($0) }
         }
     }

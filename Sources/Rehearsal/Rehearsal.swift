@@ -294,7 +294,7 @@ package struct Rehearsal: Sendable {
     }
 
     func dump(_ tool: IPTables) async throws -> RuleSet {
-        try RuleSet(bytes: try await tool.dump(), file: tool.save)
+        try RuleSet(dumped: DumpText.decode(try await tool.dump()), file: tool.save)
     }
 }
 

@@ -40,7 +40,9 @@ package struct ConnectionWitness: Sendable {
     /// which the rules came into force is taken for an old one.
     package static let system = ConnectionWitness(
         proof: { pid, since in
-            switch SSHConnections().origin(of: pid) {
+            let connections = SSHConnections()
+            let here = connections.processes.networkNamespace(of: OwnProcess.pid)
+            switch connections.origin(of: pid) {
             case .local: return .local
             case .remoteUnproven(let reason):
                 return .none(reason: "No SSH connection can be seen behind this command: \(reason).")
@@ -48,6 +50,10 @@ package struct ConnectionWitness: Sendable {
                 return .none(
                     reason: "This SSH connection comes from this machine itself (\(monitor.remote.address)): it proves "
                         + "nothing about the way in from outside.")
+            case .ssh(let monitor) where connections.processes.networkNamespace(of: monitor.pid) != here:
+                return .none(
+                    reason: "This SSH connection (from \(monitor.remote.address)) reached another network than the one "
+                        + "that these rules guard, a container's for example: it proves nothing about them.")
             case .ssh(let monitor) where monitor.started > since:
                 return .fresh(address: "\(monitor.remote.address)")
             case .ssh(let monitor):

@@ -55,17 +55,20 @@ package struct Guard {
     ) async throws(ChangeError) -> Guard {
         let path = requestPath(id, layout: surroundings.layout)
         let bytes = try ChangeError.wrap { () throws(HostError) in try SecureFiles.readTrusted(path) }
-        guard let request = JSONText.decode(ChangeRequest.self, from: bytes), request.id == id else {
+        guard var request = JSONText.decode(ChangeRequest.self, from: bytes), request.id == id else {
             throw .damaged(path: path, reason: "it is not a request of this version of latchkey")
         }
-        let transaction = try await Transaction(request, in: surroundings)
+        let transaction = try await Transaction(request, isNew: true, in: surroundings)
+        // What the change reaches is decided once: a guard that carries on may find a tool that stumbles.
+        request.rules = PerFamily(ipv4: transaction.plan.ipv4?.text, ipv6: transaction.plan.ipv6?.text)
         try await OtherBackend.refuse(besides: request.backend, in: surroundings)
         try await transaction.test()
         let snapshot = try await transaction.snapshot(in: surroundings)
         try await SnapshotStore(surroundings).write(snapshot)
         do {
             try ChangeError.wrap { () throws(HostError) in
-                try SecureFiles.write(bytes, to: keptRequestPath(id, layout: surroundings.layout))
+                let kept = Array(JSONText.encode(request).utf8)
+                try SecureFiles.write(kept, to: keptRequestPath(id, layout: surroundings.layout))
             }
         } catch {
             try? SnapshotStore(surroundings).remove(id)
@@ -116,7 +119,7 @@ package struct Guard {
         }
         return Guard(
             surroundings: surroundings, lock: lock, file: file, journal: journal,
-            transaction: try await Transaction(journal.request, in: surroundings), snapshot: snapshot,
+            transaction: try await Transaction(journal.request, isNew: false, in: surroundings), snapshot: snapshot,
             inbox: try Inbox(surroundings.layout))
     }
 

@@ -55,7 +55,7 @@ package struct LiveRules: Sendable {
     package func read(_ family: Family) async throws(ChangeError) -> RuleSet {
         guard let tool = tools[family] else { return RuleSet(tables: []) }
         let bytes = try await ChangeError.wrap { () async throws(HostError) in try await tool.dump() }
-        do { return try RuleSet(bytes: bytes, file: tool.save) } catch { throw .badRules(error) }
+        do { return try RuleSet(dumped: DumpText.decode(bytes), file: tool.save) } catch { throw .badRules(error) }
     }
 
     /// Loads one family's input, one transaction a table.
@@ -64,7 +64,7 @@ package struct LiveRules: Sendable {
     package func load(_ input: RestoreInput, _ family: Family) async throws(ChangeError) {
         guard let tool = tools[family] else { return }
         try await ChangeError.wrap { () async throws(HostError) in
-            try await tool.restore(input.text, flush: input.flush, counters: input.counters)
+            try await tool.restore(DumpText.bytes(input.text), flush: input.flush, counters: input.counters)
         }
     }
 
@@ -75,7 +75,8 @@ package struct LiveRules: Sendable {
         guard let tool = tools[family] else { return }
         for table in Self.tables(in: input.text) {
             try await ChangeError.wrap { () async throws(HostError) in
-                try await tool.restore(table, flush: input.flush, counters: input.counters, testOnly: true)
+                try await tool.restore(
+                    DumpText.bytes(table), flush: input.flush, counters: input.counters, testOnly: true)
             }
         }
     }

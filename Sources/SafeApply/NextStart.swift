@@ -175,7 +175,7 @@ struct NextStart: Sendable {
     private func read(_ path: String) throws(ChangeError) -> RuleSet? {
         guard SecureFiles.exists(path) else { return nil }
         let bytes = try ChangeError.wrap { () throws(HostError) in try SecureFiles.readTrusted(path) }
-        do { return try RuleSet(parsing: String(decoding: bytes, as: UTF8.self), file: path) } catch {
+        do { return try RuleSet(dumped: DumpText.decode(bytes), file: path) } catch {
             throw .badRules(error)
         }
     }
@@ -183,7 +183,7 @@ struct NextStart: Sendable {
     private func write(_ text: String, to path: String, folderMode: UInt32) throws(ChangeError) {
         try ChangeError.wrap { () throws(HostError) in
             try SecureFiles.makeFolder(SecureFiles.folder(of: path), mode: folderMode)
-            try SecureFiles.write(Array(text.utf8), to: path)
+            try SecureFiles.write(DumpText.bytes(text), to: path)
         }
     }
 }

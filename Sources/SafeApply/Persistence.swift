@@ -74,7 +74,7 @@ package struct Persistence: Sendable {
         var rules = PerFamily<String>()
         if let earlier = try? lastKept(), earlier.backend == request.backend { rules = earlier.rules }
         for (family, kept) in kept.present {
-            let earlier = rules[family].flatMap { try? RuleSet(parsing: $0, file: "kept rules") }
+            let earlier = rules[family].flatMap { try? RuleSet(dumped: $0, file: "kept rules") }
             rules[family] = SavedRules.recorded(kept, over: earlier ?? RuleSet()).text
         }
         return KeptRules(id: request.id, rules: rules, backend: request.backend)

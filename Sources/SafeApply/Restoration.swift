@@ -87,7 +87,7 @@ extension Restored {
     func record(_ request: ChangeRequest, plan: PerFamily<RuleSet>) -> KeptRules {
         var rules = PerFamily<String>()
         for (family, plan) in plan.present {
-            let earlier = saved.kept?.rules[family].flatMap { try? RuleSet(parsing: $0, file: "kept rules") }
+            let earlier = saved.kept?.rules[family].flatMap { try? RuleSet(dumped: $0, file: "kept rules") }
             let chain = InputChain(of: plan)
             let others = Set(plan["filter"]?.chains.filter { $0.policy == nil }.map(\.name) ?? [])
             let own = chain.rules.filter { $0.isOwned || !($0.jumpsTo.map(others.contains) ?? false) }

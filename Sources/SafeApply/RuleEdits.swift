@@ -166,7 +166,7 @@ package enum RuleEdits {
             return InputChain(of: live).isEquivalent(to: chain)
                 ? [] : ["filter INPUT is not what was loaded into it"]
         }
-        guard let wanted = try? RuleSet(parsing: input.text, file: "restore") else {
+        guard let wanted = try? RuleSet(dumped: input.text, file: "restore") else {
             return ["the rules to compare with cannot be read"]
         }
         return wanted.tables.compactMap { table in

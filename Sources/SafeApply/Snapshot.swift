@@ -45,7 +45,7 @@ package struct Snapshot: Sendable, Equatable {
     package func ruleSet(_ family: Family) throws(ChangeError) -> RuleSet? {
         guard let text = rules[family] else { return nil }
         let name = "snapshot \(meta.id), \(family.rawValue).rules"
-        do { return try RuleSet(parsing: text, file: name) } catch {
+        do { return try RuleSet(dumped: text, file: name) } catch {
             throw .damaged(path: name, reason: "\(error)")
         }
     }

@@ -28,7 +28,7 @@ package struct SnapshotStore: Sendable {
             }
             var meta = snapshot.meta
             for (name, text) in files(of: snapshot) {
-                let bytes = Array(text.utf8)
+                let bytes = DumpText.bytes(text)
                 try ChangeError.wrap { () throws(HostError) in try SecureFiles.write(bytes, to: "\(folder)/\(name)") }
                 meta.sha256[name] = try await sha256(bytes)
             }
@@ -62,7 +62,7 @@ package struct SnapshotStore: Sendable {
             guard try await sha256(bytes) == sum else {
                 throw .damaged(path: path, reason: "its SHA-256 is not the one in meta.json")
             }
-            texts[name] = String(decoding: bytes, as: UTF8.self)
+            texts[name] = DumpText.decode(bytes)
         }
         guard let saved = texts["saved.json"].flatMap({ JSONText.decode(SavedState.self, from: Array($0.utf8)) }) else {
             throw .damaged(path: "\(folder)/saved.json", reason: "it is not what this version of latchkey writes")

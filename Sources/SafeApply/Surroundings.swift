@@ -14,7 +14,7 @@ package struct Surroundings: Sendable {
     package var clock: BootClock
     /// What is known of SSH connections.
     package var witness: ConnectionWitness
-    /// The kernel's name for this boot.
+    /// The kernel's names for this boot and for this network: rules are gone with the one, and others in another.
     package var bootID: String
     /// The address families that the kernel has.
     package var families: [Family]
@@ -39,9 +39,11 @@ package struct Surroundings: Sendable {
     /// The machine itself, its files under `root`.
     package static func system(root: String?, log: Logger) -> Surroundings {
         let layout = Layout(root: root)
+        let network = ProcessTable().networkNamespace(of: OwnProcess.pid) ?? "unknown"
+        let place = "\(SystemFacts().bootID ?? "unknown") \(network)"
         return Surroundings(
             layout: layout, toolbox: Toolbox(layout: layout), runner: SystemRunner(), clock: .system,
-            witness: .system, bootID: SystemFacts().bootID ?? "unknown",
+            witness: .system, bootID: place,
             families: NetworkFacts().ipv6 == .absent ? [.ipv4] : [.ipv4, .ipv6], log: log)
     }
 }

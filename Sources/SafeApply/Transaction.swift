@@ -11,7 +11,13 @@ struct Transaction: Sendable {
     private(set) var plan: PerFamily<RuleSet>
 
     /// Reads the request's rules and finds the tools.
-    init(_ request: ChangeRequest, in surroundings: Surroundings) async throws(ChangeError) {
+    ///
+    /// - Parameters:
+    ///   - request: what is to be done.
+    ///   - isNew: whether the kernel has still to be asked which tables it has; a change that is carried on knows.
+    ///   - surroundings: the machine.
+    /// - Throws: `badRules`, `host`.
+    init(_ request: ChangeRequest, isNew: Bool, in surroundings: Surroundings) async throws(ChangeError) {
         self.request = request
         kernel = try await LiveRules(
             backend: request.backend, families: surroundings.families, toolbox: surroundings.toolbox,
@@ -19,8 +25,8 @@ struct Transaction: Sendable {
         var plan = PerFamily<RuleSet>()
         for (family, text) in request.rules.present where kernel.tools[family] != nil {
             let read: RuleSet
-            do { read = try RuleSet(parsing: text, file: "\(family.rawValue) rules") } catch { throw .badRules(error) }
-            plan[family] = request.scope == .tables ? try await kernel.supported(read, family) : read
+            do { read = try RuleSet(dumped: text, file: "\(family.rawValue) rules") } catch { throw .badRules(error) }
+            plan[family] = isNew && request.scope == .tables ? try await kernel.supported(read, family) : read
         }
         self.plan = plan
     }
@@ -41,19 +47,40 @@ struct Transaction: Sendable {
             }
         }
         do {
-            return Snapshot(
+            let snapshot = Snapshot(
                 meta: Snapshot.Meta(
                     id: request.id, date: surroundings.clock.date(), bootID: surroundings.bootID,
                     backend: tool.backend, version: try await tool.version(), requester: request.requester,
                     sha256: [:]),
                 rules: try await kernel.dump(), sets: try await kernel.sets?.dump() ?? "",
                 saved: Persistence(surroundings).saved())
+            try await testWayBack(snapshot)
+            return snapshot
         } catch let error as ChangeError {
             throw error
         } catch let error as HostError {
             throw .host(error)
         } catch {
             throw .refused(reason: "\(error)")
+        }
+    }
+
+    /// Asks the tools whether they would take the present rules back, as far as the change reaches.
+    ///
+    /// iptables-save prints what iptables-restore refuses: a comment with a line end in it, for example.
+    private func testWayBack(_ snapshot: Snapshot) async throws(ChangeError) {
+        for (family, plan) in plan.present {
+            guard let earlier = try snapshot.ruleSet(family) else { continue }
+            let input = RuleEdits.revert(to: earlier, plan: plan, scope: request.scope, live: earlier)
+            do { try await kernel.test(input, family) } catch .host(.rulesRefused(_, let line, let message)) {
+                let lines = input.text.split(separator: "\n", omittingEmptySubsequences: false)
+                let text = line.flatMap {
+                    lines.indices.contains($0 - 1) ? ": \(String(lines[$0 - 1]).quoted(limit: 120))" : nil
+                }
+                throw .refused(
+                    reason: "A rule that is in force now (\(family.rawValue)) could not be put back\(text ?? ""). "
+                        + "iptables-restore says: \(message) Remove or rewrite that rule first.")
+            }
         }
     }
 

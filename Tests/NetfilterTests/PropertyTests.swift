@@ -173,9 +173,13 @@ struct EditingTests {
         #expect(left.normalized() != right.normalized())
     }
 
-    @Test("a table that iptables could not print is named")
+    @Test("a table that iptables could not print, or not whole, is named")
     func unreadable() throws {
-        let set = try RuleSet(parsing: "# Table `nat' is incompatible, use 'nft' tool.\n", file: "f")
-        #expect(set.unreadableTables == ["nat"])
+        let text = """
+            # Table `nat' is incompatible, use 'nft' tool.
+            # Table `filter' contains incompatible base-chains, use 'nft' tool to list them.
+
+            """
+        #expect(try RuleSet(dumped: text, file: "f").unreadableTables == ["nat", "filter"])
     }
 }

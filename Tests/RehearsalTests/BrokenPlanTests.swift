@@ -158,15 +158,13 @@ enum Rehearsed {
         let rehearsal = Rehearsal(on: stage, tools: tools)
         try await rehearsal.listen(for: expectations)
         var untested = try await rehearsal.control(expectations)
-        for tool in tools.values {
-            try await tool.restore(
-                "*filter\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\nCOMMIT\n", flush: false)
-        }
+        let tracking = "*filter\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\nCOMMIT\n"
+        for tool in tools.values { try await tool.restore(Array(tracking.utf8), flush: false) }
         untested.merge(try await rehearsal.connect(expectations)) { $1 }
         for family in Family.allCases {
             var lines = try TutorialPlan.rules(family).split(separator: "\n").map(String.init)
             if family == edited { lines = edit(lines) }
-            try await tools[family]?.restore(lines.joined(separator: "\n") + "\n", flush: true)
+            try await tools[family]?.restore(Array((lines.joined(separator: "\n") + "\n").utf8), flush: true)
         }
         return try await rehearsal.verdicts(expectations, untested: untested)
     }

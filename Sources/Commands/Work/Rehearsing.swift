@@ -162,7 +162,7 @@ struct Rehearsing: Sendable {
     /// Has the kernel of the stage know connections before the rules come, as the guard does.
     private func track(_ kernel: LiveRules) async throws {
         let text = "*filter\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\nCOMMIT\n"
-        for (_, tool) in kernel.tools.present { try await tool.restore(text, flush: false) }
+        for (_, tool) in kernel.tools.present { try await tool.restore(Array(text.utf8), flush: false) }
     }
 
     /// Puts the rules in force that are in force on the machine, as far as they can be had on a stage.
@@ -182,8 +182,8 @@ struct Rehearsing: Sendable {
         for (family, rules) in live.present {
             // Table by table: one that cannot be had leaves the others.
             for table in rules.tables where table.name != "nat" {
-                let text = RuleSet(tables: [table]).text
-                do { try await kernel.tools[family]?.restore(text, flush: true) } catch {
+                let input = DumpText.bytes(RuleSet(tables: [table]).text)
+                do { try await kernel.tools[family]?.restore(input, flush: true) } catch {
                     notes.append(
                         "Other programs' rules in \(table.name) (\(family.rawValue)) take no part: \(error)")
                 }

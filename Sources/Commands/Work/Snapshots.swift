@@ -148,7 +148,7 @@ struct Snapshots: Sendable {
     private static func parsed(_ rules: PerFamily<String>) throws(Failure) -> PerFamily<RuleSet> {
         var sets = PerFamily<RuleSet>()
         do {
-            for (family, text) in rules.present { sets[family] = try RuleSet(parsing: text, file: "the snapshot") }
+            for (family, text) in rules.present { sets[family] = try RuleSet(dumped: text, file: "the snapshot") }
         } catch { throw Failure(.badData, "\(error)", inForce: Failure.nothingChanged) }
         return sets
     }

@@ -154,6 +154,11 @@ final class FaultScene: Sendable {
 
     // MARK: What must hold
 
+    /// INPUT of IPv4 as it is now.
+    func input() async throws -> String {
+        try await server.mustRun([backend.tool(.ipv4), "-S", "INPUT"])
+    }
+
     /// The rules are the earlier ones, all tables of both families.
     func expectBack(_ comment: Comment? = nil, at location: SourceLocation = #_sourceLocation) async throws {
         for family in IPFamily.allCases {

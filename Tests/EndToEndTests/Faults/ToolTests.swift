@@ -80,6 +80,43 @@ struct ToolTests {
     }
 
     @Test(
+        "what another program writes inside the window, and nobody could by hand, does not keep the rules from returning",
+        arguments: [
+            "iptables-nft -A FORWARD -m comment --comment \"$(printf 'caf\\351')\" -j ACCEPT",
+            "iptables-nft -A FORWARD -m comment --comment \"$(printf 'two\\nlines')\" -j ACCEPT",
+            "iptables-nft -A FORWARD -m comment --comment \"$(printf 'a\\033b')\" -j ACCEPT",
+            "iptables-nft -A FORWARD -m recent --name \"'x'\" --set",
+            "nft add chain ip filter this_is_a_chain_with_a_name_longer_than_28_bytes",
+        ])
+    func oddNeighbour(script: String) async throws {
+        try await FaultScene.with(.nft, existing: "keep") { scene in
+            let before = try await scene.input()
+            try await scene.apply()
+            try await scene.server.mustRun(["sh", "-c", script])
+            #expect(try await scene.latchkey(["revert"]).status == 0)
+            #expect(try await scene.input() == before)
+            // And it keeps nobody from a change later.
+            try await scene.apply()
+            #expect(try await scene.latchkey(["confirm"]).status == 0)
+            #expect(try await scene.input().contains("latchkey: service web"))
+        }
+    }
+
+    @Test("what could not be put back is refused with its rule named, before anything changes")
+    func noWayBack() async throws {
+        try await FaultScene.with(.nft, existing: "replace") { scene in
+            try await scene.server.mustRun([
+                "sh", "-c", "iptables-nft -A FORWARD -m comment --comment \"$(printf 'two\\nlines')\" -j ACCEPT",
+            ])
+            let before = try await scene.server.dump(.ipv4, .nft)
+            let finished = try await scene.latchkey(scene.words(10))
+            #expect(finished.status == 1)
+            #expect(finished.errors.contains("could not be put back"))
+            #expect(try await scene.server.dump(.ipv4, .nft) == before)
+        }
+    }
+
+    @Test(
         "somebody flushes everything while the change is pending: the earlier rules are back",
         arguments: ["keep", "replace"])
     func flushed(existing: String) async throws {

@@ -1,0 +1,54 @@
+import Testing
+
+@testable import Netfilter
+
+@Suite("Dumps of whatever others wrote")
+struct DumpTextTests {
+    @Test(
+        "any bytes are a text and the same bytes again",
+        arguments: [
+            [], Array("plain\n".utf8), Array("Grüße, 世界 🎉".utf8), [0xE9], Array("caf".utf8) + [0xE9, 0x0A],
+            [0xFF, 0xFE],
+            [0xC3], [0xE4, 0xB8], [0xF0, 0x9F, 0x8E], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80],
+            Array("\u{10FF00}\u{10FFE9}".utf8), Array("\u{10FFE9}".utf8) + [0xE9, 0xC3, 0xBC], Array(0...255),
+            [0xE9] + Array("ü".utf8) + [0x80],
+        ] as [[UInt8]])
+    func bytes(_ bytes: [UInt8]) {
+        #expect(DumpText.bytes(DumpText.decode(bytes)) == bytes)
+    }
+
+    @Test("random bytes too", arguments: 0..<200)
+    func random(seed: Int) {
+        var state = UInt64(seed) &* 0x9E37_79B9_7F4A_7C15 &+ 1
+        let bytes = (0..<64).map { _ -> UInt8 in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return UInt8(truncatingIfNeeded: state >> 56)
+        }
+        #expect(DumpText.bytes(DumpText.decode(bytes)) == bytes)
+    }
+
+    @Test(
+        "a rule that a person could not have written is carried through byte for byte",
+        arguments: [
+            Array("-A FORWARD -m comment --comment \"caf".utf8) + [0xE9] + Array("\" -j ACCEPT".utf8),
+            Array("-A FORWARD -m comment --comment \"two\nlines\" -j ACCEPT".utf8),
+            Array("[3:4] -A FORWARD -m comment --comment \"two\n\nmore\nlines\" -j ACCEPT".utf8),
+            Array("-A FORWARD -m comment --comment \"\u{1B}[2J\" -j ACCEPT".utf8),
+            Array("-A FORWARD -m recent --set --name 'x' --mask 255.255.255.255 --rsource".utf8),
+            Array(":a_chain_with_a_name_that_is_longer_than_28_bytes - [0:0]".utf8),
+            Array("-A FORWARD -m comment --comment \"\(String(repeating: "x", count: 12_000))\" -j ACCEPT".utf8),
+        ])
+    func odd(_ line: [UInt8]) throws {
+        let dump = Array("*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n".utf8) + line + Array("\nCOMMIT\n".utf8)
+        let rules = try RuleSet(dumped: DumpText.decode(dump), file: "dump")
+        #expect(DumpText.bytes(rules.text) == dump)
+        #expect(rules["filter"]?.chain("INPUT")?.policy == .drop)
+        #expect(throws: RuleSetError.self) { try RuleSet(bytes: dump, file: "by hand") }
+    }
+
+    @Test("a quote that is never closed is no dump")
+    func open() {
+        let text = "*filter\n-A FORWARD -m comment --comment \"open\nCOMMIT\n"
+        #expect(throws: RuleSetError.self) { try RuleSet(dumped: text, file: "dump") }
+    }
+}
