@@ -9,29 +9,37 @@ import Templates
 /// may hold any mistake. So the text is read back and held against the plan, rule by rule.
 package struct Composer: Sendable {
     private let library: MustacheLibrary
+    private let templates: [String: RuleTemplate]
 
     /// A composer with the built-in rule templates, and the administrator's over them.
     ///
-    /// - Parameter ruleTemplates: texts by the template's name, `log` for `log.mustache`.
-    /// - Throws: the first mistake in a template.
-    package init(ruleTemplates: [String: String] = [:]) throws(ComposerError) {
-        var texts = Dictionary(uniqueKeysWithValues: Templates.rules.map { ($0.name.withoutExtension, $0.text) })
-        for (name, text) in ruleTemplates.sorted(by: { $0.key < $1.key }) {
-            guard texts.updateValue(text, forKey: name) != nil else {
-                throw .unknownTemplate(name, known: texts.keys.filter { $0 != name }.sorted())
-            }
+    /// - Parameter ruleTemplates: by the template's name, `log` for `log.mustache`.
+    /// - Throws: every mistake in the templates by themselves.
+    package init(ruleTemplates: [String: RuleTemplate] = [:]) throws(ComposerError) {
+        let builtIn = Templates.rules.map {
+            ($0.name.withoutExtension, RuleTemplate(path: "\($0.name) (built in)", text: $0.text))
         }
+        let known = builtIn.map(\.0).sorted()
+        var mistakes = ruleTemplates.filter { !known.contains($0.key) }.map {
+            ComposerError.unknownTemplate($0.value.path, known: known)
+        }
+        let templates = Dictionary(uniqueKeysWithValues: builtIn).merging(ruleTemplates) { $1 }
         var library = MustacheLibrary()
-        for (name, text) in texts.sorted(by: { $0.key < $1.key }) {
-            try RuleTemplateTag.check(text, template: name)
+        for (name, template) in templates.sorted(by: { $0.key < $1.key }) where known.contains(name) {
+            let found = RuleTemplateTag.mistakes(in: template, named: name)
+            mistakes += found
+            guard found.isEmpty else { continue }
             do {
                 // Text, not HTML: as HTML every quote would become an entity. Each partial begins as HTML anew.
-                try library.register("{{% CONTENT_TYPE:TEXT}}\n" + text, named: name)
+                try library.register("{{% CONTENT_TYPE:TEXT}}\n" + RenderedText.marked(template), named: name)
             } catch {
-                throw .badTemplate(name, line: 1, text: "", reason: .sections)
+                mistakes.append(
+                    .badTemplate(TemplatePlace(path: template.path, line: 1), text: "", reason: .sections))
             }
         }
+        guard mistakes.isEmpty else { throw mistakes.count == 1 ? mistakes[0] : .several(mistakes) }
         self.library = library
+        self.templates = templates
     }
 
     /// The plan as the rule set of one family, in iptables-save's own form.
@@ -45,16 +53,20 @@ package struct Composer: Sendable {
         let layout = RuleLayout(plan, family)
         let values = layout.templateValues
         try Self.checkValues(values, name: "")
-        guard let text = library.render(values, withTemplate: PlannedRule.Template.ruleset.rawValue) else {
-            throw .unknownTemplate(PlannedRule.Template.ruleset.rawValue, known: [])
+        let name = PlannedRule.Template.ruleset.rawValue
+        guard let beginning = templates[name], let marked = library.render(values, withTemplate: name) else {
+            throw .unknownTemplate(name, known: [])
         }
+        let text = RenderedText(marked: marked, from: beginning)
         let rendered: RuleSet
         do {
-            rendered = try RuleSet(parsing: text, file: "\(family.rawValue) rules")
+            rendered = try RuleSet(parsing: text.text, file: name)
         } catch {
-            throw .unreadable(error)
+            // The line of what was rendered tells nobody anything.
+            let place = text.places.indices.contains(error.line - 1) ? text.places[error.line - 1] : text.places[0]
+            throw .unreadable(error.at(file: place.path, line: place.line))
         }
-        try ComposedCheck(layout: layout).check(rendered, text: text)
+        try ComposedCheck(layout: layout, templates: templates).check(rendered, text: text)
         return rendered
     }
 

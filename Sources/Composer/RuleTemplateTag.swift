@@ -7,10 +7,16 @@ import Policy
 /// tags sections, comments, values and (in `ruleset`) partials are taken; delimiters, pragmas, inheritance, functions
 /// and dynamic names are not.
 enum RuleTemplateTag {
-    static func check(_ text: String, template: String) throws(ComposerError) {
+    /// Every mistake in a template; after a tag without an end nothing more can be told.
+    static func mistakes(in template: RuleTemplate, named name: String) -> [ComposerError] {
+        var mistakes: [ComposerError] = []
         var open: [Substring] = []
-        var rest = text[...]
+        var rest = template.text[...]
         var line = 1
+        func note(_ text: String, _ reason: ComposerError.TemplateMistake) {
+            mistakes.append(
+                .badTemplate(TemplatePlace(path: template.path, line: line), text: text, reason: reason))
+        }
         while let start = rest.firstRange(of: "{{") {
             line += rest[..<start.lowerBound].utf8.count { $0 == UInt8(ascii: "\n") }
             let after = rest[start.upperBound...]
@@ -18,17 +24,16 @@ enum RuleTemplateTag {
             guard let end = after.firstRange(of: "}}"),
                 after.first == "!" || !after[..<end.lowerBound].contains("{{")
             else {
-                throw .badTemplate(template, line: line, text: "{{" + after.prefix(20), reason: .unfinishedTag)
+                note("{{" + after.prefix(20), .unfinishedTag)
+                return mistakes
             }
             let tag = after[..<end.lowerBound]
-            let mistake = check(tag, template: template, open: &open)
-            if let mistake { throw .badTemplate(template, line: line, text: "{{\(tag)}}", reason: mistake) }
+            if let mistake = check(tag, template: name, open: &open) { note("{{\(tag)}}", mistake) }
             line += tag.utf8.count { $0 == UInt8(ascii: "\n") }
             rest = after[end.upperBound...]
         }
-        if let section = open.last {
-            throw .badTemplate(template, line: line, text: "{{#\(section)}}", reason: .sections)
-        }
+        if let section = open.last { note("{{#\(section)}}", .sections) }
+        return mistakes
     }
 
     private static func check(

@@ -31,6 +31,13 @@ package struct RuleSetError: Error, Hashable, Sendable {
     }
 }
 
+extension RuleSetError {
+    /// The same problem at another place: where a person wrote what came out at this one.
+    package func at(file: String, line: Int) -> RuleSetError {
+        RuleSetError(file: file, line: line, text: text, problem: problem)
+    }
+}
+
 extension RuleSetError: CustomStringConvertible {
     /// What is wrong and what to do about it, in plain words, without the place.
     package var message: String {

@@ -23,7 +23,8 @@ struct StrictnessTests {
                     existing: .replace),
             catalog: catalog, sshPorts: [22])
         do throws(ComposerError) {
-            _ = try Composer(ruleTemplates: [name: changed]).compose(plan, family: .ipv4)
+            _ = try Composer(ruleTemplates: [name: RuleTemplate(path: "/t/\(name).mustache", text: changed)]).compose(
+                plan, family: .ipv4)
             return nil
         } catch {
             return error
@@ -40,23 +41,28 @@ struct StrictnessTests {
     @Test("a rule that is missing")
     func missing() throws {
         let error = try refusal("log") { _ in "" }
-        guard case .missingRule(let rule, "log") = error else { return #expect(Bool(false), "\(error as Any)") }
+        guard case .missingRule(let rule, let place) = error else { return #expect(Bool(false), "\(error as Any)") }
         #expect(rule.contains("latchkey drop: "))
+        #expect(place.description == "/t/log.mustache:1")
     }
 
     @Test("a rule that is missing in the middle")
     func missingInTheMiddle() throws {
         let error = try refusal("ssh") { _ in "" }
         let ssh = #"-A INPUT -p tcp -m tcp --dport 22 -m comment --comment "latchkey: ssh" -j ACCEPT"#
-        #expect(error == .missingRule(ssh, template: "ssh"))
-        #expect(error?.description.contains("ssh.mustache: the planned rule") == true)
+        #expect(error == .missingRule(ssh, at: TemplatePlace(path: "/t/ssh.mustache", line: 1)))
+        #expect(error?.description.hasPrefix("/t/ssh.mustache:1: the planned rule") == true)
     }
 
     @Test("a rule more")
     func extra() throws {
         let rule = #"-A INPUT -p tcp -m tcp --dport 23 -m comment --comment "latchkey: telnet" -j ACCEPT"#
-        #expect(try refusal("ssh") { $0 + rule + "\n" } == .unexpectedRule(rule, template: "services"))
-        #expect(try refusal("log") { $0 + rule + "\n" } == .unexpectedRule(rule, template: "log"))
+        #expect(
+            try refusal("ssh") { $0 + rule + "\n" }
+                == .unexpectedRule(rule, at: TemplatePlace(path: "/t/ssh.mustache", line: 5)))
+        #expect(
+            try refusal("log") { $0 + rule + "\n" }
+                == .unexpectedRule(rule, at: TemplatePlace(path: "/t/log.mustache", line: 5)))
     }
 
     @Test("a planned rule written twice")
@@ -64,14 +70,16 @@ struct StrictnessTests {
         let error = try refusal("replies") { text in
             text + #"-A INPUT -i lo -m comment --comment "latchkey: loopback" -j ACCEPT"# + "\n"
         }
-        guard case .wrongOrder = error else { return #expect(Bool(false), "\(error as Any)") }
+        guard case .wrongOrder(_, let place) = error else { return #expect(Bool(false), "\(error as Any)") }
+        #expect(place.description == "/t/replies.mustache:5")
     }
 
     @Test("rules in another order")
     func order() throws {
         let error = try refusal("ruleset", replacing("{{> admins}}\n{{> ssh}}", "{{> ssh}}\n{{> admins}}"))
         let ssh = #"-A INPUT -p tcp -m tcp --dport 22 -m comment --comment "latchkey: ssh" -j ACCEPT"#
-        #expect(error == .wrongOrder(ssh, template: "admins"))
+        // The rule that comes too early was written where it belongs; what includes it is another template.
+        #expect(error == .wrongOrder(ssh, at: TemplatePlace(path: "ssh.mustache (built in)", line: 3)))
     }
 
     @Test(
@@ -83,7 +91,8 @@ struct StrictnessTests {
             ("replies", "-i lo", "! -i lo"), ("ssh", "-A INPUT", "-A FORWARD"), ("ssh", "-A INPUT", "-I INPUT"),
         ])
     func changed(_ name: String, _ old: String, _ new: String) throws {
-        #expect(try refusal(name, replacing(old, new)) != nil)
+        let error = try #require(try refusal(name, replacing(old, new)))
+        #expect(error.description.hasPrefix("/t/\(name).mustache:"), "\(error)")
     }
 
     @Test(
@@ -94,7 +103,8 @@ struct StrictnessTests {
             ("COMMIT\n{{#replace}}", "{{#replace}}"),
         ])
     func tables(_ old: String, _ new: String) throws {
-        #expect(try refusal("ruleset", replacing(old, new)) != nil)
+        let error = try #require(try refusal("ruleset", replacing(old, new)))
+        #expect(error.description.hasPrefix("/t/ruleset.mustache:"), "\(error)")
     }
 
     @Test("a planned rule that was moved to another table")
@@ -103,7 +113,8 @@ struct StrictnessTests {
             let last = text.lastRange(of: "COMMIT")
             return text.replacingCharacters(last, "{{> log}}\nCOMMIT")
         }
-        guard case .unexpectedRule(_, "ruleset") = error else { return #expect(Bool(false), "\(error as Any)") }
+        guard case .unexpectedRule(_, let place) = error else { return #expect(Bool(false), "\(error as Any)") }
+        #expect(place.description == "log.mustache (built in):3")
     }
 
     @Test(
@@ -114,7 +125,32 @@ struct StrictnessTests {
             ("-A INPUT -i lo", "[0:0] -A INPUT -i lo"),
         ])
     func spelling(_ old: String, _ new: String) throws {
-        #expect(try refusal("replies", replacing(old, new)) != nil)
+        let error = try #require(try refusal("replies", replacing(old, new)))
+        #expect(error.description.hasPrefix("/t/replies.mustache:"), "\(error)")
+    }
+
+    @Test(
+        "what is no rule at all is named with its line in the template",
+        arguments: [("hello\n", "hello"), ("-A INPUT -i lo\r\n", "-A INPUT -i lo\\r")])
+    func noRule(_ line: String, _ shown: String) throws {
+        let error = try #require(try refusal("ssh") { $0 + line })
+        #expect(error.description.hasPrefix("/t/ssh.mustache:5: \"\(shown)\""), "\(error)")
+    }
+
+    @Test("the mistakes of all templates are told at once")
+    func several() throws {
+        let bad = { (name: String) in RuleTemplate(path: "/t/\(name).mustache", text: "{{bad}}\n{{worse}}\n") }
+        do throws(ComposerError) {
+            _ = try Composer(ruleTemplates: ["log": bad("log"), "ping": bad("ping"), "telnet": bad("telnet")])
+            Issue.record("nothing was refused")
+        } catch {
+            let lines = error.description.split(separator: "\n")
+            #expect(
+                lines.map { $0.prefix { $0 != " " } } == [
+                    "/t/telnet.mustache:", "/t/log.mustache:1:", "/t/log.mustache:2:", "/t/ping.mustache:1:",
+                    "/t/ping.mustache:2:",
+                ])
+        }
     }
 
     @Test("limits and the log line are the administrator's choice")
@@ -137,24 +173,27 @@ struct StrictnessTests {
         ])
     func tags(_ tag: String, _ reason: ComposerError.TemplateMistake) throws {
         let error = try refusal("log") { "first line\n" + tag + $0 }
-        guard case .badTemplate("log", let line, _, let found) = error else {
+        let mistakes = if case .several(let errors) = error { errors } else { [error].compactMap(\.self) }
+        guard case .badTemplate(let place, _, let found) = mistakes.first else {
             return #expect(Bool(false), "\(error as Any)")
         }
         #expect(found == reason)
-        #expect(line >= 2)
+        #expect(place.path == "/t/log.mustache" && place.line >= 2)
     }
 
     @Test("a template that includes itself, or one that is not there", arguments: ["{{> ruleset}}", "{{> rulez}}"])
     func partials(_ tag: String) throws {
         let error = try refusal("ruleset") { $0 + tag }
-        guard case .badTemplate("ruleset", _, tag, .partial) = error else {
+        guard case .badTemplate(_, tag, .partial) = error else {
             return #expect(Bool(false), "\(error as Any)")
         }
     }
 
     @Test("a template under a name that nothing includes")
     func unknown() throws {
-        #expect(throws: ComposerError.self) { try Composer(ruleTemplates: ["telnet": ""]) }
+        #expect(throws: ComposerError.self) {
+            try Composer(ruleTemplates: ["telnet": RuleTemplate(path: "/t/telnet.mustache", text: "")])
+        }
     }
 }
 

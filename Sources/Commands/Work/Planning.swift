@@ -17,9 +17,15 @@ struct Planning: Sendable {
     /// - Throws: `Failure` with status 65 for templates that are not to be trusted or wrong.
     init(_ templates: TemplateOptions, in context: CommandContext) async throws(Failure) {
         let folder = try templates.read(in: context)
-        catalog = try folder.catalog()
-        let rules = folder.rules.map { (Self.stem($0.name), $0.text) }
-        do { composer = try Composer(ruleTemplates: Dictionary(rules) { $1 }) } catch { throw Failure(error) }
+        // Both are looked at before either is refused: every mistake is told at once.
+        let catalog = Result { () throws(Failure) in try folder.catalog() }
+        let composer = Result { () throws(Failure) in try folder.composer() }
+        if case .failure(var first) = catalog, case .failure(let second) = composer {
+            first.what += "\n" + second.what
+            throw first
+        }
+        self.catalog = try catalog.get()
+        self.composer = try composer.get()
         let runner = SystemRunner()
         let sshd = Toolbox(layout: context.layout).find("sshd")
         sshPorts = await SSHServer().ports(sshd: sshd, runner: runner).ports
@@ -53,17 +59,33 @@ struct Planning: Sendable {
         } catch { throw Failure(error) }
     }
 
-    private static func stem(_ path: String) -> String {
-        let name = SecureFiles.name(of: path)
-        return name.hasSuffix(".mustache") ? String(name.dropLast(9)) : name
+}
+
+extension TemplateFolder {
+    /// The built-in rule templates, and this folder's over them.
+    ///
+    /// - Throws: `Failure` with status 65 that holds every mistake.
+    func composer() throws(Failure) -> Composer {
+        var templates: [String: RuleTemplate] = [:]
+        for file in rules {
+            let name = SecureFiles.name(of: file.name)
+            let template = RuleTemplate(path: file.name, text: file.text)
+            let other = templates.updateValue(template, forKey: String(name.dropLast(".mustache".count)))
+            guard let other else { continue }
+            throw Failure(
+                .badData, "\(file.name): \(other.path) is the same rule template.", inForce: Failure.nothingChanged,
+                next: "keep one of the two.")
+        }
+        do { return try Composer(ruleTemplates: templates) } catch { throw Failure(error) }
     }
 }
 
 extension Failure {
     /// What a mistake in a rule template means to the user.
     init(_ error: ComposerError) {
+        let count = if case .several(let errors) = error { "\(errors.count) mistakes" } else { "A mistake" }
         self.init(
-            .badData, "A rule template is wrong: \(error)", inForce: Self.nothingChanged,
+            .badData, "\(count) in a rule template:\n\(error)", inForce: Self.nothingChanged,
             next: "mend the template, or take it away; the built-in one is used then.")
     }
 }

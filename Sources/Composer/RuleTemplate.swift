@@ -1,0 +1,97 @@
+/// The text of a rule template, and the path that messages call it by.
+package struct RuleTemplate: Equatable, Sendable {
+    /// Where it was read from.
+    package let path: String
+    /// Mustache.
+    package let text: String
+
+    /// A template.
+    package init(path: String, text: String) {
+        self.path = path
+        self.text = text
+    }
+}
+
+/// A line of a rule template.
+package struct TemplatePlace: Equatable, Sendable, CustomStringConvertible {
+    /// The template's path.
+    package let path: String
+    /// The line, counted from 1.
+    package let line: Int
+
+    /// A place.
+    package init(path: String, line: Int) {
+        self.path = path
+        self.line = line
+    }
+
+    package var description: String { "\(path):\(line)" }
+}
+
+/// What the templates rendered, line by line, and where each line comes from.
+struct RenderedText {
+    /// The lines, without the marks.
+    let lines: [String]
+    /// The place of each line.
+    let places: [TemplatePlace]
+    /// The whole text.
+    var text: String { lines.joined(separator: "\n") }
+
+    /// What sets a mark apart; no template may hold it, as a control character.
+    private static let bound: Character = "\u{1}"
+
+    /// A template's text with a mark ahead of every line that has more to it than tags.
+    ///
+    /// A line of tags alone has to stay one: Mustache takes it out together with its end.
+    static func marked(_ template: RuleTemplate) -> String {
+        var isInTag = false
+        let lines = template.text.split(separator: "\n", omittingEmptySubsequences: false)
+        return lines.enumerated().map { index, line in
+            hasText(line, &isInTag) ? "\(bound)\(index + 1)\(bound)\(template.path)\(bound)\(line)" : String(line)
+        }.joined(separator: "\n")
+    }
+
+    private static func hasText(_ line: Substring, _ isInTag: inout Bool) -> Bool {
+        var rest = line
+        var hasText = false
+        while true {
+            guard let next = rest.firstRange(of: isInTag ? "}}" : "{{") else {
+                return hasText || (!isInTag && rest.contains { !$0.isWhitespace })
+            }
+            if !isInTag, rest[..<next.lowerBound].contains(where: { !$0.isWhitespace }) { hasText = true }
+            isInTag.toggle()
+            rest = rest[next.upperBound...]
+        }
+    }
+
+    /// Takes the marks out of what was rendered; a line without one belongs to the line before it.
+    init(marked text: String, from beginning: RuleTemplate) {
+        var place = TemplatePlace(path: beginning.path, line: 1)
+        var lines: [String] = []
+        var places: [TemplatePlace] = []
+        for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+            let parts = line.split(separator: Self.bound, maxSplits: 3, omittingEmptySubsequences: false)
+            if parts.count == 4, parts[0].isEmpty, let number = Int(parts[1]) {
+                place = TemplatePlace(path: String(parts[2]), line: number)
+                lines.append(String(parts[3]))
+            } else {
+                lines.append(String(line))
+            }
+            places.append(place)
+        }
+        self.lines = lines
+        self.places = places
+    }
+
+    /// The places of the lines that are rules, in order.
+    var rulePlaces: [TemplatePlace] {
+        zip(lines, places).filter { line, _ in
+            ["-A", "--append", "["].contains { line.hasPrefix($0) }
+        }.map(\.1)
+    }
+
+    /// The places of the lines that declare tables and chains, in order.
+    var outlinePlaces: [TemplatePlace] {
+        zip(lines, places).filter { line, _ in line.hasPrefix("*") || line.hasPrefix(":") }.map(\.1)
+    }
+}
