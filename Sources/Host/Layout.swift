@@ -1,4 +1,4 @@
-/// Where latchkey's files lie: CONTRACT's paths, all of them under one root folder.
+/// Where latchkey's files lie: the paths of latchkey(8), FILES, all of them under one root folder.
 package struct Layout: Sendable, Equatable {
     /// "" for the machine itself, else the folder that `LATCHKEY_ROOT` names, without a slash at its end.
     package let root: String

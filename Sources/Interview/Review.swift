@@ -141,7 +141,7 @@ struct Review {
         var lines = screen.paragraph(
             "Out: everything, and the replies come back. \(families)", indent: 2, hanging: 4)
         if answers.log {
-            lines += screen.paragraph("What is dropped is logged, five lines a minute at most.", indent: 2)
+            lines += screen.paragraph("What is dropped is logged, five lines a minute after the first ten.", indent: 2)
         }
         let isSame = summary.rulesRemoved == 0 && summary.rulesAdded == 0
         let counts = isSame ? "Rules: nothing changes" : "Rules: \(summary.rulesRemoved) go, \(summary.rulesAdded) come"

@@ -15,7 +15,7 @@ extension CIDR {
         if isHost, family == .ipv4, address.bytes.allSatisfy({ $0 == 255 }) {
             throw .neverASource(text, kind: "the broadcast address, for everybody")
         }
-        if isMulticast { throw .neverASource(text, kind: "multicast, an address for groups") }
+        if address.isMulticast { throw .neverASource(text, kind: "multicast, an address for groups") }
     }
 
     /// The IPv4 network that is written with IPv6's `::ffff:` or, as long ago, `::` ahead of it.
@@ -29,12 +29,11 @@ extension CIDR {
         guard isMapped || isCompatible, let ipv4 = IPAddress(bytes: tail) else { return nil }
         return CIDR(of: ipv4, prefixLength: prefixLength - 96)
     }
+}
 
-    /// Whether no address of it is any machine's own: 224.0.0.0/4 or ff00::/8.
-    private var isMulticast: Bool {
-        switch family {
-        case .ipv4: prefixLength >= 4 && address.bytes[0] & 0xf0 == 0xe0
-        case .ipv6: prefixLength >= 8 && address.bytes[0] == 0xff
-        }
+extension IPAddress {
+    /// Whether packets to it go to a group of machines: 224.0.0.0/4 (RFC 5771), ff00::/8 (RFC 4291 section 2.7).
+    package var isMulticast: Bool {
+        family == .ipv4 ? bytes[0] & 0xf0 == 0xe0 : bytes[0] == 0xff
     }
 }

@@ -121,7 +121,8 @@ extension Mistakes {
 
     fileprivate mutating func programs(_ node: YAMLNode) -> [String]? {
         list(node, what: "\"programs\"", example: "[nginx, apache2]") { node, mistakes in
-            mistakes.string(node, what: "a program", limit: 64)
+            // The kernel tells no more of a name than that (proc_pid_comm(5)).
+            mistakes.string(node, what: "a program", limit: 64).map { String($0.prefix(15)) }
         }
     }
 
@@ -154,12 +155,5 @@ extension ServiceTemplate {
         let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
         guard let first = text.utf8.first, letters.contains(first), text.utf8.count <= nameLimit else { return false }
         return text.utf8.allSatisfy { letters.contains($0) || digits.contains($0) || $0 == UInt8(ascii: "-") }
-    }
-}
-
-extension IPAddress {
-    /// Whether packets to it go to a group of machines: 224.0.0.0/4 (RFC 5771), ff00::/8 (RFC 4291 section 2.7).
-    fileprivate var isMulticast: Bool {
-        family == .ipv4 ? bytes[0] & 0xf0 == 0xe0 : bytes[0] == 0xff
     }
 }

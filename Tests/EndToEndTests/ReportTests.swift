@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// The keys and kinds of CONTRACT's JSON, on every command that reports.
+/// The promised keys of JSON and their kinds, on every command that reports.
 @Suite("What is printed for programs", .kernel, .inTurn)
 struct ReportTests {
     private let change = [
