@@ -13,7 +13,7 @@ extension RuleSet {
 
 extension Table {
     /// The table in its fixed form; nil for one that lets everything through and holds nothing.
-    func normalized() -> Table? {
+    package func normalized() -> Table? {
         var state = TableState(name)
         for entry in entries { state.carryOut(entry.statement) }
         return state.table

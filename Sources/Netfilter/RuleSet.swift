@@ -40,6 +40,18 @@ package struct RuleSet: Hashable, Sendable {
         }
     }
 
+    /// The same rule set with each table changed; the lines between them stay.
+    package func mapTables(_ change: (Table) -> Table) -> RuleSet {
+        var changed = self
+        changed.parts = parts.map { part in
+            switch part {
+            case .table(let table): .table(change(table))
+            case .note: part
+            }
+        }
+        return changed
+    }
+
     /// The tables that iptables-nft could not print, or not whole, because nft rules of another making stand in them.
     ///
     /// It says so in a comment line and leaves the table, or what it does not know of it, out; a snapshot of such a

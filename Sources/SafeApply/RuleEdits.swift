@@ -37,6 +37,15 @@ package struct InputChain: Sendable, Equatable {
         policy == other.policy && rules.map(\.withoutCounters) == other.rules.map(\.withoutCounters)
     }
 
+    /// Whether it decides as another one does but for rules of other programs between that one's.
+    func holds(_ other: InputChain) -> Bool {
+        var rest = other.rules.map(\.withoutCounters)[...]
+        for rule in rules.map(\.withoutCounters) {
+            if rule == rest.first { rest.removeFirst() } else if rule.isOwned { return false }
+        }
+        return policy == other.policy && rest.isEmpty
+    }
+
     /// One transaction that makes INPUT this chain and touches nothing else.
     var restoreInput: RestoreInput {
         let zero = Counters.zero
@@ -80,17 +89,13 @@ package enum RuleEdits {
     /// The kernel's own chains that a table does not declare come ahead of everything in it, so that a `-P` line still
     /// has the last word.
     ///
-    /// - Parameter rules: what stands in the file.
+    /// - Parameters:
+    ///   - rules: what stands in the file.
+    ///   - until: when the kernel itself stops dropping; nil for the permanent form.
     /// - Returns: the input for iptables-restore.
-    package static func asWritten(_ rules: RuleSet) -> RestoreInput {
-        var lines: [String] = []
-        for line in rules.text.split(separator: "\n", omittingEmptySubsequences: false) {
-            lines.append(String(line))
-            guard line.hasPrefix("*") else { continue }
-            let table = line.dropFirst().filter { !$0.isWhitespace }
-            lines += missingChains(table, in: rules[table]).map(\.text)
-        }
-        return RestoreInput(text: lines.joined(separator: "\n"), flush: true, counters: false, inputChain: nil)
+    package static func asWritten(_ rules: RuleSet, until: Int64?) -> RestoreInput {
+        let text = written(rules, until: until).map(\.text).joined(separator: "\n")
+        return RestoreInput(text: text, flush: true, counters: false, inputChain: nil)
     }
 
     /// The line of a person's file that a line of `asWritten` stands for.
@@ -98,19 +103,26 @@ package enum RuleEdits {
     /// - Parameters:
     ///   - line: counted from 1, as a tool names it.
     ///   - rules: what stands in the file.
+    ///   - until: as `asWritten` was given.
     /// - Returns: the line that they know.
-    package static func writtenLine(_ line: Int, of rules: RuleSet) -> Int {
-        var left = line
-        let lines = rules.text.split(separator: "\n", omittingEmptySubsequences: false)
-        for (index, text) in lines.enumerated() {
-            left -= 1
-            if text.hasPrefix("*") {
-                let table = text.dropFirst().filter { !$0.isWhitespace }
-                left -= missingChains(table, in: rules[table]).count
-            }
-            if left <= 0 { return index + 1 }
+    package static func writtenLine(_ line: Int, of rules: RuleSet, until: Int64?) -> Int {
+        let lines = written(rules, until: until)
+        return lines.indices.contains(line - 1) ? lines[line - 1].number : line
+    }
+
+    /// The lines to load, each with the number of the line in the file that it is there for.
+    private static func written(_ rules: RuleSet, until: Int64?) -> [(text: String, number: Int)] {
+        let form = until.map { Expiry.pending(rules, until: $0) } ?? rules
+        var lines: [(text: String, number: Int)] = []
+        var number = 0
+        for line in form.text.split(separator: "\n", omittingEmptySubsequences: false) {
+            if (try? Rule(parsing: String(line))).map(Expiry.isLast) != true { number += 1 }
+            lines.append((String(line), number))
+            guard line.hasPrefix("*") else { continue }
+            let table = line.dropFirst().filter { !$0.isWhitespace }
+            lines += missingChains(table, in: rules[table]).map { ($0.text, number) }
         }
-        return line
+        return lines
     }
 
     /// What to load so that the rules of a snapshot are back.
@@ -155,7 +167,16 @@ package enum RuleEdits {
         return RestoreInput(text: "*filter\n\(text)COMMIT\n", flush: false, counters: false, inputChain: nil)
     }
 
+    /// Whether the rules of an emergency opening stand ahead of all others.
+    package static func isOpened(_ live: RuleSet, by opening: RestoreInput) -> Bool {
+        guard let inserted = try? RuleSet(parsing: opening.text, file: "opening").normalized() else { return false }
+        let wanted = InputChain(of: inserted).rules
+        return InputChain(of: live).rules.prefix(wanted.count).map(\.withoutCounters) == wanted
+    }
+
     /// How live rules differ from what a restore should have made of them; empty when they are the same.
+    ///
+    /// What another program has put into INPUT since it was loaded is no difference.
     ///
     /// - Parameters:
     ///   - live: a fresh dump.
@@ -163,7 +184,7 @@ package enum RuleEdits {
     /// - Returns: one text a difference.
     package static func differences(live: RuleSet, from input: RestoreInput) -> [String] {
         if let chain = input.inputChain {
-            return InputChain(of: live).isEquivalent(to: chain)
+            return InputChain(of: live).holds(chain)
                 ? [] : ["filter INPUT is not what was loaded into it"]
         }
         guard let wanted = try? RuleSet(dumped: input.text, file: "restore") else {

@@ -7,6 +7,8 @@ import Netfilter
 struct Transaction: Sendable {
     let request: ChangeRequest
     let kernel: LiveRules
+    /// How often rules are loaded at the most until a dump shows them.
+    private static let loads = 3
     /// The plan of each family that the kernel has, without tables that the kernel lacks.
     private(set) var plan: PerFamily<RuleSet>
 
@@ -89,14 +91,14 @@ struct Transaction: Sendable {
         try await makeSets()
         for (family, plan) in plan.present {
             let input = try await input(plan, family)
-            do { try await kernel.test(input, family) } catch { throw named(error, plan, family) }
+            do { try await kernel.test(input, family) } catch { throw named(error, plan, family, until: nil) }
         }
     }
 
     /// A tool's complaint about rules, with the file and the line that a person knows.
-    private func named(_ error: ChangeError, _ plan: RuleSet, _ family: Family) -> ChangeError {
+    private func named(_ error: ChangeError, _ plan: RuleSet, _ family: Family, until: Int64?) -> ChangeError {
         guard case .host(.rulesRefused(_, let line, let message)) = error else { return error }
-        let written = request.isCanonical ? line : line.map { RuleEdits.writtenLine($0, of: plan) }
+        let written = request.isCanonical ? line : line.map { RuleEdits.writtenLine($0, of: plan, until: until) }
         let source = request.sources[family] ?? "\(family.rawValue) rules"
         return .rulesRefused(source: source, line: written, message: Self.plain(message))
     }
@@ -112,14 +114,15 @@ struct Transaction: Sendable {
     }
 
     private func input(_ plan: RuleSet, _ family: Family) async throws(ChangeError) -> RestoreInput {
-        guard request.isCanonical else { return RuleEdits.asWritten(plan) }
+        guard request.isCanonical else { return RuleEdits.asWritten(plan, until: nil) }
         return RuleEdits.apply(plan, scope: request.scope, live: try await kernel.read(family))
     }
 
     /// Puts the plan in force, family by family, and compares a fresh dump with it.
     ///
     /// Rules written by hand need not look as they will be printed: the tool's word that it loaded them counts, and
-    /// its print becomes the plan; only then they can be given their expiry.
+    /// its print becomes the plan. They have their expiry from the first load on; the second one, of what was printed,
+    /// reaches what was written in a way that only iptables reads (`-jDROP`).
     ///
     /// - Parameter until: when the kernel itself stops dropping (seconds since 1970); nil for the permanent form.
     /// - Throws: when it is not wholly in force; the caller puts the snapshot back.
@@ -127,27 +130,28 @@ struct Transaction: Sendable {
         for (family, plan) in plan.present {
             if request.isCanonical {
                 let form = until.map { Expiry.pending(plan, until: $0) } ?? plan
-                try await load(try await input(form, family), family)
+                try await load(family) { RuleEdits.apply(form, scope: request.scope, live: $0) }
             } else {
-                do { try await kernel.load(RuleEdits.asWritten(plan), family) } catch {
-                    throw named(error, plan, family)
+                do { try await kernel.load(RuleEdits.asWritten(plan, until: until), family) } catch {
+                    throw named(error, plan, family, until: until)
                 }
                 let live = try await kernel.read(family)
                 let names = Set(plan.tables.map(\.name))
-                self.plan[family] = RuleSet(tables: live.tables.filter { names.contains($0.name) })
+                let printed = RuleSet(tables: live.tables.filter { names.contains($0.name) })
+                self.plan[family] = until.map { Expiry.permanent(of: printed, until: $0) } ?? printed
             }
         }
-        if !request.isCanonical, let until { try await move(from: nil, to: until) }
+        if !request.isCanonical, let until { try await move(from: until, to: until) }
     }
 
     /// Gives the live rules another moment of expiry.
     ///
     /// - Throws: when a fresh dump does not show it.
-    func move(from earlier: Int64?, to until: Int64) async throws(ChangeError) {
+    func move(from earlier: Int64, to until: Int64) async throws(ChangeError) {
         for (family, plan) in plan.present {
-            let live = try await kernel.read(family)
-            let input = Expiry.moved(plan, scope: request.scope, live: live, from: earlier, to: until)
-            try await load(input, family)
+            try await load(family) {
+                Expiry.moved(plan, scope: request.scope, live: $0, from: earlier, to: until)
+            }
         }
     }
 
@@ -156,8 +160,7 @@ struct Transaction: Sendable {
     /// - Throws: when a fresh dump does not show the permanent form.
     func settle(from until: Int64) async throws(ChangeError) {
         for (family, plan) in plan.present {
-            let live = try await kernel.read(family)
-            try await load(Expiry.permanent(plan, scope: request.scope, live: live, until: until), family)
+            try await load(family) { Expiry.permanent(plan, scope: request.scope, live: $0, until: until) }
         }
     }
 
@@ -179,15 +182,19 @@ struct Transaction: Sendable {
         return notes
     }
 
-    /// Loads an input and compares a fresh dump with it.
-    private func load(_ input: RestoreInput, _ family: Family) async throws(ChangeError) {
-        try await kernel.load(input, family)
-        let differences = RuleEdits.differences(live: try await kernel.read(family), from: input)
-        guard differences.isEmpty else {
-            throw .refused(
-                reason: "The kernel did not take the rules as they were given (\(family.rawValue)): "
-                    + differences.joined(separator: "; ") + ".")
+    /// Loads what is made of the live rules and compares a fresh dump with it; again, where another program may have
+    /// changed the rules between the two.
+    private func load(_ family: Family, _ input: (RuleSet) -> RestoreInput) async throws(ChangeError) {
+        var differences: [String] = []
+        for _ in 1...Self.loads {
+            let input = input(try await kernel.read(family))
+            try await kernel.load(input, family)
+            differences = RuleEdits.differences(live: try await kernel.read(family), from: input)
+            if differences.isEmpty { return }
         }
+        throw .refused(
+            reason: "The kernel did not take the rules as they were given (\(family.rawValue)): "
+                + differences.joined(separator: "; ") + ".")
     }
 
     /// Makes the kernel track connections before anything is dropped: without it, a connection that is older than
@@ -241,7 +248,7 @@ struct Transaction: Sendable {
         if let trouble { throw trouble }
     }
 
-    /// Lets SSH and the admins in ahead of all other rules.
+    /// Lets SSH and the admins in ahead of all other rules, and looks whether a fresh dump shows it.
     ///
     /// - Throws: the first trouble, after every family has been tried.
     func open() async throws(ChangeError) {
@@ -249,7 +256,18 @@ struct Transaction: Sendable {
         for (family, _) in kernel.tools.present {
             let input = RuleEdits.emergencyOpening(
                 family: family, sshPorts: request.sshPorts, admins: request.admins)
-            do { try await kernel.load(input, family) } catch { trouble = trouble ?? error }
+            do {
+                // What an earlier attempt has opened is not opened twice.
+                if let live = try? await kernel.read(family), RuleEdits.isOpened(live, by: input) { continue }
+                try await kernel.load(input, family)
+                guard RuleEdits.isOpened(try await kernel.read(family), by: input) else {
+                    throw ChangeError.refused(reason: "The opening does not stand ahead of all other rules.")
+                }
+            } catch let error as ChangeError {
+                trouble = trouble ?? error
+            } catch {
+                trouble = trouble ?? .refused(reason: "\(error)")
+            }
         }
         if let trouble { throw trouble }
     }

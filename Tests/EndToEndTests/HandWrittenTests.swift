@@ -74,6 +74,22 @@ struct HandWrittenTests {
         }
     }
 
+    @Test(
+        "a ban in a chain of the rules can be lifted while they are pending, and stays lifted",
+        arguments: TestBackend.installed)
+    func liftedBan(_ backend: TestBackend) async throws {
+        try await Machine.with(backend) { machine in
+            let four =
+                "*filter\n:f2b - [0:0]\n-A INPUT -j f2b\n-A f2b -s 203.0.113.5 -j REJECT\n-A f2b -j RETURN\nCOMMIT\n"
+            let words = try self.words(on: machine, four: four, six: Self.six)
+            #expect(try await Latchkey.run(words, root: machine.root, in: machine.namespace).status == 0)
+            try await machine.iptables("-D f2b -s 203.0.113.5 -j REJECT")
+            #expect(try await machine.latchkey("confirm").status == 0)
+            let kept = EarlierRules.chain("f2b", in: "filter", of: try await machine.dump(.ipv4))
+            #expect(kept == ["-A f2b -j RETURN"])
+        }
+    }
+
     @Test("without --rules6 IPv6 is left alone", arguments: TestBackend.installed)
     func oneFamily(_ backend: TestBackend) async throws {
         try await Machine.with(backend) { machine in

@@ -153,6 +153,30 @@ struct RuleEditsTests {
         #expect(!RuleEdits.differences(live: RuleSet(tables: []), from: input).isEmpty)
     }
 
+    @Test("what another program puts into INPUT meanwhile is no difference; a rule of latchkey's is")
+    func foreignInsertion() {
+        let input = RuleEdits.apply(Self.plan, scope: .inputChain, live: RuleSet(tables: []))
+        let live = Self.loaded(input, onto: RuleSet(tables: []))
+        let banned = Self.with(live) { [Self.rule("-A INPUT -s 203.0.113.9/32 -j DROP")] + $0 }
+        #expect(RuleEdits.differences(live: banned, from: input).isEmpty)
+        let own = Self.with(live) { $0 + [Self.rule("-A INPUT -m comment --comment \"latchkey: x\" -j ACCEPT")] }
+        #expect(!RuleEdits.differences(live: own, from: input).isEmpty)
+        let turned = Self.with(live) { $0.reversed() }
+        #expect(!RuleEdits.differences(live: turned, from: input).isEmpty)
+    }
+
+    @Test("the opening counts as in force only ahead of all else")
+    func opened() {
+        let opening = RuleEdits.emergencyOpening(family: .ipv4, sshPorts: [22], admins: ["192.0.2.1"])
+        let rules = InputChain(
+            of: RuleSet(tables: (try? RuleSet(parsing: opening.text, file: "test"))?.normalized().tables ?? [])
+        ).rules
+        #expect(rules.count == 3)
+        #expect(RuleEdits.isOpened(Self.with(Self.plan) { rules + $0 }, by: opening))
+        #expect(!RuleEdits.isOpened(Self.with(Self.plan) { $0 + rules }, by: opening))
+        #expect(!RuleEdits.isOpened(Self.plan, by: opening))
+    }
+
     @Test("drift: another program's jump is its own affair, a rule of nobody and a missing rule are not")
     func drift() {
         let live = Self.loaded(RuleEdits.apply(Self.plan, scope: .inputChain, live: Self.before), onto: Self.before)

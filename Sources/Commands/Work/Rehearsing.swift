@@ -201,18 +201,11 @@ struct Rehearsing: Sendable {
     /// - Throws: when the tools do not take them.
     func load(_ piece: Piece, _ kernel: LiveRules, until: Int64? = nil) async throws(ChangeError) {
         for (family, rules) in piece.rules.present where kernel.tools[family] != nil {
-            if piece.isAsWritten, until == nil {
-                try await kernel.load(RuleEdits.asWritten(rules), family)
+            if piece.isAsWritten {
+                try await kernel.load(RuleEdits.asWritten(rules, until: until), family)
                 continue
             }
             let now = try await kernel.read(family)
-            if piece.isAsWritten, let until {
-                let names = Set(rules.tables.map(\.name))
-                let printed = RuleSet(tables: now.tables.filter { names.contains($0.name) })
-                let input = Expiry.moved(printed, scope: piece.scope, live: now, from: nil, to: until)
-                try await kernel.load(input, family)
-                continue
-            }
             let possible = piece.scope == .tables ? try await kernel.supported(rules, family) : rules
             let form = until.map { Expiry.pending(possible, until: $0) } ?? possible
             try await kernel.load(RuleEdits.apply(form, scope: piece.scope, live: now), family)

@@ -116,6 +116,28 @@ struct ExpiryTests {
     /// Whether a TCP packet to a port where nobody listens is answered with a reset: it has passed the rules then.
     private func reaches(_ port: Int, from outside: NetworkNamespace, _ family: IPFamily) async throws -> Bool {
         let address = NamespacePair.bare(NamespacePair.serverAddresses, family)
+    @Test("rules written by hand are never in force without an expiry", arguments: TestBackend.installed)
+    func byHand(backend: TestBackend) async throws {
+        try await FaultScene.with(backend) { scene in
+            let loads = "\(scene.root.path)/loads"
+            try await scene.putInFront(
+                "restore",
+                "input=$(cat); case \"$*\" in *--test*) ;; *) printf '%s\\n' \"$input\" >> \(loads);; esac; "
+                    + "printf '%s\\n' \"$input\" | $real \"$@\"; exit $?", of: [.ipv4])
+            try scene.misbehave()
+            let rules = try scene.root.write("*filter\n-P INPUT DROP\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n", to: "rules")
+            let applied = try await scene.latchkey([
+                "apply", "--rules", rules, "--backend", backend.rawValue, "--no-rehearsal", "--detach",
+            ])
+            #expect(applied.status == 0, "\(applied.errors)")
+            let loaded = try scene.root.read("loads")
+            #expect(loaded.contains("--datestop"))
+            #expect(!loaded.contains("-P INPUT DROP") && !loaded.contains(":INPUT DROP"))
+            #expect(try await scene.latchkey(["confirm"]).status == 0)
+            #expect(try await scene.server.dump(.ipv4, backend).contains(":INPUT DROP"))
+        }
+    }
+
         let knock = try await outside.run(["timeout", "1", "bash", "-c", "exec 3<>/dev/tcp/\(address)/\(port)"])
         // 124: timeout(1) ended a connection attempt that nobody answered.
         return knock.status != 124
