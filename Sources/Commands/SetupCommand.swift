@@ -92,7 +92,7 @@ struct SetupCommand: ContextCommand {
     /// How someone comes back to a pending change: proved by their own connection or not.
     private func resumed(_ changing: Changing) -> ChangeScreen.Opening {
         let journal = try? JournalFile(layout: changing.surroundings.layout).read()
-        guard let since = journal?.appliedAt,
+        guard let since = journal?.freshSince,
             case .fresh(let address) = changing.surroundings.witness.proof(OwnProcess.pid, since)
         else { return .resumed(anewFrom: nil) }
         return .resumed(anewFrom: try? IPAddress(parsing: address))

@@ -4,8 +4,6 @@ import Netfilter
 
 /// What the guard does, step by step; each is written into the journal before it acts.
 extension Guard {
-    /// How long it waits for connections that began under the old rules to be accepted, in milliseconds.
-    private static let settling: Int64 = 1_000
     /// For how long it tries to put the earlier rules back before it opens the door, in milliseconds.
     private static let stubbornness: Int64 = 15_000
     /// How often it tries to put them back at the least: a tool that hangs once has used up that time by itself.
@@ -30,7 +28,7 @@ extension Guard {
             await revert(.trouble, "The new rules could not be applied. \(error)")
             return
         }
-        await settle()
+        let areAccepted = await settle()
         if !journal.request.isCanonical {
             // A guard that carries on compares with what iptables made of the rules, not with how they were written.
             journal.request.rules = PerFamily(ipv4: transaction.plan.ipv4?.text, ipv6: transaction.plan.ipv6?.text)
@@ -39,6 +37,7 @@ extension Guard {
         journal.appliedAt = now
         journal.deadline = now.advanced(milliseconds: Int64(journal.request.deadlineSeconds) * 1_000)
         guard record(.applied) else { return await revert(.trouble, "The journal cannot be written.") }
+        if areAccepted { journal.freshSince = journal.appliedAt }
         History(surroundings).inForce(journal)
     }
 
@@ -69,52 +68,6 @@ extension Guard {
             refusedExpiry = right
             surroundings.log.error("The kernel's expiry could not be moved: \(error)")
         }
-    }
-
-    /// Lets connections that began under the earlier rules be accepted first, so that none of them looks new.
-    private func settle() async {
-        let end = now.advanced(milliseconds: Self.settling)
-        while now < end, !surroundings.witness.noneWaiting(journal.request.sshPorts) {
-            try? await Task.sleep(for: .milliseconds(20))
-        }
-    }
-
-    mutating func noteFreshLogin() {
-        guard journal.freshLogin == nil, let since = journal.appliedAt,
-            let address = surroundings.witness.freshLogin(since)
-        else { return }
-        journal.freshLogin = address
-        surroundings.log.notice("A new SSH login from \(address) got in.")
-    }
-
-    mutating func confirm(_ message: Inbox.Message) async {
-        guard journal.state == .applied, let since = journal.appliedAt else {
-            reply(message, .tooLate, journal.reason)
-            return
-        }
-        let proof = message.peer.map { surroundings.witness.proof($0.pid, since) }
-        let grounds: String
-        switch proof ?? .none(reason: "The kernel does not tell who asks.") {
-        case .fresh(let address): grounds = "Confirmed over a new connection from \(address)."
-        case .local: grounds = "Confirmed at this machine: no new connection has proved that the door opens."
-        case .none(let reason):
-            guard message.request.sameConnection == true else {
-                reply(message, .notFresh, reason)
-                return
-            }
-            grounds =
-                journal.freshLogin.map { "Confirmed; a new login from \($0) had got in." }
-                ?? "Confirmed without the proof of a new connection."
-        }
-        journal.reason = grounds
-        journal.verified = true
-        guard record(.kept) else {
-            await revert(.trouble, "The journal cannot be written.")
-            reply(message, .refused, journal.reason)
-            return
-        }
-        await keep()
-        reply(message, journal.state == .persisted ? .done : .refused, journal.reason)
     }
 
     /// Makes the rules permanent and saves them; rules that cannot be made permanent are not left to expire.

@@ -47,6 +47,10 @@ package struct Journal: Codable, Sendable, Equatable {
     package var request: ChangeRequest
     /// When the new rules were in force.
     package var appliedAt: BootInstant?
+    /// Since when a login is new: what began under the earlier rules has all been accepted by then.
+    ///
+    /// Nil while some of it may still wait.
+    package var freshSince: BootInstant?
     /// When they are reverted unless confirmed.
     package var deadline: BootInstant?
     /// When the kernel itself stops dropping, in seconds since 1970, UTC; nil when it cannot, or no longer will.

@@ -56,6 +56,25 @@ struct FreshConnectionTests {
         }
     }
 
+    @Test("a connection that sshd was too slow to accept before the rules confirms nothing")
+    func queued() async throws {
+        try await SSHServer.with(TestBackend.installed[0]) { server in
+            kill(server.daemon.id, SIGSTOP)
+            async let early = server.logIn(server.line("confirm"), ["-o", "ConnectTimeout=50"])
+            try await until("a connection in the queue") {
+                try await server.machine.namespace.mustRun(["ss", "-ltnH"]).split(separator: "\n").contains {
+                    $0.contains("0.0.0.0:22 ") && $0.split(separator: " ").dropFirst().first != "0"
+                }
+            }
+            try await server.machine.begin(.keep)
+            kill(server.daemon.id, SIGCONT)
+            let refused = try await early
+            #expect(refused.status == 7, "\(refused.errors)")
+            #expect(try await server.machine.status().truth("freshConnectionSeen") == false)
+            #expect(try await server.logIn(server.line("confirm")).status == 0)
+        }
+    }
+
     @Test("a session kept alive by setsid proves nothing once its connection is gone")
     func orphan() async throws {
         try await SSHServer.with(TestBackend.installed[0]) { server in

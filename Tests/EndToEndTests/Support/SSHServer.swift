@@ -8,6 +8,8 @@ final class SSHServer: Sendable {
     let machine: Machine
     let outside: NetworkNamespace
     private let keys: TemporaryFolder
+    /// The one that listens.
+    let daemon: Child
 
     /// Where the outside comes from.
     static let admin = NamespacePair.bare(NamespacePair.admins, .ipv4)
@@ -52,7 +54,7 @@ final class SSHServer: Sendable {
 
             """, to: "config")
         try await machine.namespace.mustRun(["mkdir", "-m", "755", "/run/sshd"])
-        _ = try machine.namespace.start(["sshd", "-D", "-f", "\(keys.path)/config"])
+        daemon = try machine.namespace.start(["sshd", "-D", "-f", "\(keys.path)/config"])
         try await until("sshd listens") {
             try await machine.namespace.mustRun(["ss", "-ltnH"]).contains("0.0.0.0:22 ")
         }

@@ -1,0 +1,175 @@
+import Host
+import Logging
+import Netfilter
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import SafeApply
+
+/// Tests of guards in this process, one at a time: each waits for its socket in a thread that others need.
+@Suite("A guard in this process", .serialized)
+enum GuardTests {}
+
+/// An iptables that prints what was last loaded; other programs are real.
+final class LoadedRules: CommandRunner {
+    /// What goes wrong with a call of iptables-restore, by its arguments and input; nil lets it pass.
+    typealias Fault = @Sendable (_ arguments: [String], _ input: String) -> CommandResult?
+
+    private let text = Mutex("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n")
+    private let fault = Mutex<Fault?>(nil)
+    private let messages = Mutex<[String]>([])
+
+    var current: String { text.withLock { $0 } }
+
+    /// What wall(1) was given.
+    var told: [String] { messages.withLock { $0 } }
+
+    func fail(_ fault: @escaping Fault) { self.fault.withLock { $0 = fault } }
+
+    func run(_ command: Command) async throws(HostError) -> CommandResult {
+        let input = String(decoding: command.input, as: UTF8.self)
+        switch SecureFiles.name(of: command.program) {
+        case "iptables-nft-save": return CommandResult(status: 0, output: Array(current.utf8))
+        case "iptables-nft-restore":
+            if let result = fault.withLock({ $0 })?(command.arguments, input) { return result }
+            if !command.arguments.contains("--test") { text.withLock { $0 = Self.loaded(input, onto: $0) } }
+            return CommandResult(status: 0)
+        case "sha256sum": return try await SystemRunner().run(command)
+        case "wall": messages.withLock { $0.append(input) }
+        default: break
+        }
+        return CommandResult(status: 0)
+    }
+
+    /// A whole table, or lines to insert into the one that is there.
+    private static func loaded(_ input: String, onto text: String) -> String {
+        let inserted = input.split(separator: "\n").filter { $0.hasPrefix("-I INPUT 1 ") }
+        guard !inserted.isEmpty else { return input }
+        var lines = text.split(separator: "\n")
+        let place = lines.firstIndex { $0.contains("-A INPUT ") } ?? lines.endIndex - 1
+        lines.insert(contentsOf: inserted.reversed().map { $0.replacing("-I INPUT 1 ", with: "-A INPUT ") }, at: place)
+        return lines.joined(separator: "\n") + "\n"
+    }
+}
+
+/// The kernel's clocks, set forward or back.
+final class MovedClock: Sendable {
+    private let offsets = Mutex((boot: Int64(0), date: Int64(0)))
+
+    var clock: BootClock {
+        BootClock(
+            now: { BootClock.system.now().advanced(milliseconds: self.offsets.withLock { $0.boot }) },
+            date: { BootClock.system.date() + self.offsets.withLock { $0.date } })
+    }
+
+    func setDate(by seconds: Int64) { offsets.withLock { $0.date += seconds } }
+
+    func passTime(milliseconds: Int64) { offsets.withLock { $0.boot += milliseconds } }
+}
+
+/// What is to be seen of SSH connections, as a test says.
+final class StagedWitness: Sendable {
+    private let state = Mutex((isWaiting: false, login: (address: String, started: BootInstant)?.none))
+
+    /// Whether a connection waits for sshd to accept it.
+    func setWaiting(_ isWaiting: Bool) { state.withLock { $0.isWaiting = isWaiting } }
+
+    /// Whoever asks has come over this connection; nil for the console.
+    func setLogin(_ address: String, started: BootInstant) { state.withLock { $0.login = (address, started) } }
+
+    var witness: ConnectionWitness {
+        ConnectionWitness(
+            proof: { _, since in
+                guard let login = self.state.withLock({ $0.login }) else { return .local }
+                return login.started > since ? .fresh(address: login.address) : .none(reason: "It is older.")
+            },
+            freshLogin: { since in
+                self.state.withLock { $0.login.flatMap { $0.started > since ? $0.address : nil } }
+            },
+            noneWaiting: { _ in !self.state.withLock { $0.isWaiting } }, tracksConnections: { true })
+    }
+}
+
+/// A guard in this process, over a kernel that is a text.
+struct GuardBench {
+    private let folder: TemporaryFolder
+    let rules = LoadedRules()
+    let moved = MovedClock()
+    let connections = StagedWitness()
+    let surroundings: Surroundings
+    /// Held, so that the guard takes its supervisor for alive and starts none.
+    private let supervisor: FileLock?
+
+    private static let id = "20260101-000000"
+    private static let plan = """
+        *filter
+        :INPUT DROP [0:0]
+        :FORWARD ACCEPT [0:0]
+        :OUTPUT ACCEPT [0:0]
+        -A INPUT -i lo -j ACCEPT
+        COMMIT
+
+        """
+
+    /// A bench with a change from an address that waits for its guard.
+    init(from address: String? = nil) throws {
+        folder = try TemporaryFolder()
+        for name in ["iptables-nft", "iptables-nft-save", "iptables-nft-restore", "wall"] {
+            try folder.write("", to: "usr/sbin/\(name)", mode: 0o700)
+        }
+        let layout = Layout(root: folder.path)
+        surroundings = Surroundings(
+            layout: layout, toolbox: Toolbox(layout: layout), runner: rules, clock: moved.clock,
+            witness: connections.witness, bootID: "boot", families: [.ipv4],
+            log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        try SecureFiles.makeFolder(layout.run)
+        supervisor = try FileLock.tryAcquire(layout.supervisorLock)
+        let request = ChangeRequest(
+            id: Self.id, scope: .tables, rules: PerFamily(ipv4: Self.plan), isCanonical: true, backend: .nft,
+            deadlineSeconds: 60, requester: Requester(user: "ada", address: address), sshPorts: [22], admins: [],
+            answers: nil, persists: false)
+        try SecureFiles.write(
+            Array(JSONText.encode(request).utf8), to: Guard.requestPath(Self.id, layout: layout))
+    }
+
+    /// The request that waits.
+    func request() throws -> ChangeRequest {
+        let path = Guard.requestPath(Self.id, layout: surroundings.layout)
+        return try #require(JSONText.decode(ChangeRequest.self, from: try SecureFiles.readTrusted(path)))
+    }
+
+    /// Has a guard own the change to its end.
+    func serve() -> Task<Void, any Error> {
+        let surroundings = surroundings
+        return Task {
+            var guardian = try #require(
+                try await Guard.own(Self.id, supervisor: .process, in: surroundings))
+            await guardian.serve()
+        }
+    }
+
+    func ask(_ request: GuardRequest) async throws -> GuardReply {
+        for _ in 0..<1_000 {
+            if let connection = try UnixSocket.connect(surroundings.layout.socket) {
+                connection.send(JSONText.encode(request))
+                for _ in 0..<1_000 {
+                    if case .line(let line) = connection.read() {
+                        return try #require(JSONText.decode(GuardReply.self, from: Array(line.utf8)))
+                    }
+                    try await Task.sleep(for: .milliseconds(10))
+                }
+            }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        throw SpawnError("the guard does not answer \(request.verb)")
+    }
+
+    /// Puts a folder where the journal's next text would be written.
+    func blockJournal() throws {
+        try SecureFiles.makeFolder(
+            "\(surroundings.layout.run)/.\(SecureFiles.name(of: surroundings.layout.journal)).new")
+    }
+
+    var journal: Journal? { try? JournalFile(layout: surroundings.layout).read() }
+}

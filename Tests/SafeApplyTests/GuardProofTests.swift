@@ -1,0 +1,69 @@
+import Host
+import Testing
+
+@testable import SafeApply
+
+extension GuardTests {
+    @Suite("What proves to the guard that new logins get in")
+    struct GuardProofTests {
+        @Test(
+            "while a connection from before the rules waits for sshd, no login is new; afterwards only later ones are")
+        func backlog() async throws {
+            let bench = try GuardBench()
+            bench.connections.setWaiting(true)
+            let serving = bench.serve()
+            #expect(try await bench.ask(GuardRequest(.begin)).answer == .done)
+            // What had queued up is served by a process that starts only now.
+            bench.connections.setLogin("192.0.2.1", started: bench.surroundings.clock.now())
+            bench.moved.passTime(milliseconds: 2_000)
+            let early = try await bench.ask(GuardRequest(.confirm))
+            #expect(early.answer == .notFresh)
+            #expect(early.text.contains("waits for sshd to accept it"))
+            #expect(early.status.freshLogin == nil)
+            #expect(early.status.secondsLeft.map { $0 < 60 } == true, "the deadline does not wait")
+
+            bench.connections.setWaiting(false)
+            let accepted = try await bench.ask(GuardRequest(.confirm))
+            #expect(accepted.answer == .notFresh)
+            #expect(accepted.text == "It is older.")
+            #expect(accepted.status.freshLogin == nil)
+
+            bench.connections.setLogin("192.0.2.1", started: bench.surroundings.clock.now().advanced(milliseconds: 500))
+            let late = try await bench.ask(GuardRequest(.confirm))
+            #expect(late.answer == .done)
+            #expect(late.status.state == .persisted)
+            #expect(late.text == "Confirmed over a new connection from 192.0.2.1.")
+            try await serving.value
+        }
+
+        @Test("a connection that waits keeps nobody at the console from keeping the rules, nor who insists")
+        func backlogAtConsole() async throws {
+            let bench = try GuardBench()
+            bench.connections.setWaiting(true)
+            let serving = bench.serve()
+            #expect(try await bench.ask(GuardRequest(.begin)).answer == .done)
+            let kept = try await bench.ask(GuardRequest(.confirm))
+            #expect(kept.answer == .done)
+            #expect(kept.text == "Confirmed at this machine: no new connection has proved that the door opens.")
+            try await serving.value
+        }
+
+        @Test(
+            "confirmed over the other family, the first one is said to be unproven",
+            arguments: [
+                ("192.0.2.1", "2001:db8::1", "IPv4"), ("2001:db8::1", "192.0.2.1", "IPv6"),
+                ("192.0.2.1", "192.0.2.2", nil), (nil, "192.0.2.2", nil),
+            ])
+        func otherFamily(begunFrom first: String?, confirmedFrom last: String, unproven: String?) async throws {
+            let bench = try GuardBench(from: first)
+            let serving = bench.serve()
+            #expect(try await bench.ask(GuardRequest(.begin)).answer == .done)
+            bench.connections.setLogin(last, started: bench.surroundings.clock.now())
+            let kept = try await bench.ask(GuardRequest(.confirm))
+            #expect(kept.answer == .done)
+            let note = unproven.map { " That new logins get in over \($0) too is not proved." } ?? ""
+            #expect(kept.text == "Confirmed over a new connection from \(last).\(note)")
+            try await serving.value
+        }
+    }
+}
