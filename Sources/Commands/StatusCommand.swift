@@ -87,7 +87,7 @@ extension StatusReport {
                     Guard(pid: pid, supervisor: status?.supervisor == .systemd ? .systemd : .process)
                 } : nil,
             backend: backend.rawValue, snapshot: status?.id ?? kept?.id,
-            freshConnectionSeen: status?.freshLogin != nil)
+            freshConnectionSeen: status?.freshLogin != nil, expires: status?.expires)
     }
 
     /// The report for people.
@@ -107,6 +107,7 @@ extension StatusReport {
         if let reason, !reason.isEmpty { lines.append(reason) }
         if state == .pending {
             lines.append(freshConnectionSeen ? "A new SSH login has got in." : "No new SSH login has been seen yet.")
+            if expires == false { lines.append(ChangeText.noExpiry) }
             if let guardian = self.guard { lines.append("Guard: process \(guardian.pid).") }
         }
         if drift { lines.append("The live rules are no longer those that were kept.") }

@@ -14,6 +14,8 @@ package struct Guard {
     var transaction: Transaction
     var snapshot: Snapshot?
     private var inbox: Inbox
+    /// Whether the journal's file says how the change ended, once it has.
+    var isOnRecord = true
     /// An expiry that the kernel did not take.
     var refusedExpiry: Int64?
 
@@ -63,6 +65,7 @@ package struct Guard {
         request.rules = PerFamily(ipv4: transaction.plan.ipv4?.text, ipv6: transaction.plan.ipv6?.text)
         try await OtherBackend.refuse(besides: request.backend, in: surroundings)
         try await transaction.test()
+        let canExpire = try await transaction.canExpire(in: surroundings)
         let snapshot = try await transaction.snapshot(in: surroundings)
         try await SnapshotStore(surroundings).write(snapshot)
         do {
@@ -74,7 +77,8 @@ package struct Guard {
             try? SnapshotStore(surroundings).remove(id)
             throw error
         }
-        let journal = Journal(request: request, bootID: surroundings.bootID, supervisor: supervisor)
+        var journal = Journal(request: request, bootID: surroundings.bootID, supervisor: supervisor)
+        journal.canExpire = canExpire
         let inbox = try Inbox(surroundings.layout)
         // The journal comes last: what cannot be taken on for want of room leaves no change that seems to be pending.
         try file.write(journal)
@@ -161,7 +165,7 @@ package struct Guard {
     package mutating func serve() async {
         let start = now
         await resume()
-        while !journal.state.isFinal {
+        while !journal.state.isFinal || !isOnRecord {
             if ServiceManager.isGoingDown { return }
             switch journal.state {
             case .prepared:
@@ -177,7 +181,13 @@ package struct Guard {
                 noteFreshLogin()
                 Supervisor.lookAfter(journal.request.id, kind: journal.supervisor, in: surroundings)
                 await watchExpiry()
-            case .armed, .kept, .persisted, .reverting, .reverted, .failed:
+            case .persisted, .reverted, .failed:
+                // Gone now, it would leave a journal that has the next guard do it all again, whatever has been
+                // changed since.
+                for message in inbox.takeHeld() { reply(message, .done, journal.reason) }
+                isOnRecord = recordAnew()
+                if isOnRecord { continue }
+            case .armed, .kept, .reverting:
                 break
             }
             await answer(inbox.next(milliseconds: pause()))

@@ -81,6 +81,10 @@ package struct ChangeStatus: Codable, Sendable, Equatable {
     package var notes: [String]?
     /// The address of a new SSH login since the rules were in force.
     package var freshLogin: String?
+    /// Whether the emergency opening is in force, by a dump; nil where none was needed.
+    package var isOpened: Bool?
+    /// Whether the pending rules expire by themselves; nil when none are pending.
+    package var expires: Bool?
 
     /// Why it ended as it did, and what a person should know of it.
     package var words: String { ([reason] + (notes ?? [])).joined(separator: " ") }
@@ -91,6 +95,7 @@ package struct ChangeStatus: Codable, Sendable, Equatable {
         state = journal.state
         if journal.state == .applied, let deadline = journal.deadline {
             secondsLeft = Int(max(0, now.milliseconds(until: deadline) + 999) / 1_000)
+            expires = journal.expiry != nil
         }
         self.guardPID = guardPID
         supervisor = journal.supervisor
@@ -101,5 +106,6 @@ package struct ChangeStatus: Codable, Sendable, Equatable {
         persisted = journal.persisted
         notes = journal.notes
         freshLogin = journal.freshLogin
+        isOpened = journal.isOpened
     }
 }

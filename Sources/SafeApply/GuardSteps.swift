@@ -12,7 +12,9 @@ extension Guard {
     private static let attempts = 100
 
     mutating func apply() async {
-        journal.expiry = date + Int64(journal.request.deadlineSeconds) + Expiry.grace
+        if journal.canExpire != false {
+            journal.expiry = date + Int64(journal.request.deadlineSeconds) + Expiry.grace
+        }
         guard record(.armed) else {
             await end(.reverted, "The journal cannot be written. Nothing was applied.", verified: true)
             return
@@ -23,7 +25,7 @@ extension Guard {
                 // Whoever waits prints meanwhile, and so sends packets of its SSH connection.
                 try? await Task.sleep(for: .milliseconds(500))
             }
-            try await applyPending()
+            try await transaction.apply(until: journal.expiry)
         } catch {
             await revert(.trouble, "The new rules could not be applied. \(error)")
             return
@@ -35,22 +37,10 @@ extension Guard {
             journal.request.isCanonical = true
         }
         journal.appliedAt = now
+        if areAccepted { journal.freshSince = journal.appliedAt }
         journal.deadline = now.advanced(milliseconds: Int64(journal.request.deadlineSeconds) * 1_000)
         guard record(.applied) else { return await revert(.trouble, "The journal cannot be written.") }
-        if areAccepted { journal.freshSince = journal.appliedAt }
         History(surroundings).inForce(journal)
-    }
-
-    /// Applies the pending form; where this kernel has no time match, the permanent one.
-    private mutating func applyPending() async throws(ChangeError) {
-        do {
-            try await transaction.apply(until: journal.expiry)
-        } catch .host(.rulesRefused(let command, let line, let message)) {
-            surroundings.log.warning("The kernel takes no expiry: \(message)")
-            journal.expiry = nil
-            guard record(.armed) else { throw .host(.rulesRefused(command: command, line: line, message: message)) }
-            try await transaction.apply(until: nil)
-        }
     }
 
     /// Keeps the kernel's expiry a fixed time behind the deadline, however the date is changed or the deadline put
@@ -100,8 +90,7 @@ extension Guard {
             surroundings.log.error("The rules are kept, but not saved for the next start: \(error)")
         }
         journal.notes = notes.isEmpty ? nil : notes
-        _ = record(.persisted)
-        History(surroundings).ended(journal)
+        finish(.persisted)
     }
 
     mutating func extend(_ message: Inbox.Message) {
@@ -161,6 +150,7 @@ extension Guard {
                 let text =
                     "\(reason) The earlier rules could not be put back: SSH and the admins are let in ahead of all "
                     + "other rules until somebody sets that right."
+                journal.isOpened = true
                 await end(.failed, text, verified: false)
                 await tellEverybody("latchkey: \(text)")
                 return
@@ -170,7 +160,9 @@ extension Guard {
             if await putBack(reason) { return }
             try? await Task.sleep(for: .seconds(2))
         }
-        let text = "\(reason) Neither the earlier rules nor an opening could be put in force."
+        let text =
+            "\(reason) Neither the earlier rules nor an opening could be put in force and verified: look at the rules "
+            + "from a console (iptables-save)."
         await end(.failed, text, verified: false)
         await tellEverybody("latchkey: \(text)")
     }
@@ -185,8 +177,28 @@ extension Guard {
     mutating func end(_ state: JournalState, _ reason: String, verified: Bool) async {
         journal.reason = reason
         journal.verified = verified
-        _ = record(state)
+        finish(state)
+    }
+
+    /// Records how the change ended.
+    private mutating func finish(_ state: JournalState) {
+        if !record(state) { isOnRecord = recordAnew() }
         History(surroundings).ended(journal)
+    }
+
+    /// Records a final state where there is no room for it: without a journal nothing is pending either, and the room
+    /// that it took may do for the new one.
+    ///
+    /// - Returns: whether what is on record no longer seems to be pending.
+    mutating func recordAnew() -> Bool {
+        do {
+            try ChangeError.wrap { () throws(HostError) in try SecureFiles.remove(surroundings.layout.journal) }
+        } catch {
+            surroundings.log.error("The journal cannot be removed: \(error)")
+            return false
+        }
+        _ = record(journal.state)
+        return true
     }
 
     mutating func record(_ state: JournalState) -> Bool {

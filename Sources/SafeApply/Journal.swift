@@ -53,6 +53,8 @@ package struct Journal: Codable, Sendable, Equatable {
     package var freshSince: BootInstant?
     /// When they are reverted unless confirmed.
     package var deadline: BootInstant?
+    /// Whether the kernel has the time match that an expiry needs; nil while nobody has asked.
+    package var canExpire: Bool?
     /// When the kernel itself stops dropping, in seconds since 1970, UTC; nil when it cannot, or no longer will.
     package var expiry: Int64?
     /// Why the change ended as it did, for people.
@@ -61,6 +63,8 @@ package struct Journal: Codable, Sendable, Equatable {
     package var cause: RevertCause?
     /// Whether what is said to be in force was compared with a fresh dump.
     package var verified: Bool
+    /// Whether a dump has shown the emergency opening in force; nil where none was needed.
+    package var isOpened: Bool?
     /// The files that were saved for the next start.
     package var persisted: [String]
     /// What a person should know of what was kept, a sentence each; nil for nothing.

@@ -40,11 +40,14 @@ package struct StatusReport: Report, Equatable {
     package var drift: Bool
     /// Whether a login newer than the pending change has been seen.
     package var freshConnectionSeen: Bool
+    /// Whether the kernel itself stops enforcing pending rules after the deadline; nil when none are pending.
+    package var expires: Bool?
 
     /// A report of given parts.
     package init(
         state: State, change: String? = nil, secondsLeft: Int? = nil, guard: Guard? = nil, backend: String,
-        snapshot: String? = nil, drift: Bool = false, freshConnectionSeen: Bool = false
+        snapshot: String? = nil, drift: Bool = false, freshConnectionSeen: Bool = false,
+        expires: Bool? = nil
     ) {
         self.state = state
         self.change = change
@@ -54,10 +57,11 @@ package struct StatusReport: Report, Equatable {
         self.snapshot = snapshot
         self.drift = drift
         self.freshConnectionSeen = freshConnectionSeen
+        self.expires = expires
     }
 
     private enum CodingKeys: String, CodingKey {
-        case state, change, secondsLeft, `guard`, backend, snapshot, drift, freshConnectionSeen
+        case state, change, secondsLeft, `guard`, backend, snapshot, drift, freshConnectionSeen, expires
     }
 
     // Written by hand: what Swift derives leaves out a nil, and a reader wants to find the key with null.
@@ -71,5 +75,6 @@ package struct StatusReport: Report, Equatable {
         try container.encode(snapshot, forKey: .snapshot)
         try container.encode(drift, forKey: .drift)
         try container.encode(freshConnectionSeen, forKey: .freshConnectionSeen)
+        try container.encode(expires, forKey: .expires)
     }
 }

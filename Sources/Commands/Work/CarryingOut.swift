@@ -75,6 +75,9 @@ enum Progress {
 
 /// What a person is told of a change.
 enum ChangeText {
+    /// What is said where the last line of defence is missing.
+    static let noExpiry = "This kernel has no time match: rules do not expire by themselves."
+
     /// How it stands or ended, and what to do next.
     static func outcome(_ status: ChangeStatus) -> String {
         let lines: [String] =
