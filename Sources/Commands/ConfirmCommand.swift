@@ -43,6 +43,6 @@ private func decide(
         if report.json { try context.console.result(ChangeReport(status).json()) }
         context.console.say(ChangeText.outcome(status))
         // Who asks for a revert gets what was asked for: 0. Only a failed one is another matter.
-        return status.state == .failed ? .emergencyOpening : .done
+        return status.state == .failed ? ProgramStatus(waitedFor: status) : .done
     }
 }

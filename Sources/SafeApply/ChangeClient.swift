@@ -7,12 +7,15 @@ import Logging
 package struct ChangeClient: Sendable {
     private let surroundings: Surroundings
     private var layout: Layout { surroundings.layout }
+    private var now: BootInstant { surroundings.clock.now() }
 
     /// How long a guard may take until it is ready, and until the rules are in force, in milliseconds.
     private static let startTime: Int64 = 60_000
     private static let applyTime: Int64 = 120_000
-    /// How long any other answer may take, in milliseconds.
-    private static let answerTime: Int64 = 30_000
+    /// How long it may take to hear how things stand, in milliseconds: a guard at work answers when it is through.
+    private static let answerTime: Int64 = 10_000
+    /// How long a change may take to end once that is asked for, in milliseconds; tools may fail, and be slow.
+    private static let endTime: Int64 = 240_000
 
     /// A client on a machine.
     package init(_ surroundings: Surroundings) { self.surroundings = surroundings }
@@ -49,7 +52,11 @@ package struct ChangeClient: Sendable {
         guard
             let reply = ask(
                 GuardRequest(.begin), over: connection, milliseconds: Self.applyTime, progress: progress)
-        else { return try await outcome(of: request.id) }
+        else {
+            return try await settled(request.id, by: now.advanced(milliseconds: Self.endTime)) {
+                $0.isFinal || $0 == .applied
+            }
+        }
         return reply.status
     }
 
@@ -64,8 +71,8 @@ package struct ChangeClient: Sendable {
 
     private func takeTurn() async throws(ChangeError) -> FileLock {
         try ChangeError.wrap { () throws(HostError) in try SecureFiles.makeFolder(layout.run) }
-        let end = surroundings.clock.now().advanced(milliseconds: Self.startTime)
-        while surroundings.clock.now() < end {
+        let end = now.advanced(milliseconds: Self.startTime)
+        while now < end {
             let lock = try ChangeError.wrap { () throws(HostError) in try FileLock.tryAcquire(layout.beginLock) }
             if let lock { return lock }
             try? await Task.sleep(for: .milliseconds(50))
@@ -77,21 +84,37 @@ package struct ChangeClient: Sendable {
     ///
     /// A guard that dies meanwhile is started again.
     ///
-    /// - Throws: `nothingPending` when there is no change at all, `noGuard` when none can be started.
+    /// - Throws: `undecided` when its guard dies again and again.
     package func wait() async throws(ChangeError) -> ChangeStatus {
         var lives = 100
-        while lives > 0 {
+        while true {
             if let connection = try connect(),
-                let reply = ask(GuardRequest(.wait), over: connection, milliseconds: nil, progress: {}),
+                let reply = ask(GuardRequest(.wait), over: connection, milliseconds: nil),
                 reply.status.state.isFinal
             {
                 return reply.status
             }
-            if let status = try await current(), status.state.isFinal { return status }
+            let status = try await current()
+            if let status, status.state.isFinal { return status }
             lives -= 1
+            guard lives > 0 else { throw .undecided(id: status?.id ?? "", state: status?.state) }
             try? await Task.sleep(for: .milliseconds(100))
         }
-        throw .noGuard(reason: "it dies again and again.")
+    }
+
+    /// Waits until a change has come to one of some states, however busy its guard is.
+    ///
+    /// - Throws: `undecided` when that takes too long.
+    private func settled(
+        _ id: String, by end: BootInstant, _ isSettled: (JournalState) -> Bool
+    ) async throws(ChangeError) -> ChangeStatus {
+        while true {
+            let status = try await current()
+            guard let status, status.id == id else { throw .undecided(id: id, state: nil) }
+            if isSettled(status.state) { return status }
+            guard now < end else { throw .undecided(id: id, state: status.state) }
+            try? await Task.sleep(for: .milliseconds(200))
+        }
     }
 
     // MARK: - The pending change
@@ -121,16 +144,22 @@ package struct ChangeClient: Sendable {
 
     /// How the pending change stands, or how the last one since the boot ended; nil when there was none.
     ///
-    /// A guard that has died is started again first, so that what is pending has an owner.
+    /// A guard that has died is started again first, so that what is pending has an owner; one that is too busy to
+    /// answer has its journal speak.
     ///
     /// - Throws: `host`, `damaged`.
     package func current() async throws(ChangeError) -> ChangeStatus? {
-        if let reply = try exchange(GuardRequest(.status)) { return reply.status }
+        let connection = try connect()
+        if let reply = connection.flatMap({ ask(GuardRequest(.status), over: $0, milliseconds: Self.answerTime) }) {
+            return reply.status
+        }
         guard let journal = try journal() else { return nil }
-        guard !journal.state.isFinal else { return ChangeStatus(journal, now: surroundings.clock.now(), guardPID: nil) }
-        try? await start(journal.request.id)
-        if let reply = try exchange(GuardRequest(.status)) { return reply.status }
-        return try self.journal().map { ChangeStatus($0, now: surroundings.clock.now(), guardPID: nil) }
+        let isUnsupervised = try isUnsupervised()
+        if !journal.state.isFinal, connection == nil || isUnsupervised {
+            try? await resume(journal.request.id)
+            if let reply = try exchange(GuardRequest(.status), milliseconds: Self.answerTime) { return reply.status }
+        }
+        return try self.journal().map { ChangeStatus($0, now: now, guardPID: nil) }
     }
 
     // MARK: - Asking
@@ -140,9 +169,10 @@ package struct ChangeClient: Sendable {
             throw .nothingPending(last: nil, reason: "Nothing is pending: no change has begun since the last start.")
         }
         guard !status.state.isFinal else { throw Self.over(status) }
-        guard let reply = try exchange(request) else {
-            // The guard ended between the two questions; its last word stands in the journal.
-            throw Self.over(try await outcome(of: status.id))
+        let end = now.advanced(milliseconds: Self.endTime)
+        guard let reply = try exchange(request, milliseconds: Self.endTime) else {
+            // The guard ended between the two questions, or another carries on.
+            throw Self.over(try await settled(status.id, by: end, \.isFinal))
         }
         switch reply.answer {
         case .done: return reply.status
@@ -153,21 +183,16 @@ package struct ChangeClient: Sendable {
     }
 
     private static func over(_ status: ChangeStatus) -> ChangeError {
-        let what =
-            switch status.state {
-            case .kept, .persisted: "the change \(status.id) has already been kept"
-            case .failed: "the change \(status.id) failed"
-            default: "the change \(status.id) has already been reverted"
-            }
+        let what: String
+        switch status.state {
+        case .persisted: what = "the change \(status.id) has already been kept"
+        case .failed: what = "the change \(status.id) failed"
+        case .reverted: what = "the change \(status.id) has already been reverted"
+        case .prepared, .armed, .applied, .kept, .reverting:
+            return .undecided(id: status.id, state: status.state)
+        }
         return .nothingPending(
             last: status.id, reason: "Nothing is pending: \(what). This was said of it: \(status.words)")
-    }
-
-    private func outcome(of id: String) async throws(ChangeError) -> ChangeStatus {
-        guard let status = try await current(), status.id == id else {
-            throw .noGuard(reason: "it ended without a word.")
-        }
-        return status
     }
 
     private func journal() throws(ChangeError) -> Journal? {
@@ -182,18 +207,19 @@ package struct ChangeClient: Sendable {
         try ChangeError.wrap { () throws(HostError) in try UnixSocket.connect(layout.socket) }
     }
 
-    private func exchange(_ request: GuardRequest) throws(ChangeError) -> GuardReply? {
+    private func exchange(_ request: GuardRequest, milliseconds: Int64) throws(ChangeError) -> GuardReply? {
         guard let connection = try connect() else { return nil }
-        return ask(request, over: connection, milliseconds: Self.answerTime, progress: {})
+        return ask(request, over: connection, milliseconds: milliseconds)
     }
 
     private func ask(
-        _ request: GuardRequest, over connection: UnixConnection, milliseconds: Int64?, progress: @Sendable () -> Void
+        _ request: GuardRequest, over connection: UnixConnection, milliseconds: Int64?,
+        progress: @Sendable () -> Void = {}
     ) -> GuardReply? {
         connection.send(JSONText.encode(request))
-        let end = milliseconds.map { surroundings.clock.now().advanced(milliseconds: $0) }
+        let end = milliseconds.map { now.advanced(milliseconds: $0) }
         while true {
-            let left = end.map { surroundings.clock.now().milliseconds(until: $0) }
+            let left = end.map { now.milliseconds(until: $0) }
             if let left, left <= 0 { return nil }
             let step = min(left ?? 100, 100)
             switch UnixSocket.receive(connection, milliseconds: step) {
@@ -202,6 +228,17 @@ package struct ChangeClient: Sendable {
             case .notYet: progress()
             }
         }
+    }
+
+    /// Sees to it that a change has a guard again, and waits until it answers.
+    ///
+    /// A supervisor that is at work starts it; another would only stand by.
+    private func resume(_ id: String) async throws(ChangeError) {
+        if try isUnsupervised() { try await start(id) } else { try await awaitGuard(id) }
+    }
+
+    private func isUnsupervised() throws(ChangeError) -> Bool {
+        try ChangeError.wrap { () throws(HostError) in try FileLock.isFree(layout.supervisorLock) }
     }
 
     /// Starts the supervisor of a change and waits until its guard answers.
@@ -214,12 +251,16 @@ package struct ChangeClient: Sendable {
                 try DetachedProcess.start(arguments, environment: Supervisor.environment(surroundings))
             }
         }
+        try await awaitGuard(id)
+    }
+
+    private func awaitGuard(_ id: String) async throws(ChangeError) {
         let failure = Guard.failurePath(id, layout: layout)
         let request = Guard.requestPath(id, layout: layout)
-        let end = surroundings.clock.now().advanced(milliseconds: Self.startTime)
-        while surroundings.clock.now() < end {
+        let end = now.advanced(milliseconds: Self.startTime)
+        while now < end {
             if let connection = try connect(),
-                let reply = ask(GuardRequest(.status), over: connection, milliseconds: Self.answerTime, progress: {}),
+                let reply = ask(GuardRequest(.status), over: connection, milliseconds: Self.answerTime),
                 reply.status.id == id
             {
                 return

@@ -17,8 +17,10 @@ package enum ChangeError: Error, Equatable, Sendable {
     case damaged(path: String, reason: String)
     /// There is no such snapshot.
     case noSnapshot(id: String)
-    /// The guard could not be started or did not answer; nothing was applied.
+    /// The guard could not be started; nothing was applied.
     case noGuard(reason: String)
+    /// The guard has not told in time how the change ended; the state is the last one on record.
+    case undecided(id: String, state: JournalState?)
     /// The guard could not take the change on; nothing was applied.
     case refusedByGuard(GuardFailure)
     /// Nothing was applied, or what was applied has been taken back.
@@ -64,10 +66,26 @@ extension ChangeError: CustomStringConvertible {
             source + (line.map { ":\($0)" } ?? "") + ": iptables does not take these rules: \(message)"
         case .damaged(let path, let reason): "\(path) is damaged: \(reason)."
         case .noSnapshot(let id): "There is no snapshot \"\(id)\". \"latchkey snapshots list\" names those there are."
-        case .noGuard(let reason): "The guard did not start: \(reason) Nothing was applied."
+        case .noGuard(let reason): "The guard did not start: \(reason)"
+        case .undecided(let id, let state):
+            "How the change \(id) ends is not known yet: \(Self.words(state))."
         case .refusedByGuard(let failure): failure.text
         case .refused(let reason): reason
         case .host(let error): "\(error)"
+        }
+    }
+
+    private static func words(_ state: JournalState?) -> String {
+        switch state {
+        case nil: "its record is gone"
+        case .prepared: "it has not begun"
+        case .armed: "the new rules are being put in force"
+        case .applied: "the new rules are in force and wait to be kept"
+        case .kept: "it is confirmed, and the rules are being made permanent"
+        case .persisted: "it is kept"
+        case .reverting: "the earlier rules are being put back, and not verified to be back"
+        case .reverted: "it is reverted"
+        case .failed: "it failed"
         }
     }
 }

@@ -19,7 +19,7 @@ extension Changing {
                 try tell(status, report, in: context)
                 return .done
             }
-            context.console.say(Self.invitation(status))
+            context.console.say(Self.invitation(status) + (status.expires == false ? "  \(ChangeText.noExpiry)\n" : ""))
             do { status = try await client.wait() } catch { throw Failure(error) }
         }
         try tell(status, report, in: context)
@@ -82,12 +82,16 @@ enum ChangeText {
     static func outcome(_ status: ChangeStatus) -> String {
         let lines: [String] =
             switch status.state {
-            case .prepared, .armed, .applied, .reverting:
+            case .prepared: ["The change \(status.id) has not begun. \(status.reason)"]
+            case .armed: ["The new rules are being put in force."]
+            case .applied:
                 [
                     "The new rules are in force and wait to be kept"
                         + (status.secondsLeft.map { ", \($0) s left." } ?? "."),
                     "Keep: sudo latchkey confirm, over a new SSH connection. Back: sudo latchkey revert",
-                ]
+                ] + (status.expires == false ? [noExpiry] : [])
+            case .reverting:
+                ["\(status.reason) The earlier rules are being put back; they are not verified to be back yet."]
             case .kept, .persisted:
                 ["Kept. \(status.reason)"] + (status.notes ?? [])
                     + (status.persisted.isEmpty

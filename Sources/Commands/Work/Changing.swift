@@ -96,9 +96,11 @@ extension ProgramStatus {
     init(waitedFor status: ChangeStatus) {
         self =
             switch status.state {
-            case .prepared, .armed, .applied, .reverting, .kept, .persisted: .done
+            case .applied, .kept, .persisted: .done
+            case .prepared, .armed, .reverting: .failed
             case .reverted: .reverted
-            case .failed: .emergencyOpening
+            // Neither the earlier rules nor the opening: the message says so.
+            case .failed: status.isOpened == true ? .emergencyOpening : .failed
             }
     }
 }
@@ -127,7 +129,9 @@ extension Failure {
                 }
             self.init(
                 status, failure.text, inForce: Self.nothingChanged, next: status == .missing ? Self.install : nil)
-        case .noGuard, .refused:
+        case .noGuard:
+            self.init(.failed, error.description, inForce: Self.nothingChanged, next: "sudo latchkey status")
+        case .undecided, .refused:
             self.init(.failed, error.description, next: "sudo latchkey status")
         case .host(let error):
             self.init(error)

@@ -1,0 +1,39 @@
+import Host
+import Testing
+
+@testable import SafeApply
+
+extension GuardTests {
+    @Suite("What is told of a change whose guard is at work")
+    struct ChangeClientTests {
+        @Test(
+            "who asks while a guard is busy is never told how it ended before it has",
+            arguments: JournalState.allCases.filter { !$0.isFinal && $0 != .applied })
+        func busy(state: JournalState) async throws {
+            let bench = try GuardBench()
+            let layout = bench.surroundings.layout
+            var journal = Journal(request: try bench.request(), bootID: "boot", supervisor: .process)
+            journal.state = state
+            try JournalFile(layout: layout).write(journal)
+            // Somebody owns the change and listens, and is too busy to answer.
+            let lock = try FileLock.tryAcquire(layout.lock)
+            let listener = try UnixListener(path: layout.socket)
+            let moved = bench.moved
+            let hurry = Task.detached {
+                while !Task.isCancelled {
+                    moved.passTime(milliseconds: 10_000)
+                    try await Task.sleep(for: .milliseconds(50))
+                }
+            }
+            defer { hurry.cancel() }
+            let client = ChangeClient(bench.surroundings)
+            await #expect(throws: ChangeError.undecided(id: journal.request.id, state: state)) {
+                try await client.revert()
+            }
+            await #expect(throws: ChangeError.undecided(id: journal.request.id, state: state)) {
+                try await client.confirm(sameConnection: true)
+            }
+            withExtendedLifetime((lock, listener)) {}
+        }
+    }
+}
