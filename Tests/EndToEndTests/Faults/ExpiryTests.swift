@@ -107,15 +107,15 @@ struct ExpiryTests {
             try await scene.apply()
             try scene.misbehave()
             let confirmed = try await scene.latchkey(["confirm", "--json"])
-            #expect(confirmed.status != 0)
+            #expect(confirmed.status == 1)
+            let said = confirmed.errors.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            #expect(said.contains("The rules could not be made permanent."))
+            #expect(said.contains("The earlier rules are back."), "what is in force now is said")
             try await scene.wait(for: ["reverted"], seconds: 30)
             try await scene.expectBack()
         }
     }
 
-    /// Whether a TCP packet to a port where nobody listens is answered with a reset: it has passed the rules then.
-    private func reaches(_ port: Int, from outside: NetworkNamespace, _ family: IPFamily) async throws -> Bool {
-        let address = NamespacePair.bare(NamespacePair.serverAddresses, family)
     @Test("rules written by hand are never in force without an expiry", arguments: TestBackend.installed)
     func byHand(backend: TestBackend) async throws {
         try await FaultScene.with(backend) { scene in
@@ -138,6 +138,9 @@ struct ExpiryTests {
         }
     }
 
+    /// Whether a TCP packet to a port where nobody listens is answered with a reset: it has passed the rules then.
+    private func reaches(_ port: Int, from outside: NetworkNamespace, _ family: IPFamily) async throws -> Bool {
+        let address = NamespacePair.bare(NamespacePair.serverAddresses, family)
         let knock = try await outside.run(["timeout", "1", "bash", "-c", "exec 3<>/dev/tcp/\(address)/\(port)"])
         // 124: timeout(1) ended a connection attempt that nobody answered.
         return knock.status != 124

@@ -32,6 +32,25 @@ struct SignalCell: Sendable, CustomTestStringConvertible {
         }
     }
 
+    /// Before the guard is told to begin; the program that would tell it is stopped meanwhile.
+    static let prepared: [SignalCell] = [
+        (SIGKILL, ["apply"]), (SIGSTOP, ["guard"]), (SIGKILL, ["guard"]), (SIGKILL, ["supervise"]),
+    ].map { SignalCell(state: "prepared", signal: $0, roles: $1) }
+
+    /// Every process of the change: stopped for a while, or killed, whereupon the next command carries on.
+    static let allAtOnce: [SignalCell] = ["prepared", "armed", "applied", "reverting"].flatMap { state in
+        [SIGKILL, SIGSTOP].map { SignalCell(state: state, signal: $0, roles: everybody) }
+    }
+    private static let everybody = ["apply", "confirm", "guard", "supervise"]
+
+    /// Confirmed, while the rules are made permanent.
+    static let keeping: [SignalCell] = [
+        (SIGKILL, ["guard"]), (SIGSTOP, ["guard"]), (SIGKILL, ["supervise"]), (SIGKILL, ["confirm", "guard"]),
+        (SIGKILL, everybody), (SIGSTOP, everybody),
+    ].map { SignalCell(state: "kept", signal: $0, roles: $1) }
+
+    var hitsEverybody: Bool { roles == Self.everybody }
+
     /// What a terminal, a shell or a hasty person sends: guard and supervisor do not heed it.
     static let unheeded: [SignalCell] = [SIGTERM, SIGHUP, SIGINT].map {
         SignalCell(state: "applied", signal: $0, roles: ["apply", "guard", "supervise"])
@@ -42,16 +61,24 @@ struct SignalCell: Sendable, CustomTestStringConvertible {
 struct SignalTests {
     @Test(
         "the earlier rules are back whatever signal hits whom",
-        arguments: SignalCell.pending + SignalCell.loading + SignalCell.unheeded)
+        arguments: SignalCell.pending + SignalCell.loading + SignalCell.unheeded + SignalCell.prepared
+            + SignalCell.allAtOnce)
     func survives(cell: SignalCell) async throws {
         try await FaultScene.with(cell.backend, existing: cell.existing) { scene in
-            if cell.state != "applied" {
+            if cell.state == "prepared" {
+                try await scene.putInFront("save", "sleep 0.4")
+            } else if cell.state != "applied" {
                 try await scene.putInFront("restore", "case \"$*\" in *--test*) ;; *) sleep 0.4;; esac")
-                try scene.misbehave()
             }
+            if cell.state != "applied" { try scene.misbehave() }
             let waiting = try scene.startWaiting()
+            if cell.state == "prepared" {
+                try await until("the guard") { !scene.processes(["guard"]).isEmpty }
+                scene.send(SIGSTOP, to: ["apply"])
+            }
             try await scene.wait(for: [cell.state], seconds: 40)
-            scene.send(cell.signal, to: cell.roles)
+            try await Self.hit(cell, in: scene)
+            if cell.state == "prepared" { scene.send(SIGCONT, to: ["apply"]) }
             try await scene.wait(for: ["reverted"], seconds: 60)
             try await scene.expectBack("\(cell.testDescription)")
             if !cell.roles.contains("apply") {
@@ -86,15 +113,51 @@ struct SignalTests {
         }
     }
 
-    @Test("a guard that is killed while it keeps ends with the rules kept")
-    func killedWhileKeeping() async throws {
+    /// Sends the signal; where it hits everybody, what comes next is a while later.
+    private static func hit(_ cell: SignalCell, in scene: FaultScene) async throws {
+        scene.send(cell.signal, to: cell.roles)
+        guard cell.hitsEverybody else { return }
+        if cell.signal == SIGSTOP {
+            try await Task.sleep(for: .seconds(2))
+            scene.send(SIGCONT, to: cell.roles)
+        } else {
+            // Each may have started another between two looks.
+            var quiet = 0
+            while quiet < 3 {
+                scene.send(SIGKILL, to: cell.roles)
+                quiet = scene.processes(cell.roles).isEmpty ? quiet + 1 : 0
+            }
+            _ = try await scene.latchkey(["status"])
+        }
+    }
+
+    @Test("a guard that is killed again and again gets one supervisor, however many commands ask for it")
+    func oneSupervisor() async throws {
+        try await FaultScene.with(.nft) { scene in
+            let waiting = try scene.startWaiting(deadline: 30)
+            try await scene.wait(for: ["applied"], seconds: 40)
+            for _ in 0..<60 {
+                scene.send(SIGKILL, to: ["guard"])
+                try await Task.sleep(for: .milliseconds(100))
+                #expect(scene.processes(["supervise"]).count < 4)
+            }
+            #expect(try await scene.latchkey(["revert"]).status == 0)
+            try await scene.expectBack()
+            try await Self.expectStatus(3, of: waiting)
+        }
+    }
+
+    @Test(
+        "whatever signal hits whom once the change is confirmed, it ends with the rules kept",
+        arguments: SignalCell.keeping)
+    func survivesKeeping(cell: SignalCell) async throws {
         try await FaultScene.with(.nft) { scene in
             try await scene.putInFront("restore", "sleep 0.5")
             try await scene.apply()
             try scene.misbehave()
             async let confirmed = scene.latchkey(["confirm"])
             try await scene.wait(for: ["kept"], seconds: 20)
-            scene.send(SIGKILL, to: ["guard"])
+            try await Self.hit(cell, in: scene)
             try await scene.wait(for: ["persisted"], seconds: 40)
             _ = try await confirmed
             let live = try await scene.server.dump(.ipv4, .nft)
