@@ -128,7 +128,9 @@ struct SetupCommand: ContextCommand {
             switch outcome {
             case .kept, .keptOnTrial: return (.done, outcome)
             case .reverted: return (.reverted, outcome)
-            case .failed: return (.emergencyOpening, outcome)
+            case .failed:
+                let last = try? await changing.client.current()
+                return (last.map { ProgramStatus(waitedFor: $0) } ?? .failed, outcome)
             }
         }
     }

@@ -39,7 +39,10 @@ struct KeepTests {
         try await Machine.with(test.backend) { machine in
             try await machine.begin(test.existing)
             #expect(try await machine.rules().contains("--datestop"))
-            #expect(try await machine.latchkey("confirm").status == 0)
+            let confirmed = try await machine.latchkey("confirm")
+            #expect(confirmed.status == 0)
+            let said = confirmed.errors.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            #expect(said.contains("Confirmed at this machine: no new connection has proved that the door opens."))
             let rules = try await machine.rules()
             #expect(!rules.contains("--datestop"))
             #expect(!rules.contains("pending"))
