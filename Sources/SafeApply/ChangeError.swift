@@ -44,7 +44,7 @@ extension ChangeError {
     package var change: String? {
         switch self {
         case .pending(let id, _), .nothingPending(let id, _): id
-        case .notFresh(let id, _): id
+        case .notFresh(let id, _), .undecided(let id, _): id
         case .refusedByGuard(let failure): failure.change
         case .badRules, .rulesRefused, .damaged, .noSnapshot, .noGuard, .refused, .host: nil
         }
