@@ -90,6 +90,13 @@ package struct IPTables: Sendable {
         _ = try await check(Command(restore, arguments, input: input))
     }
 
+    /// Puts one rule at the beginning of a chain of filter.
+    ///
+    /// - Throws: `xtablesLocked`, and what running the tool throws.
+    package func insert(_ rule: [String], intoChain chain: String) async throws(HostError) {
+        _ = try await check(Command(main, ["-w", "\(Self.lockWait)", "-I", chain, "1"] + rule))
+    }
+
     /// Whether the kernel has a table for this family.
     ///
     /// - Throws: whatever else keeps the tool from an answer, a held lock for example: that says nothing about the

@@ -94,7 +94,12 @@ package struct ChangeClient: Sendable {
             {
                 return reply.status
             }
-            let status = try await current()
+            let status: ChangeStatus?
+            do { status = try await current() } catch {
+                // A guard that starts rights a journal that is damaged: until then nobody can tell.
+                guard lives > 1 else { throw error }
+                status = nil
+            }
             if let status, status.state.isFinal { return status }
             lives -= 1
             guard lives > 0 else { throw .undecided(id: status?.id ?? "", state: status?.state) }
@@ -149,6 +154,7 @@ package struct ChangeClient: Sendable {
     ///
     /// - Throws: `host`, `damaged`.
     package func current() async throws(ChangeError) -> ChangeStatus? {
+        Supervisor.wake(layout)
         let connection = try connect()
         if let reply = connection.flatMap({ ask(GuardRequest(.status), over: $0, milliseconds: Self.answerTime) }) {
             return reply.status

@@ -156,6 +156,11 @@ extension Guard {
                 return
             } catch {
                 surroundings.log.critical("Opening the door failed (attempt \(attempt)): \(error)")
+                if attempt == 1 {
+                    await tellEverybody(
+                        "latchkey: \(reason) Neither the earlier rules nor an opening could be put in force yet. It is "
+                            + "tried on; see the log.")
+                }
             }
             if await putBack(reason) { return }
             try? await Task.sleep(for: .seconds(2))

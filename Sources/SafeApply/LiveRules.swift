@@ -68,6 +68,14 @@ package struct LiveRules: Sendable {
         }
     }
 
+    /// Puts one rule ahead of all others in INPUT.
+    ///
+    /// - Throws: `host`.
+    func insert(_ rule: [String], _ family: Family) async throws(ChangeError) {
+        guard let tool = tools[family] else { return }
+        try await ChangeError.wrap { () async throws(HostError) in try await tool.insert(rule, intoChain: "INPUT") }
+    }
+
     /// Asks the tool whether it understands an input, without loading it: a table at a time, as the nft tool wants.
     ///
     /// - Throws: `host` with `rulesRefused`.

@@ -158,13 +158,23 @@ package enum RuleEdits {
     ///   - admins: addresses and networks of both families.
     /// - Returns: the input for iptables-restore.
     package static func emergencyOpening(family: Family, sshPorts: [UInt16], admins: [String]) -> RestoreInput {
-        let comment = "-m comment --comment \"\(Rule.ownershipPrefix)emergency opening\" -j ACCEPT"
+        let rules = emergencyRules(family: family, sshPorts: sshPorts, admins: admins)
+        let lines = rules.map { words in
+            "-I INPUT 1 " + words.map { $0.contains(" ") ? "\"\($0)\"" : $0 }.joined(separator: " ") + "\n"
+        }
+        return RestoreInput(
+            text: "*filter\n\(lines.joined())COMMIT\n", flush: false, counters: false, inputChain: nil)
+    }
+
+    /// The rules of that opening as iptables takes them, each to be put ahead of all others, one after the other.
+    static func emergencyRules(family: Family, sshPorts: [UInt16], admins: [String]) -> [[String]] {
         let networks = admins.compactMap { try? CIDR(parsing: $0) }.filter { $0.family == family }
-        let lines =
-            ["-m conntrack --ctstate RELATED,ESTABLISHED"] + networks.map { "-s \($0.canonical)" }
-            + sshPorts.map { "-p tcp -m tcp --dport \($0)" }
-        let text = lines.map { "-I INPUT 1 \($0) \(comment)\n" }.joined()
-        return RestoreInput(text: "*filter\n\(text)COMMIT\n", flush: false, counters: false, inputChain: nil)
+        let matches =
+            [["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED"]] + networks.map { ["-s", $0.canonical] }
+            + sshPorts.map { ["-p", "tcp", "-m", "tcp", "--dport", "\($0)"] }
+        return matches.map {
+            $0 + ["-m", "comment", "--comment", "\(Rule.ownershipPrefix)emergency opening", "-j", "ACCEPT"]
+        }
     }
 
     /// Whether the rules of an emergency opening stand ahead of all others.

@@ -63,6 +63,9 @@ package struct Supervisor: Sendable {
                 }
             } else if isOver {
                 return
+            } else {
+                // It may have been stopped, and the guard with it.
+                Self.wake(layout)
             }
             try? await Task.sleep(for: .milliseconds(Self.pause))
         }
@@ -75,6 +78,13 @@ package struct Supervisor: Sendable {
             _ = try? DetachedProcess.start(arguments("supervise", id, kind), environment: environment(surroundings))
         } else if let pid = FileLock.holder(path) {
             wakeIfStopped(pid)
+        }
+    }
+
+    /// Has a supervisor and a guard that were stopped go on: stopped, they keep their locks and do nothing.
+    static func wake(_ layout: Layout) {
+        for lock in [layout.supervisorLock, layout.lock] {
+            if let pid = FileLock.holder(lock) { wakeIfStopped(pid) }
         }
     }
 
@@ -130,8 +140,13 @@ package struct Supervisor: Sendable {
     }
 
     private static func wakeIfStopped(_ pid: Int32) {
-        guard isOurs(pid), ProcessTable().process(pid)?.state == "T" else { return }
+        let table = ProcessTable()
+        guard isOurs(pid), table.process(pid)?.state == "T" else { return }
         kill(pid, SIGCONT)
+        // So was a child that had not yet become the tool it is to run: whoever starts it waits for it.
+        for child in table.all() where child.parent == pid && child.state == "T" && isOurs(child.pid) {
+            kill(child.pid, SIGCONT)
+        }
     }
 
     /// Whether a process runs this same binary: the number may have gone to another program meanwhile.

@@ -259,7 +259,12 @@ struct Transaction: Sendable {
             do {
                 // What an earlier attempt has opened is not opened twice.
                 if let live = try? await kernel.read(family), RuleEdits.isOpened(live, by: input) { continue }
-                try await kernel.load(input, family)
+                do { try await kernel.load(input, family) } catch {
+                    // What keeps iptables-restore from its work may leave iptables to its own.
+                    let rules = RuleEdits.emergencyRules(
+                        family: family, sshPorts: request.sshPorts, admins: request.admins)
+                    for rule in rules { try await kernel.insert(rule, family) }
+                }
                 guard RuleEdits.isOpened(try await kernel.read(family), by: input) else {
                     throw ChangeError.refused(reason: "The opening does not stand ahead of all other rules.")
                 }

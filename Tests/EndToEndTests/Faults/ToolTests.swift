@@ -66,16 +66,45 @@ struct ToolTests {
         }
     }
 
-    @Test("a damaged journal: the change is reverted from its snapshot")
+    @Test("iptables-restore broken for good: the door is opened by iptables itself", arguments: TestBackend.installed)
+    func restoreBroken(backend: TestBackend) async throws {
+        try await FaultScene.with(backend) { scene in
+            try await scene.putInFront("restore", "echo broken >&2; exit 1")
+            let waiting = try scene.startWaiting()
+            try await scene.wait(for: ["applied"], seconds: 40)
+            try scene.misbehave()
+            try await scene.wait(for: ["failed"], seconds: 90)
+            for family in IPFamily.allCases {
+                let live = try await scene.server.dump(family, backend)
+                let first = live.split(separator: "\n").first { $0.hasPrefix("-A INPUT") }
+                #expect(first?.contains("--dport 22 ") == true && first?.contains("emergency opening") == true)
+            }
+            var told: Int32?
+            try await until("the outcome is told") {
+                told = waiting.statusIfEnded()
+                return told != nil
+            }
+            #expect(told == 8)
+        }
+    }
+
+    @Test("a damaged journal: the change is reverted from its snapshot, and whoever waits is told so")
     func damagedJournal() async throws {
         try await FaultScene.with(.nft) { scene in
-            try await scene.apply()
+            let waiting = try scene.startWaiting()
+            try await scene.wait(for: ["applied"], seconds: 40)
             scene.send(SIGSTOP, to: ["supervise"])
             scene.send(SIGKILL, to: ["guard"])
             try scene.root.write("{ this is no journal", to: "run/latchkey/journal.json")
             scene.send(SIGCONT, to: ["supervise"])
             try await scene.wait(for: ["reverted"], seconds: 40)
             try await scene.expectBack()
+            var told: Int32?
+            try await until("the outcome is told") {
+                told = waiting.statusIfEnded()
+                return told != nil
+            }
+            #expect(told == 3)
         }
     }
 
