@@ -31,14 +31,23 @@ struct NextStart: Sendable {
     /// Puts the files of a snapshot's moment back.
     ///
     /// - Returns: those of them that are there afterwards; the answers are no rules and not among them.
-    func putBack(_ files: [StateFile]) async throws(ChangeError) -> [String] {
+    func putBack(_ files: [StateFile]) async throws(ChangeError) -> Saved {
         var unitsChanged = false
         for file in files where StateFile.paths.contains(file.path) {
             let changed = try file.putBack(in: layout)
             unitsChanged = unitsChanged || changed && file.path.hasPrefix("/etc/systemd/")
         }
         if unitsChanged { try await reloadSystemd() }
-        return files.filter { $0.content != .absent }.map { layout.path($0.path) }.filter { $0 != layout.answers }
+        let paths = files.filter { $0.content != .absent }.map { layout.path($0.path) }.filter { $0 != layout.answers }
+        var saved = Saved(paths: paths)
+        let own = Set(RestoreUnit.all.map(layout.path))
+        let others = paths.filter { !own.contains($0) }
+        if !others.isEmpty, OtherService(surroundings) == nil {
+            saved.notes.append(
+                "Nothing on this machine loads \(others.joined(separator: ", ")) at the next start any more: install "
+                    + "what did (netfilter-persistent), or apply your answers and keep them.")
+        }
+        return saved
     }
 
     // MARK: - For a service that the machine has already

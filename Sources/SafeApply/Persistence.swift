@@ -58,7 +58,7 @@ package struct Persistence: Sendable {
         guard request.persists else { return NextStart.Saved() }
         let nextStart = NextStart(surroundings)
         if let restores = request.restores {
-            return NextStart.Saved(paths: try await nextStart.putBack(restores.saved.files))
+            return try await nextStart.putBack(restores.saved.files)
         }
         var saved = try await nextStart.save(kept, backend: request.backend)
         if request.answers == nil, SecureFiles.exists(layout.answers) {

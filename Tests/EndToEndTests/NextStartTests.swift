@@ -6,6 +6,25 @@ import Testing
 struct NextStartTests {
     // MARK: latchkey's own unit
 
+    @Test("a restore of files that nothing loads any more says so")
+    func serviceIsGone() async throws {
+        try await Machine.with(TestBackend.installed[0]) { machine in
+            try installNetfilterPersistent(on: machine)
+            try await keep(on: machine, .keep)
+            try await machine.begin(.keep)
+            let snapshot = try #require(try await machine.status().text("change"))
+            #expect(try await machine.latchkey("revert").status == 0)
+            try FileManager.default.removeItem(atPath: "\(machine.root.path)/usr/sbin/netfilter-persistent")
+            let restored = try await machine.latchkey(
+                "snapshots", "restore", snapshot, "--detach", "--no-rehearsal")
+            #expect(restored.status == 0, "\(restored.errors)")
+            let confirmed = try await machine.latchkey("confirm")
+            #expect(confirmed.status == 0, "\(confirmed.errors)")
+            let words = confirmed.errors.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            #expect(words.contains("Nothing on this machine loads"))
+        }
+    }
+
     @Test("without netfilter-persistent a unit of its own restores the rules ahead of the network", arguments: Case.all)
     func ownUnit(_ test: Case) async throws {
         try await Machine.with(test.backend) { machine in
