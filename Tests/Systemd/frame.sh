@@ -5,10 +5,13 @@
 # at the first thing that is not as it should be ("fail").
 
 every_case() {
-    # Dealt out to the lanes one by one: the long ones come first.
-    printf '%s\n' killed_for_good others reboot_pending killed_again kept_own_unit kept_persistent killed_once \
-        power_cut_pending kept_half_installed logout hang_up old_connection stopped_unit tracking confirm refused \
-        nat_only doctor
+    local long=(killed_for_good others reboot_pending killed_again kept_in_parts kept_own_unit kept_persistent killed_once
+        power_cut_pending kept_half_installed logout hang_up old_connection stopped_unit)
+    # Dealt out to the lanes one by one: the long ones come first, and none is forgotten.
+    {
+        printf '%s\n' "${long[@]}"
+        cat "$here"/cases-*.sh | sed -n 's/^case_\([a-z_]*\)().*/\1/p'
+    } | awk '!seen[$0]++'
 }
 
 title() { cat "$here"/cases-*.sh | sed -n "/^case_$1()/{x;s/^# //p;q};h"; }
