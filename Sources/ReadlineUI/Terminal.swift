@@ -27,6 +27,9 @@ package enum Terminal {
         return canBeRead(STDIN_FILENO) ? PlainPrompter(echoes: true, style: style) : nil
     }
 
+    /// The width of the screen that both results and talk go to; 80 where either goes elsewhere.
+    package static var columns: Int { isatty(STDOUT_FILENO) == 1 ? Talk.columns : 80 }
+
     /// Whether a person is at standard input.
     package static var isInteractive: Bool { isatty(STDIN_FILENO) == 1 }
 

@@ -49,6 +49,17 @@ struct WizardTerminalTests {
         for line in text.split(separator: "\n") where !line.contains(" > ") { #expect(line.count <= 40, "\(line)") }
     }
 
+    @Test("other commands' words are as narrow as the screen too")
+    func narrowReport() async throws {
+        let root = try TemporaryFolder()
+        let pty = try Pty(
+            Latchkey.path, ["services", "show", "mail"], environment: Latchkey.environment(root: root), columns: 40)
+        #expect(try await pty.exit() == 0)
+        let lines = await pty.screen.split(separator: "\n")
+        #expect(lines.count > 6)
+        for line in lines { #expect(line.count <= 40, "\(line)") }
+    }
+
     @Test("through a pipe the same questions are asked in the same order, and its end is quit")
     func pipe() async throws {
         let machine = try await WizardSession.machine()

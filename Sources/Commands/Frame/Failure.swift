@@ -1,4 +1,6 @@
 import Host
+import Interview
+import ReadlineUI
 
 /// Why a command ends without having done what was asked, in the three things a person needs to know.
 package struct Failure: Error, Equatable, Sendable {
@@ -56,10 +58,13 @@ extension Failure {
     }
 }
 
-/// Text for people, at most 80 columns wide.
+/// Text for people, as wide as their screen, and never wider than 80 columns.
 package enum Wrapping {
+    private static var screen: Int { Screen(columns: Terminal.columns).columns }
+
     /// Breaks text at its spaces; a word longer than a line (a path, an address) stays whole, so that it can be copied.
-    package static func lines(_ text: String, first: String = "", rest: String = "", width: Int = 80) -> [String] {
+    package static func lines(_ text: String, first: String = "", rest: String = "", width: Int? = nil) -> [String] {
+        let width = width ?? screen
         var lines: [String] = []
         var line = first
         var isFresh = true
