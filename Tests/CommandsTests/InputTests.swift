@@ -139,17 +139,29 @@ struct TemplateInputTests {
         #expect(found?.what.hasPrefix("\(folder.path)/\(place): ") == true)
     }
 
-    @Test("a symbolic link is refused", arguments: ["t", "t/services", "t/web.yaml"])
-    func link(place: String) throws {
+    @Test(
+        "a symbolic link is refused, however the folder's name ends",
+        arguments: ["t", "t/services", "t/web.yaml"], ["", "/", "/.", "/./", "//."])
+    func link(place: String, end: String) throws {
         let folder = try TestFolder()
         try folder.write("a", to: "outside/web.yaml")
         if place != "t" { try folder.write("b", to: "t/mail.yaml") }
         try FileManager.default.createSymbolicLink(
             atPath: folder.path + "/" + place,
             withDestinationPath: folder.path + (place.hasSuffix(".yaml") ? "/outside/web.yaml" : "/outside"))
-        let found = failure { _ = try read(folder.path + "/t/") }
+        let found = failure { _ = try read(folder.path + "/t" + end) }
         #expect(found?.status == .badData)
         #expect(found?.what.hasPrefix("\(folder.path)/\(place): ") == true)
+    }
+
+    @Test("a template that is too large is called so, and nothing is said of its owner")
+    func large() throws {
+        let folder = try TestFolder()
+        try folder.write(String(repeating: "#", count: 1 << 20 + 1), to: "t/web.yaml")
+        let found = failure { _ = try read(folder.path + "/t") }
+        #expect(found?.status == .badData)
+        #expect(found?.what == "\(folder.path)/t/web.yaml: longer than 1 MiB; this is no template.")
+        #expect(found?.next == nil)
     }
 
     @Test("what belongs to another user is refused", .root)

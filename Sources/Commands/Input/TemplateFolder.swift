@@ -46,9 +46,18 @@ package struct TemplateFolder: Equatable, Sendable {
 
     /// Every template that cannot be trusted or read is bad data, with its path.
     private static func failure(_ error: HostError) -> Failure {
-        Failure(
-            .badData, error.description, inForce: Failure.nothingChanged,
-            next: "templates decide about the firewall: let root own them, and nobody else write them.")
+        switch error {
+        case .insecure:
+            Failure(
+                .badData, error.description, inForce: Failure.nothingChanged,
+                next: "templates decide about the firewall: let root own them, and nobody else write them.")
+        case .file(let path, _, EFBIG):
+            Failure(
+                .badData, "\(path): longer than \(NamedText.limit >> 20) MiB; this is no template.",
+                inForce: Failure.nothingChanged)
+        default:
+            Failure(.badData, error.description, inForce: Failure.nothingChanged)
+        }
     }
 }
 
@@ -61,8 +70,8 @@ extension TemplateOptions {
             return SecureFiles.exists(context.layout.templates)
                 ? try TemplateFolder(reading: context.layout.templates, in: context) : TemplateFolder()
         }
-        // With a slash at its end the kernel would follow a link.
-        while folder.count > 1, folder.hasSuffix("/") { folder.removeLast() }
+        // With a slash at its end, or a slash and a dot, the kernel would follow a link.
+        while folder.count > 1, folder.hasSuffix("/") || folder.hasSuffix("/.") { folder.removeLast() }
         guard SecureFiles.exists(folder) else {
             throw Failure(
                 .usage, "--template-dir: \"\(folder)\" is not there.", inForce: Failure.nothingChanged,
