@@ -47,6 +47,7 @@ struct ApplyCommand: ContextCommand {
         let planning = try await Planning(templates, in: context)
         let plan = try planning.plan(try planning.answers(file))
         let rules = try planning.rules(plan)
+        context.console.tellUnreachable(of: plan)
         try await changing.requireNothingPending()
         if change.rehearsal.isSkipped {
             context.console.say(RehearsalOptions.skipped)

@@ -26,6 +26,7 @@ struct PlanCommand: ContextCommand {
         let planning = try await Planning(templates, in: context)
         let plan = try planning.plan(try planning.answers(file))
         let rules = try planning.rules(plan)
+        context.console.tellUnreachable(of: plan)
         if effects {
             try await tellEffects(plan, in: context)
             return .done

@@ -59,6 +59,24 @@ package struct Plan: Equatable, Sendable {
     }
 }
 
+extension Plan {
+    /// What only the admins may reach while there are none, by its name in the answers.
+    package var unreachable: [String] {
+        guard answers.admins.isEmpty else { return [] }
+        var names: [String] = []
+        for permission in permissions where permission.source == .admins {
+            let name: String? =
+                switch permission.answer {
+                case .ssh: "ssh"
+                case .service(let name): name
+                case .admins, .ports, .ping: nil
+                }
+            if let name, !names.contains(name) { names.append(name) }
+        }
+        return names
+    }
+}
+
 extension ServiceTemplate {
     /// Who may reach the service when the answers name nobody.
     package var defaultSource: Source {

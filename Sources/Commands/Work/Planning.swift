@@ -61,6 +61,15 @@ struct Planning: Sendable {
 
 }
 
+extension Console {
+    /// Says what a plan opens to nobody: without a rule of its own nothing would tell of it.
+    func tellUnreachable(of plan: Plan) {
+        for name in plan.unreachable {
+            say(Wrapping.text("Note: \(name) is for the admins, and there are none: nobody can reach it."))
+        }
+    }
+}
+
 extension TemplateFolder {
     /// The built-in rule templates, and this folder's over them.
     ///
