@@ -1,77 +1,102 @@
 import Netfilter
 import Policy
 
-/// Holds what the templates rendered against the plan: every planned rule, in order, and nothing else.
+/// Holds what the templates rendered against the plan, line by line: all of it, in order, and nothing else.
 struct ComposedCheck {
+    /// A line that must come out.
+    private struct PlannedLine {
+        let text: String
+        /// The template that writes it.
+        let template: PlannedRule.Template
+    }
+
     let layout: RuleLayout
     let templates: [String: RuleTemplate]
 
-    /// Throws the first difference, with the line of the template that made it.
-    func check(_ rendered: RuleSet, text: RenderedText) throws(ComposerError) {
-        let expected = layout.tables(rules: [])
-        guard Self.outline(rendered.tables) == Self.outline(expected) else {
-            let same = zip(Self.outline(rendered.tables), Self.outline(expected)).prefix { $0 == $1 }.count
-            let places = text.outlinePlaces
-            throw .wrongTables(
-                expected: Self.outline(expected).joined(separator: " "),
-                found: Self.outline(rendered.tables).joined(separator: " "),
-                at: places.indices.contains(same) ? places[same] : places.last ?? self.place(of: .ruleset))
-        }
-        let rules = rendered.tables.first?.rules ?? []
-        // A command other than -A takes no place among the rules; it is found as another spelling.
-        let places = text.rulePlaces
-        func place(_ index: Int) -> TemplatePlace {
-            places.indices.contains(index) ? places[index] : self.place(of: .ruleset)
-        }
-        try checkRules(rules, place)
-        if let stray = rendered.tables.dropFirst().flatMap(\.rules).first {
-            throw .unexpectedRule(stray.text, at: place(rules.count))
-        }
-        try checkCanonical(rendered, text: text)
-    }
+    /// Everything that is not as planned, each with the line of the template that is at fault.
+    func mistakes(in text: RenderedText) -> [ComposerError] {
+        let planned = plannedLines
+        let wanted = planned.map { PlannedRule.essence(of: $0.text) }
+        let difference = text.lines.map(PlannedRule.essence).difference(from: wanted).inferringMoves()
 
-    /// Where a template writes its rules.
-    private func place(of template: PlannedRule.Template) -> TemplatePlace {
-        let source = templates[template.rawValue] ?? RuleTemplate(path: template.rawValue, text: "")
-        let lines = source.text.split(separator: "\n", omittingEmptySubsequences: false)
-        let first = lines.firstIndex { $0.contains("-A ") } ?? 0
-        return TemplatePlace(path: source.path, line: first + 1)
-    }
-
-    private func checkRules(_ found: [Rule], _ place: (Int) -> TemplatePlace) throws(ComposerError) {
-        let planned = layout.rules
-        for (index, plan) in planned.enumerated() {
-            guard index < found.count else {
-                throw .missingRule(plan.rule.text, at: self.place(of: plan.template))
-            }
-            let rule = found[index]
-            if plan.isFulfilled(by: rule) { continue }
-            let isElsewhere = found.contains { plan.isFulfilled(by: $0) }
-            let isPlanned = planned.contains { $0.isFulfilled(by: rule) }
-            switch (isElsewhere, isPlanned) {
-            case (false, true): throw .missingRule(plan.rule.text, at: self.place(of: plan.template))
-            case (true, true): throw .wrongOrder(rule.text, at: place(index))
-            case (_, false): throw .unexpectedRule(rule.text, at: place(index))
+        // Lines between the same two that are as planned belong together: one stands there instead of the other.
+        var lost: [(gap: Int, line: PlannedLine)] = []
+        for (earlier, change) in difference.removals.enumerated() {
+            guard case .remove(let offset, _, nil) = change else { continue }
+            lost.append((offset - earlier, planned[offset]))
+        }
+        var mistakes: [ComposerError] = []
+        var strange: Set<Int> = []
+        for (earlier, change) in difference.insertions.enumerated() {
+            guard case .insert(let offset, let essence, let moved) = change else { continue }
+            strange.insert(offset)
+            let (line, place) = (text.lines[offset], text.places[offset])
+            let twin = lost.firstIndex { $0.gap == offset - earlier && path(of: $0.line.template) == place.path }
+            if moved == nil, let twin {
+                mistakes.append(.differs(line, planned: lost.remove(at: twin).line.text, at: place))
+            } else if moved != nil || (wanted.contains(essence) && !line.isEmpty) {
+                mistakes.append(.wrongOrder(line, at: includer(of: place)))
+            } else {
+                mistakes.append(Self.stranger(line, at: place))
             }
         }
-        if found.count > planned.count {
-            throw .unexpectedRule(found[planned.count].text, at: place(planned.count))
+        let kept = text.lines.indices.filter { !strange.contains($0) }
+        for (gap, line) in lost {
+            let before = gap > 0 ? text.places[kept[gap - 1]] : nil
+            let isBeside = before?.path == path(of: line.template)
+            mistakes.append(missing(line, at: isBeside ? before : nil))
+        }
+        return mistakes
+    }
+
+    private var plannedLines: [PlannedLine] {
+        var rules = layout.rules[...]
+        let text = RuleSet(tables: layout.tables(rules: rules.map(\.rule))).text
+        return text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            let rule = line.hasPrefix("-A ") ? rules.popFirst() : nil
+            return PlannedLine(text: String(line), template: rule?.template ?? .ruleset)
         }
     }
 
-    /// The same text must come back from the kernel: no comments, blank lines, commands or other spellings.
-    private func checkCanonical(_ rendered: RuleSet, text: RenderedText) throws(ComposerError) {
-        let canonical = RuleSet(tables: rendered.tables.map { Table($0.name, chains: $0.chains, rules: $0.rules) }).text
-        guard canonical != text.text else { return }
-        let wanted = canonical.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-        let same = zip(text.lines, wanted).prefix { $0 == $1 }.count
-        throw .notCanonical(
-            same < text.lines.count ? text.lines[same] : "", canonical: same < wanted.count ? wanted[same] : "",
-            at: same < text.places.count ? text.places[same] : place(of: .ruleset))
+    /// A line that nothing is planned in place of: no rule at all, or one more.
+    private static func stranger(_ line: String, at place: TemplatePlace) -> ComposerError {
+        let isRule = !line.isEmpty && !["*", ":", "#"].contains(line.first)
+        do throws(RuleSetError) {
+            if isRule { _ = try Rule(parsing: line) }
+        } catch {
+            return .unreadable(error.at(file: place.path, line: place.line))
+        }
+        return .unplanned(line, at: place)
     }
 
-    /// `*filter`, `:INPUT DROP [0:0]`, for each table.
-    private static func outline(_ tables: [Table]) -> [String] {
-        tables.flatMap { table in ["*\(table.name)"] + table.chains.map(\.text) }
+    // MARK: - Whose fault it is
+
+    private func path(of template: PlannedRule.Template) -> String {
+        templates[template.rawValue]?.path ?? template.rawValue
+    }
+
+    /// A planned line that is not there: `place` is that of the one before it, if its template wrote that.
+    private func missing(_ line: PlannedLine, at place: TemplatePlace?) -> ComposerError {
+        let name = line.template.rawValue
+        guard line.template == .ruleset || include(name) != nil else {
+            return .notIncluded(name, at: TemplatePlace(path: path(of: .ruleset), line: 1))
+        }
+        let first = templates[name]?.lines.firstIndex { $0.contains("-A ") } ?? 0
+        return .missing(line.text, at: place ?? TemplatePlace(path: path(of: line.template), line: first + 1))
+    }
+
+    /// A built-in template writes its own rules in order: what includes it has put it in the wrong place.
+    private func includer(of place: TemplatePlace) -> TemplatePlace {
+        guard let source = templates.first(where: { $0.value.path == place.path }), source.value.isBuiltIn,
+            let line = include(source.key)
+        else { return place }
+        return TemplatePlace(path: path(of: .ruleset), line: line)
+    }
+
+    /// The last line of `ruleset` that includes a template.
+    private func include(_ name: String) -> Int? {
+        templates[PlannedRule.Template.ruleset.rawValue]?.lines.lastIndex { line in
+            line.replacing(" ", with: "").contains("{{>\(name)}}")
+        }.map { $0 + 1 }
     }
 }

@@ -6,7 +6,7 @@ import Templates
 /// Makes a rule set of a plan: fills in the rule templates, and believes nothing of what comes out.
 ///
 /// Mustache renders nothing where a name is missing and says nothing about it, and an administrator's own templates
-/// may hold any mistake. So the text is read back and held against the plan, rule by rule.
+/// may hold any mistake. So the text is held against the plan, line by line.
 package struct Composer: Sendable {
     private let library: MustacheLibrary
     private let templates: [String: RuleTemplate]
@@ -17,7 +17,7 @@ package struct Composer: Sendable {
     /// - Throws: every mistake in the templates by themselves.
     package init(ruleTemplates: [String: RuleTemplate] = [:]) throws(ComposerError) {
         let builtIn = Templates.rules.map {
-            ($0.name.withoutExtension, RuleTemplate(path: "\($0.name) (built in)", text: $0.text))
+            ($0.name.withoutExtension, RuleTemplate(builtIn: $0.name, text: $0.text))
         }
         let known = builtIn.map(\.0).sorted()
         var mistakes = ruleTemplates.filter { !known.contains($0.key) }.map {
@@ -37,7 +37,7 @@ package struct Composer: Sendable {
                     .badTemplate(TemplatePlace(path: template.path, line: 1), text: "", reason: .sections))
             }
         }
-        guard mistakes.isEmpty else { throw mistakes.count == 1 ? mistakes[0] : .several(mistakes) }
+        if let error = ComposerError.together(mistakes) { throw error }
         self.library = library
         self.templates = templates
     }
@@ -48,7 +48,7 @@ package struct Composer: Sendable {
     ///   - plan: what may come in.
     ///   - family: the family whose rules are wanted.
     /// - Returns: with `existing: keep` a filter table with INPUT only, with `replace` filter and nat.
-    /// - Throws: what a rule template made that is not the plan.
+    /// - Throws: everything that the rule templates made and that is not the plan.
     package func compose(_ plan: Plan, family: Family) throws(ComposerError) -> RuleSet {
         let layout = RuleLayout(plan, family)
         let values = layout.templateValues
@@ -58,16 +58,9 @@ package struct Composer: Sendable {
             throw .unknownTemplate(name, known: [])
         }
         let text = RenderedText(marked: marked, from: beginning)
-        let rendered: RuleSet
-        do {
-            rendered = try RuleSet(parsing: text.text, file: name)
-        } catch {
-            // The line of what was rendered tells nobody anything.
-            let place = text.places.indices.contains(error.line - 1) ? text.places[error.line - 1] : text.places[0]
-            throw .unreadable(error.at(file: place.path, line: place.line))
-        }
-        try ComposedCheck(layout: layout, templates: templates).check(rendered, text: text)
-        return rendered
+        let mistakes = ComposedCheck(layout: layout, templates: templates).mistakes(in: text)
+        if let error = ComposerError.together(mistakes) { throw error }
+        do { return try RuleSet(parsing: text.text, file: name) } catch { throw .unreadable(error) }
     }
 
     /// The types that values come from cannot hold anything hostile; should one ever, it stops here.

@@ -9,18 +9,18 @@ package enum ComposerError: Error, Equatable, Sendable {
     case badTemplate(TemplatePlace, text: String, reason: TemplateMistake)
     /// A value that would break out of its place in a rule.
     case unsafeValue(String, name: String)
-    /// The text is not a rule set; the place is the template's.
+    /// A line that no rule set can hold; the place is the template's.
     case unreadable(RuleSetError)
-    /// The tables, chains or policies are not those of the plan, from that place on.
-    case wrongTables(expected: String, found: String, at: TemplatePlace)
-    /// A planned rule is not there; the place is where its template writes rules.
-    case missingRule(String, at: TemplatePlace)
-    /// A rule that is not planned.
-    case unexpectedRule(String, at: TemplatePlace)
-    /// A planned rule that stands in another place.
+    /// A planned line is not there; the place is where it would be written.
+    case missing(String, at: TemplatePlace)
+    /// A template, by its name, that nothing includes.
+    case notIncluded(String, at: TemplatePlace)
+    /// A line that is not planned.
+    case unplanned(String, at: TemplatePlace)
+    /// A planned line that stands in another place, or once more.
     case wrongOrder(String, at: TemplatePlace)
-    /// A line that iptables-save would print differently.
-    case notCanonical(String, canonical: String, at: TemplatePlace)
+    /// A line that stands where another one is planned, perhaps the same in another spelling.
+    case differs(String, planned: String, at: TemplatePlace)
     /// More than one of these.
     case several([ComposerError])
 
@@ -31,6 +31,32 @@ package enum ComposerError: Error, Equatable, Sendable {
         case unknownKind
         case partial
         case sections
+        case controlCharacter
+    }
+}
+
+extension ComposerError {
+    /// Several mistakes as one error, told once for each line of a template: a line may render many, in both families.
+    ///
+    /// - Returns: nil where there are none.
+    package static func together(_ errors: [ComposerError]) -> ComposerError? {
+        var seen: Set<String> = []
+        let told = errors.flatMap(\.each).filter { seen.insert($0.cause).inserted }
+        return told.count > 1 ? .several(told) : told.first
+    }
+
+    private var each: [ComposerError] {
+        if case .several(let errors) = self { errors } else { [self] }
+    }
+
+    /// What is to be mended: the line of a template, for what is wrong in what it renders.
+    private var cause: String {
+        switch self {
+        case .unknownTemplate, .badTemplate, .unsafeValue, .notIncluded, .several: description
+        case .unreadable(let error): TemplatePlace(path: error.file, line: error.line).description
+        case .missing(_, let place), .unplanned(_, let place), .wrongOrder(_, let place), .differs(_, _, let place):
+            place.description
+        }
     }
 }
 
@@ -46,18 +72,16 @@ extension ComposerError: CustomStringConvertible {
             "\(value.quoted) cannot stand in a rule (value \(name.quoted)): it has a quote, brace or control character."
         case .unreadable(let error):
             error.description.replacing("\n", with: " ")
-        case .wrongTables(let expected, let found, let place):
-            "\(place): the tables and chains must be \(expected.quoted(limit: 400)), not "
-                + "\(found.quoted(limit: 400))."
-        case .missingRule(let rule, let place):
-            "\(place): the planned rule \(rule.quoted(limit: 400)) is missing."
-        case .unexpectedRule(let rule, let place):
-            "\(place): the rule \(rule.quoted(limit: 400)) is not planned."
-        case .wrongOrder(let rule, let place):
-            "\(place): the rule \(rule.quoted(limit: 400)) stands where another one is planned."
-        case .notCanonical(let line, let canonical, let place):
-            "\(place): \(line.quoted(limit: 400)) must be written as iptables-save does: "
-                + "\(canonical.quoted(limit: 400))."
+        case .missing(let line, let place):
+            "\(place): the planned line \(line.quoted(limit: 400)) is missing."
+        case .notIncluded(let name, let place):
+            "\(place): \("{{> \(name)}}".quoted) is missing, and with it rules that are planned."
+        case .unplanned(let line, let place):
+            "\(place): \(line.quoted(limit: 400)) is not planned."
+        case .wrongOrder(let line, let place):
+            "\(place): \(line.quoted(limit: 400)) stands in another place than planned, or twice."
+        case .differs(let line, let planned, let place):
+            "\(place): \(line.quoted(limit: 400)) is not what is planned: \(planned.quoted(limit: 400))."
         case .several(let errors):
             errors.map(\.description).joined(separator: "\n")
         }
@@ -70,8 +94,9 @@ extension ComposerError.TemplateMistake {
         case .unfinishedTag: "is a tag without an end. Close it with }}."
         case .unknownName: "names no value. The manual lists the names that rule templates may use."
         case .unknownKind: "is a kind of tag that is not taken here. Use # ^ / ! > and plain names."
-        case .partial: "includes a template that is not there, or one from within another. Only ruleset may include."
-        case .sections: "Sections are not closed in the order in which they were opened."
+        case .partial: "includes a template that is not there, or not on a line of its own. Only ruleset may include."
+        case .controlCharacter: "has a control character. Remove it; lines end in a plain newline, without \\r."
+        case .sections: "is a section without its other half, or one across another section."
         }
     }
 }

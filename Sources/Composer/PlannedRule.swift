@@ -26,20 +26,16 @@ struct PlannedRule: Equatable {
         rule = Rule("INPUT", matches + [.comment(Rule.ownershipPrefix + comment)], target: target)
     }
 
-    /// Whether a rule does what is planned.
+    /// What a line of a rule set says beside the administrator's choices; equal to a planned line's, it is that line.
     ///
     /// How many packets a limit lets through, and how the log line looks, is the administrator's to choose in a
-    /// template; nothing else is.
-    func isFulfilled(by other: Rule) -> Bool {
-        Self.withoutChoices(rule) == Self.withoutChoices(other)
-    }
-
-    private static func withoutChoices(_ rule: Rule) -> Rule {
-        var plain = rule
-        plain.matches = rule.matches.map { match in
+    /// template; nothing else is, the spelling neither: the kernel must give back the same text.
+    static func essence(of line: String) -> String {
+        guard var plain = try? Rule(parsing: line), plain.text == line else { return line }
+        plain.matches = plain.matches.map { match in
             if case .limit = match { .limit(Match.Rate(1, per: .second)) } else { match }
         }
-        if case .log = rule.target { plain.target = .log() }
-        return plain
+        if case .log = plain.target { plain.target = .log() }
+        return plain.text
     }
 }

@@ -4,16 +4,32 @@ package struct RuleTemplate: Equatable, Sendable {
     package let path: String
     /// Mustache.
     package let text: String
+    /// Whether it is inside the binary, where tests have found it right.
+    let isBuiltIn: Bool
 
-    /// A template.
+    /// An administrator's template.
     package init(path: String, text: String) {
         self.path = path
         self.text = text
+        isBuiltIn = false
+    }
+
+    /// A template inside the binary.
+    init(builtIn name: String, text: String) {
+        path = "\(name) (built in)"
+        self.text = text
+        isBuiltIn = true
+    }
+
+    /// The lines without their ends; that of the last one may be missing.
+    var lines: [Substring] {
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        return lines.last == "" ? lines.dropLast() : lines
     }
 }
 
 /// A line of a rule template.
-package struct TemplatePlace: Equatable, Sendable, CustomStringConvertible {
+package struct TemplatePlace: Hashable, Sendable, CustomStringConvertible {
     /// The template's path.
     package let path: String
     /// The line, counted from 1.
@@ -45,15 +61,16 @@ struct RenderedText {
     /// A line of tags alone has to stay one: Mustache takes it out together with its end.
     static func marked(_ template: RuleTemplate) -> String {
         var isInTag = false
-        let lines = template.text.split(separator: "\n", omittingEmptySubsequences: false)
-        return lines.enumerated().map { index, line in
-            hasText(line, &isInTag) ? "\(bound)\(index + 1)\(bound)\(template.path)\(bound)\(line)" : String(line)
-        }.joined(separator: "\n")
+        return template.lines.enumerated().map { index, line in
+            let mark = hasText(line, &isInTag) ? "\(bound)\(index + 1)\(bound)\(template.path)\(bound)" : ""
+            return "\(mark)\(line)\n"
+        }.joined()
     }
 
     private static func hasText(_ line: Substring, _ isInTag: inout Bool) -> Bool {
         var rest = line
-        var hasText = false
+        // An empty line is no line of tags: it comes out.
+        var hasText = !isInTag && line.allSatisfy(\.isWhitespace)
         while true {
             guard let next = rest.firstRange(of: isInTag ? "}}" : "{{") else {
                 return hasText || (!isInTag && rest.contains { !$0.isWhitespace })
@@ -81,17 +98,5 @@ struct RenderedText {
         }
         self.lines = lines
         self.places = places
-    }
-
-    /// The places of the lines that are rules, in order.
-    var rulePlaces: [TemplatePlace] {
-        zip(lines, places).filter { line, _ in
-            ["-A", "--append", "["].contains { line.hasPrefix($0) }
-        }.map(\.1)
-    }
-
-    /// The places of the lines that declare tables and chains, in order.
-    var outlinePlaces: [TemplatePlace] {
-        zip(lines, places).filter { line, _ in line.hasPrefix("*") || line.hasPrefix(":") }.map(\.1)
     }
 }

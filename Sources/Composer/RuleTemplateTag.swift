@@ -17,6 +17,13 @@ enum RuleTemplateTag {
             mistakes.append(
                 .badTemplate(TemplatePlace(path: template.path, line: line), text: text, reason: reason))
         }
+        // Mustache and Swift would take \r\n for one character, the kernel's tools for two.
+        let lines = template.text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        if let bad = lines.firstIndex(where: { $0.contains { ($0 < 0x20 && $0 != 0x09) || $0 == 0x7F } }) {
+            line = bad + 1
+            note(String(Substring(lines[bad])), .controlCharacter)
+            return mistakes
+        }
         while let start = rest.firstRange(of: "{{") {
             line += rest[..<start.lowerBound].utf8.count { $0 == UInt8(ascii: "\n") }
             let after = rest[start.upperBound...]
@@ -28,11 +35,20 @@ enum RuleTemplateTag {
                 return mistakes
             }
             let tag = after[..<end.lowerBound]
-            if let mistake = check(tag, template: name, open: &open) { note("{{\(tag)}}", mistake) }
+            let isAlone =
+                rest[..<start.lowerBound].last ?? "\n" == "\n" && after[end.upperBound...].first ?? "\n" == "\n"
+            if let mistake = check(tag, template: name, open: &open) {
+                note("{{\(tag)}}", mistake)
+            } else if tag.first == ">", !isAlone {
+                note("{{\(tag)}}", .partial)
+            }
             line += tag.utf8.count { $0 == UInt8(ascii: "\n") }
             rest = after[end.upperBound...]
         }
-        if let section = open.last { note("{{#\(section)}}", .sections) }
+        for section in open {
+            line = template.text[..<section.startIndex].utf8.count { $0 == UInt8(ascii: "\n") } + 1
+            note("{{#\(section)}}", .sections)
+        }
         return mistakes
     }
 

@@ -17,4 +17,45 @@ struct PlanCommandTests {
         let notes = names.map { "Note: \($0) is for the admins, and there are none: nobody can reach it.\n" }
         #expect(run.talk == notes.joined())
     }
+
+    @Test("the mistakes of service and rule templates are told at once with file and line")
+    func templates() async throws {
+        let folder = try TestFolder()
+        try folder.write("version: 1\nservices: [web]\n", to: "a.yaml")
+        try folder.write("name: web\n", to: "t/services/web.yaml")
+        try folder.write("{{bad}}\n", to: "t/rules/log.mustache")
+        let words = ["plan", "--answers", folder.path + "/a.yaml", "--template-dir", folder.path + "/t"]
+        let run = await ProgramRun.of(words)
+        #expect(run.status == 65)
+        #expect(run.talk.contains("\n\(folder.path)/t/services/web.yaml:1: "))
+        #expect(run.talk.contains("\n\(folder.path)/t/rules/log.mustache:1: "))
+    }
+
+    @Test("what rule templates make wrongly is told of both families at once, a line of a template once")
+    func families() async throws {
+        let folder = try TestFolder()
+        try folder.write("version: 1\nlog: true\n", to: "a.yaml")
+        try folder.write("hello\n", to: "t/log.mustache")
+        try folder.write("{{#ipv6Open}}\nhello\n{{/ipv6Open}}\n", to: "t/ping.mustache")
+        let run = await ProgramRun.of(
+            ["plan", "--answers", folder.path + "/a.yaml", "--template-dir", folder.path + "/t"])
+        #expect(run.status == 65)
+        let lines = run.talk.split(separator: "\n").map { $0.prefix { $0 != " " } }
+        #expect(
+            lines.prefix(3) == ["latchkey:", "\(folder.path)/t/log.mustache:1:", "\(folder.path)/t/ping.mustache:2:"],
+            "\(run.talk)")
+        #expect(run.talk.hasPrefix("latchkey: 2 mistakes in "))
+    }
+
+    @Test("a rule template in the folder and in its sub-folder too is refused")
+    func twice() async throws {
+        let folder = try TestFolder()
+        try folder.write("version: 1\n", to: "a.yaml")
+        try folder.write("", to: "t/log.mustache")
+        try folder.write("", to: "t/rules/log.mustache")
+        let run = await ProgramRun.of(
+            ["plan", "--answers", folder.path + "/a.yaml", "--template-dir", folder.path + "/t"])
+        #expect(run.status == 65)
+        #expect(run.talk.contains("\(folder.path)/t/rules/log.mustache"))
+    }
 }

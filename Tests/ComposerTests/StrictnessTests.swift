@@ -38,103 +38,153 @@ struct StrictnessTests {
         }
     }
 
-    @Test("a rule that is missing")
+    /// A line of the template that was changed.
+    private func place(_ name: String, _ line: Int) -> TemplatePlace {
+        TemplatePlace(path: "/t/\(name).mustache", line: line)
+    }
+
+    private let ssh = #"-A INPUT -p tcp -m tcp --dport 22 -m comment --comment "latchkey: ssh" -j ACCEPT"#
+    private let loopback = #"-A INPUT -i lo -m comment --comment "latchkey: loopback" -j ACCEPT"#
+
+    @Test("a rule that is missing is missed where its template begins, or behind the rule before it")
     func missing() throws {
+        #expect(try refusal("ssh") { _ in "" } == .missing(ssh, at: place("ssh", 1)))
+        #expect(
+            try refusal("replies") { $0.replacing(loopback + "\n", with: "") }
+                == .missing(loopback, at: place("replies", 3)))
+        #expect(
+            try refusal("ssh") { $0 + "{{#replace}}\n{{/replace}}\n" } == nil)
         let error = try refusal("log") { _ in "" }
-        guard case .missingRule(let rule, let place) = error else { return #expect(Bool(false), "\(error as Any)") }
+        guard case .missing(let rule, let place) = error else { return #expect(Bool(false), "\(error as Any)") }
         #expect(rule.contains("latchkey drop: "))
-        #expect(place.description == "/t/log.mustache:1")
+        #expect(error?.description.hasPrefix("\(place): the planned line \"-A INPUT") == true)
     }
 
-    @Test("a rule that is missing in the middle")
-    func missingInTheMiddle() throws {
-        let error = try refusal("ssh") { _ in "" }
-        let ssh = #"-A INPUT -p tcp -m tcp --dport 22 -m comment --comment "latchkey: ssh" -j ACCEPT"#
-        #expect(error == .missingRule(ssh, at: TemplatePlace(path: "/t/ssh.mustache", line: 1)))
-        #expect(error?.description.hasPrefix("/t/ssh.mustache:1: the planned rule") == true)
+    @Test("a template that is not included is missed in the one that includes")
+    func notIncluded() throws {
+        #expect(try refusal("ruleset", replacing("{{> ssh}}\n", "")) == .notIncluded("ssh", at: place("ruleset", 1)))
+        let error = try refusal("ruleset") { $0.replacing("{{> ssh}}\n", with: "").replacing("{{> log}}\n", with: "") }
+        #expect(
+            error
+                == .several([
+                    .notIncluded("ssh", at: place("ruleset", 1)), .notIncluded("log", at: place("ruleset", 1)),
+                ]))
     }
 
-    @Test("a rule more")
-    func extra() throws {
+    @Test("a rule more", arguments: [("ssh", 5), ("log", 5), ("services", 13)])
+    func extra(_ name: String, _ line: Int) throws {
         let rule = #"-A INPUT -p tcp -m tcp --dport 23 -m comment --comment "latchkey: telnet" -j ACCEPT"#
-        #expect(
-            try refusal("ssh") { $0 + rule + "\n" }
-                == .unexpectedRule(rule, at: TemplatePlace(path: "/t/ssh.mustache", line: 5)))
-        #expect(
-            try refusal("log") { $0 + rule + "\n" }
-                == .unexpectedRule(rule, at: TemplatePlace(path: "/t/log.mustache", line: 5)))
+        #expect(try refusal(name) { $0 + rule + "\n" } == .unplanned(rule, at: place(name, line)))
+        #expect(try refusal(name) { $0 + rule } == .unplanned(rule, at: place(name, line)))
     }
 
-    @Test("a planned rule written twice")
-    func twice() throws {
-        let error = try refusal("replies") { text in
-            text + #"-A INPUT -i lo -m comment --comment "latchkey: loopback" -j ACCEPT"# + "\n"
-        }
-        guard case .wrongOrder(_, let place) = error else { return #expect(Bool(false), "\(error as Any)") }
-        #expect(place.description == "/t/replies.mustache:5")
+    @Test("a planned rule written twice, there or in another's template", arguments: [("replies", 5), ("ssh", 5)])
+    func twice(_ name: String, _ line: Int) throws {
+        #expect(try refusal(name) { $0 + loopback + "\n" } == .wrongOrder(loopback, at: place(name, line)))
     }
 
-    @Test("rules in another order")
+    @Test("rules in another order are the fault of what includes them")
     func order() throws {
         let error = try refusal("ruleset", replacing("{{> admins}}\n{{> ssh}}", "{{> ssh}}\n{{> admins}}"))
-        let ssh = #"-A INPUT -p tcp -m tcp --dport 22 -m comment --comment "latchkey: ssh" -j ACCEPT"#
-        // The rule that comes too early was written where it belongs; what includes it is another template.
-        #expect(error == .wrongOrder(ssh, at: TemplatePlace(path: "ssh.mustache (built in)", line: 3)))
+        #expect(error == .wrongOrder(ssh, at: place("ruleset", 11)))
+    }
+
+    @Test("a planned rule that was put in another table too")
+    func otherTable() throws {
+        let error = try refusal("ruleset") { text in
+            text.replacingCharacters(text.lastRange(of: "COMMIT"), "{{> log}}\nCOMMIT")
+        }
+        guard case .wrongOrder(_, place("ruleset", 25)) = error else { return #expect(Bool(false), "\(error as Any)") }
     }
 
     @Test(
         "a rule with another port, verdict, source or without its comment",
         arguments: [
-            ("ssh", "--dport {{.}}", "--dport 2{{.}}"), ("ssh", "-j ACCEPT", "-j DROP"),
-            ("admins", "{{#source}}-s {{.}} {{/source}}", ""), ("admins", "latchkey: admins", "admins"),
-            ("ssh", #" -m comment --comment "{{comment}}""#, ""), ("replies", "RELATED,ESTABLISHED", "ESTABLISHED"),
-            ("replies", "-i lo", "! -i lo"), ("ssh", "-A INPUT", "-A FORWARD"), ("ssh", "-A INPUT", "-I INPUT"),
+            ("ssh", "--dport {{.}}", "--dport 2{{.}}", 3), ("ssh", "-j ACCEPT", "-j DROP", 3),
+            ("admins", "{{#source}}-s {{.}} {{/source}}", "", 3), ("admins", "latchkey: admins", "admins", 3),
+            ("ssh", #" -m comment --comment "{{comment}}""#, "", 3),
+            ("ssh", #""{{comment}}""#, "&quot;{{comment}}&quot;", 3),
+            ("replies", "RELATED,ESTABLISHED", "ESTABLISHED", 3), ("replies", "-i lo", "! -i lo", 4),
+            ("ssh", "-A INPUT", "-A FORWARD", 3), ("ssh", "-A INPUT", "-I INPUT", 3),
         ])
-    func changed(_ name: String, _ old: String, _ new: String) throws {
-        let error = try #require(try refusal(name, replacing(old, new)))
-        #expect(error.description.hasPrefix("/t/\(name).mustache:"), "\(error)")
-    }
-
-    @Test(
-        "another policy, chain or table",
-        arguments: [
-            (":INPUT DROP", ":INPUT ACCEPT"), (":OUTPUT ACCEPT", ":OUTPUT DROP"), ("*nat", "*mangle"),
-            (":FORWARD ACCEPT [0:0]\n", ""), (":FORWARD", ":EXTRA - [0:0]\n:FORWARD"),
-            ("COMMIT\n{{#replace}}", "{{#replace}}"),
-        ])
-    func tables(_ old: String, _ new: String) throws {
-        let error = try #require(try refusal("ruleset", replacing(old, new)))
-        #expect(error.description.hasPrefix("/t/ruleset.mustache:"), "\(error)")
-    }
-
-    @Test("a planned rule that was moved to another table")
-    func otherTable() throws {
-        let error = try refusal("ruleset") { text in
-            let last = text.lastRange(of: "COMMIT")
-            return text.replacingCharacters(last, "{{> log}}\nCOMMIT")
+    func changed(_ name: String, _ old: String, _ new: String, _ line: Int) throws {
+        let error = try refusal(name, replacing(old, new))
+        guard case .differs(let found, let planned, place(name, line)) = error else {
+            return #expect(Bool(false), "\(error as Any)")
         }
-        guard case .unexpectedRule(_, let place) = error else { return #expect(Bool(false), "\(error as Any)") }
-        #expect(place.description == "log.mustache (built in):3")
+        #expect(found != planned && planned.hasPrefix("-A INPUT "))
     }
 
-    @Test(
-        "another spelling than iptables-save's",
-        arguments: [
-            ("-A INPUT -i lo", "-A INPUT  -i lo"), ("-A INPUT -i lo", "# loopback\n-A INPUT -i lo"),
-            ("-A INPUT -i lo", "\n-A INPUT -i lo"), ("-A INPUT -i lo", "-A INPUT --in-interface lo"),
-            ("-A INPUT -i lo", "[0:0] -A INPUT -i lo"),
-        ])
-    func spelling(_ old: String, _ new: String) throws {
-        let error = try #require(try refusal("replies", replacing(old, new)))
-        #expect(error.description.hasPrefix("/t/replies.mustache:"), "\(error)")
+    @Test("another policy or table, one chain more or less, a table without an end")
+    func tables() throws {
+        func refusal(_ old: String, _ new: String) throws -> ComposerError? {
+            try self.refusal("ruleset", replacing(old, new))
+        }
+        func differs(_ found: String, _ planned: String, _ line: Int) -> ComposerError {
+            .differs(found, planned: planned, at: place("ruleset", line))
+        }
+        #expect(try refusal(":INPUT DROP", ":INPUT ACCEPT") == differs(":INPUT ACCEPT [0:0]", ":INPUT DROP [0:0]", 5))
+        #expect(
+            try refusal(":OUTPUT ACCEPT", ":OUTPUT DROP") == differs(":OUTPUT DROP [0:0]", ":OUTPUT ACCEPT [0:0]", 8))
+        #expect(try refusal("*nat", "*mangle") == differs("*mangle", "*nat", 20))
+        #expect(
+            try refusal(":FORWARD ACCEPT [0:0]\n", "") == .missing(":FORWARD ACCEPT [0:0]", at: place("ruleset", 5)))
+        #expect(
+            try refusal(":FORWARD", ":EXTRA - [0:0]\n:FORWARD") == .unplanned(":EXTRA - [0:0]", at: place("ruleset", 7))
+        )
+        guard case .missing("COMMIT", _) = try refusal("COMMIT\n{{#replace}}", "{{#replace}}") else {
+            return #expect(Bool(false), "a COMMIT is not missed")
+        }
     }
 
-    @Test(
-        "what is no rule at all is named with its line in the template",
-        arguments: [("hello\n", "hello"), ("-A INPUT -i lo\r\n", "-A INPUT -i lo\\r")])
-    func noRule(_ line: String, _ shown: String) throws {
-        let error = try #require(try refusal("ssh") { $0 + line })
-        #expect(error.description.hasPrefix("/t/ssh.mustache:5: \"\(shown)\""), "\(error)")
+    @Test("another spelling than iptables-save's")
+    func spelling() throws {
+        for spelled in ["-A INPUT  -i lo", "-A INPUT --in-interface lo", "[0:0] -A INPUT -i lo"] {
+            let line = loopback.replacing("-A INPUT -i lo", with: spelled)
+            #expect(
+                try refusal("replies", replacing("-A INPUT -i lo", spelled))
+                    == .differs(line, planned: loopback, at: place("replies", 4)))
+        }
+        for line in ["# loopback", ""] {
+            #expect(
+                try refusal("replies", replacing("-A INPUT -i lo", line + "\n-A INPUT -i lo"))
+                    == .unplanned(line, at: place("replies", 4)))
+        }
+    }
+
+    @Test("what is no rule at all is named with its line in the template")
+    func noRule() throws {
+        let error = try refusal("ssh") { $0 + "hello\n" }
+        #expect(
+            error?.description
+                == "/t/ssh.mustache:5: \"hello\" is not a command of iptables-restore. "
+                + "Begin the line with -A and a chain.")
+    }
+
+    @Test("a line that ends in a carriage return is named, the first of a whole file's too")
+    func carriageReturn() throws {
+        let error = ComposerError.badTemplate(place("ssh", 5), text: loopback + "\r", reason: .controlCharacter)
+        #expect(try refusal("ssh") { $0 + loopback + "\r\n" } == error)
+        guard
+            case .badTemplate(place("log", 1), _, .controlCharacter) = try refusal(
+                "log", { $0.replacing("\n", with: "\r\n") })
+        else { return #expect(Bool(false), "another line is named") }
+    }
+
+    @Test("the last line of a template may lack its end", arguments: PlannedTemplates.names)
+    func unended(_ name: String) throws {
+        #expect(try refusal(name) { String($0.dropLast()) } == nil)
+    }
+
+    @Test("everything that is not planned is told at once, a line of a template once")
+    func allAtOnce() throws {
+        let error = try refusal("replies") { text in
+            "hello\n" + text.replacing("RELATED,ESTABLISHED", with: "ESTABLISHED") + "-A INPUT -j ACCEPT\n"
+        }
+        let lines = (error?.description ?? "").split(separator: "\n").map { $0.prefix { $0 != " " } }
+        #expect(lines == ["/t/replies.mustache:1:", "/t/replies.mustache:4:", "/t/replies.mustache:6:"])
+        let both = try refusal("admins", replacing("-j ACCEPT", "-j DROP"))
+        #expect(both?.description.split(separator: "\n").count == 1)
     }
 
     @Test("the mistakes of all templates are told at once")
@@ -181,12 +231,26 @@ struct StrictnessTests {
         #expect(place.path == "/t/log.mustache" && place.line >= 2)
     }
 
-    @Test("a template that includes itself, or one that is not there", arguments: ["{{> ruleset}}", "{{> rulez}}"])
-    func partials(_ tag: String) throws {
-        let error = try refusal("ruleset") { $0 + tag }
-        guard case .badTemplate(_, tag, .partial) = error else {
-            return #expect(Bool(false), "\(error as Any)")
-        }
+    @Test(
+        "a template that includes itself, one that is not there, or one amid a line",
+        arguments: [
+            ("{{> ruleset}}", ""), ("{{> rulez}}", ""), (" {{> log}}", ""), ("{{> log}}", " "), ("# {{> log}}", ""),
+        ])
+    func partials(_ include: String, _ end: String) throws {
+        let tag = String(include.drop { $0 != "{" })
+        #expect(
+            try refusal("ruleset") { $0 + include + end }
+                == .badTemplate(place("ruleset", 27), text: tag, reason: .partial))
+    }
+
+    @Test("a section without an end is named where it begins, and every one of them")
+    func unclosed() throws {
+        #expect(
+            try refusal("ssh") { "{{#ssh}}\n{{#log}}\n" + $0 }
+                == .several([
+                    .badTemplate(place("ssh", 1), text: "{{#ssh}}", reason: .sections),
+                    .badTemplate(place("ssh", 2), text: "{{#log}}", reason: .sections),
+                ]))
     }
 
     @Test("a template under a name that nothing includes")
@@ -195,6 +259,11 @@ struct StrictnessTests {
             try Composer(ruleTemplates: ["telnet": RuleTemplate(path: "/t/telnet.mustache", text: "")])
         }
     }
+}
+
+/// The built-in rule templates.
+enum PlannedTemplates {
+    static let names = Templates.rules.map { String($0.name.dropLast(".mustache".count)) }
 }
 
 extension String {

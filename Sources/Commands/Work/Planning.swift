@@ -53,12 +53,15 @@ struct Planning: Sendable {
     ///
     /// - Throws: `Failure` with status 65 when a rule template makes something else of it.
     func rules(_ plan: Plan) throws(Failure) -> PerFamily<RuleSet> {
-        do {
-            return PerFamily(
-                ipv4: try composer.compose(plan, family: .ipv4), ipv6: try composer.compose(plan, family: .ipv6))
-        } catch { throw Failure(error) }
+        let (ipv4, ipv6) = (compose(plan, .ipv4), compose(plan, .ipv6))
+        let mistakes = [ipv4, ipv6].compactMap { if case .failure(let error) = $0 { error } else { nil } }
+        if let error = ComposerError.together(mistakes) { throw Failure(error) }
+        do { return PerFamily(ipv4: try ipv4.get(), ipv6: try ipv6.get()) } catch { throw Failure(error) }
     }
 
+    private func compose(_ plan: Plan, _ family: Family) -> Result<RuleSet, ComposerError> {
+        Result { () throws(ComposerError) in try composer.compose(plan, family: family) }
+    }
 }
 
 extension Console {
