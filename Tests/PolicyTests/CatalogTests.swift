@@ -37,6 +37,8 @@ struct CatalogTests {
         arguments: try TemplateCatalog().all)
     func complete(_ template: ServiceTemplate) {
         #expect(!template.programs.isEmpty)
+        // The kernel tells no more of a program's name (proc_pid_comm(5)).
+        #expect(template.programs.allSatisfy { $0.utf8.count <= 15 })
         #expect(template.group != .other)
         #expect(template.reference?.isEmpty == false)
         #expect(template.summary.hasSuffix("."))
@@ -51,9 +53,15 @@ struct CatalogTests {
         arguments: [
             "postgres", "mysql", "redis", "mongodb", "elasticsearch", "memcached", "docker-api-tls", "kubernetes-api",
             "cockpit", "webmin", "prometheus-node-exporter", "rdp", "vnc", "nfs", "samba", "squid", "etcd", "snmp",
+            "mqtt", "rabbitmq",
         ])
     func closedByDefault(_ name: String) throws {
         #expect(try TemplateCatalog.builtIn()[name]?.audience == .admins)
+    }
+
+    @Test("port 9090 alone tells nothing: it is Cockpit's and Prometheus's", arguments: ["cockpit", "prometheus"])
+    func sharedPort(_ name: String) throws {
+        #expect(try TemplateCatalog.builtIn()[name]?.hintPorts == [])
     }
 
     @Test(
