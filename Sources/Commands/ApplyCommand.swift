@@ -98,7 +98,10 @@ struct ApplyCommand: ContextCommand {
             }
             return set
         } catch let error as RuleSetError {
-            throw Failure(.badData, "\(error)", inForce: Failure.nothingChanged, next: "mend the file and try again.")
+            // On one line, so that what to do is indented like the rest.
+            throw Failure(
+                .badData, error.description.replacing("\n", with: " "), inForce: Failure.nothingChanged,
+                next: "mend the file and try again.")
         } catch let failure as Failure {
             throw failure
         } catch {
