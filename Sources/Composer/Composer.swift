@@ -31,7 +31,8 @@ package struct Composer: Sendable {
             guard found.isEmpty else { continue }
             do {
                 // Text, not HTML: as HTML every quote would become an entity. Each partial begins as HTML anew.
-                try library.register("{{% CONTENT_TYPE:TEXT}}\n" + RenderedText.marked(template), named: name)
+                try library.register(
+                    "{{% CONTENT_TYPE:TEXT}}\n" + RenderedText.marked(template, named: name), named: name)
             } catch {
                 mistakes.append(
                     .badTemplate(TemplatePlace(path: template.path, line: 1), text: "", reason: .sections))
@@ -54,10 +55,10 @@ package struct Composer: Sendable {
         let values = layout.templateValues
         try Self.checkValues(values, name: "")
         let name = PlannedRule.Template.ruleset.rawValue
-        guard let beginning = templates[name], let marked = library.render(values, withTemplate: name) else {
+        guard let marked = library.render(values, withTemplate: name) else {
             throw .unknownTemplate(name, known: [])
         }
-        let text = RenderedText(marked: marked, from: beginning)
+        let text = RenderedText(marked: marked, from: templates, beginning: name)
         let mistakes = ComposedCheck(layout: layout, templates: templates).mistakes(in: text)
         if let error = ComposerError.together(mistakes) { throw error }
         do { return try RuleSet(parsing: text.text, file: name) } catch { throw .unreadable(error) }

@@ -59,10 +59,12 @@ struct RenderedText {
     /// A template's text with a mark ahead of every line that has more to it than tags.
     ///
     /// A line of tags alone has to stay one: Mustache takes it out together with its end.
-    static func marked(_ template: RuleTemplate) -> String {
+    ///
+    /// It bears the template's name, not its path: a folder's name may hold tags and line ends.
+    static func marked(_ template: RuleTemplate, named name: String) -> String {
         var isInTag = false
         return template.lines.enumerated().map { index, line in
-            let mark = hasText(line, &isInTag) ? "\(bound)\(index + 1)\(bound)\(template.path)\(bound)" : ""
+            let mark = hasText(line, &isInTag) ? "\(bound)\(index + 1)\(bound)\(name)\(bound)" : ""
             return "\(mark)\(line)\n"
         }.joined()
     }
@@ -82,14 +84,16 @@ struct RenderedText {
     }
 
     /// Takes the marks out of what was rendered; a line without one belongs to the line before it.
-    init(marked text: String, from beginning: RuleTemplate) {
-        var place = TemplatePlace(path: beginning.path, line: 1)
+    init(marked text: String, from templates: [String: RuleTemplate], beginning: String) {
+        var place = TemplatePlace(path: templates[beginning]?.path ?? beginning, line: 1)
         var lines: [String] = []
         var places: [TemplatePlace] = []
         for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
             let parts = line.split(separator: Self.bound, maxSplits: 3, omittingEmptySubsequences: false)
-            if parts.count == 4, parts[0].isEmpty, let number = Int(parts[1]) {
-                place = TemplatePlace(path: String(parts[2]), line: number)
+            if parts.count == 4, parts[0].isEmpty, let number = Int(parts[1]),
+                let template = templates[String(parts[2])]
+            {
+                place = TemplatePlace(path: template.path, line: number)
                 lines.append(String(parts[3]))
             } else {
                 lines.append(String(line))

@@ -187,6 +187,17 @@ struct StrictnessTests {
         #expect(both?.description.split(separator: "\n").count == 1)
     }
 
+    @Test("a folder's name that looks like a tag, or has lines, is a name")
+    func oddFolder() throws {
+        let text = try #require(Templates.rules.first { $0.name == "log.mustache" }).text
+        let plan = try Plan(answers: Answers(log: true), catalog: TemplateCatalog.builtIn(), sshPorts: [22])
+        for folder in ["/{{> ruleset}}", "/{{#log}}", "/a\nb", "/a\u{1}b"] {
+            let template = RuleTemplate(path: folder + "/log.mustache", text: text)
+            let rules = try Composer(ruleTemplates: ["log": template]).compose(plan, family: .ipv4)
+            #expect(try rules == Composer().compose(plan, family: .ipv4))
+        }
+    }
+
     @Test("the mistakes of all templates are told at once")
     func several() throws {
         let bad = { (name: String) in RuleTemplate(path: "/t/\(name).mustache", text: "{{bad}}\n{{worse}}\n") }
