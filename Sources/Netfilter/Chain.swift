@@ -53,9 +53,13 @@ package struct Chain: Hashable, Sendable {
     /// The line that declares the chain.
     package var text: String { ":\(name) \(policy?.rawValue ?? "-") \(counters.text)" }
 
+    /// How many bytes a name may have at the most (XT_EXTENSION_MAXNAMELEN).
+    static let longestName = 28
+
     /// Whether iptables lets a chain have this name: 1 to 28 bytes, no blank, no leading dash or exclamation mark.
     package static func isValidName(_ name: String) -> Bool {
-        (1...28).contains(name.utf8.count) && name.utf8.first != Ascii.dash && name.utf8.first != UInt8(ascii: "!")
+        (1...longestName).contains(name.utf8.count) && name.utf8.first != Ascii.dash
+            && name.utf8.first != UInt8(ascii: "!")
             && !name.unicodeScalars.contains { $0.properties.isWhitespace || $0.properties.generalCategory == .control }
     }
 

@@ -1,4 +1,7 @@
 extension RuleSet {
+    /// iptables-restore reads into a buffer of 10240 bytes and takes the rest of a longer line for another line.
+    static let longestLine = 10_239
+
     /// A rule set from the text of a file or a dump; `file` is only what errors call it.
     ///
     /// Takes what iptables-restore takes, and so what a person writes by hand: other commands than `-A`, long options,
@@ -46,9 +49,6 @@ private struct Reader {
     private var table: (name: String, spelling: String, line: Int)?
     private var entries: [Entry] = []
 
-    /// iptables-restore reads into a buffer of 10240 bytes and takes the rest of a longer line for another line.
-    private static let longestLine = 10_239
-
     init(file: String, isDump: Bool = false) {
         self.file = file
         self.isDump = isDump
@@ -59,22 +59,38 @@ private struct Reader {
         var lines = text.utf8.split(separator: Ascii.newline, omittingEmptySubsequences: false)
         endsInNewline = lines.last?.isEmpty ?? false
         if endsInNewline { lines.removeLast() }
-        var open = ""
-        for line in lines {
-            number += 1
-            let whole = open + String(Substring(line))
-            // iptables-save prints a line end inside a comment as it is.
-            if isDump, whole.hasPrefix("-") || whole.hasPrefix("["), Word.split(whole.utf8) == nil {
-                open = whole + "\n"
-                continue
-            }
-            open = ""
-            try read(line: whole)
+        var rest = lines[...]
+        while !rest.isEmpty {
+            let count = lineCount(rest)
+            number += count
+            try read(line: rest.prefix(count).map { String(Substring($0)) }.joined(separator: "\n"))
+            rest = rest.dropFirst(count)
         }
-        if !open.isEmpty { throw error(.unterminatedQuote, open) }
         if let table {
             throw RuleSetError(file: file, line: table.line, text: table.spelling, problem: .missingCommit)
         }
+    }
+
+    /// How many of the lines the first one's rule takes.
+    ///
+    /// iptables-save prints a line end inside a comment as it is: the rule goes on to the end of the quote. Where the
+    /// next rule comes first, or the table's end, the quote was a character like any other (`--name "x`).
+    private func lineCount(_ lines: ArraySlice<Substring.UTF8View>) -> Int {
+        guard isDump, let first = lines.first, Self.beginsRule(first) else { return 1 }
+        var whole = Array(first)
+        for (index, next) in lines.enumerated() {
+            if index > 0 { whole += [Ascii.newline] + next }
+            if !Word.splitPrinted(whole).isOpen { return index + 1 }
+            let following = lines.dropFirst(index + 1).first
+            guard let following, !Self.beginsRule(following), !following.elementsEqual("COMMIT".utf8) else { return 1 }
+        }
+        return 1
+    }
+
+    private static func beginsRule(_ line: Substring.UTF8View) -> Bool {
+        let words = line.split(separator: UInt8(ascii: " "), maxSplits: 2).map { String(Substring($0)) }
+        guard let first = words.first else { return false }
+        return first == "-A" || (Counters(parsing: first) != nil && words.dropFirst().first == "-A")
     }
 
     private func error(_ problem: RuleSetError.Problem, _ text: String) -> RuleSetError {
@@ -86,7 +102,7 @@ private struct Reader {
             if line.unicodeScalars.contains(where: { $0.properties.generalCategory == .control && $0 != "\t" }) {
                 throw error(.controlCharacter, line)
             }
-            if line.utf8.count > Self.longestLine { throw error(.lineTooLong, line) }
+            if line.utf8.count > RuleSet.longestLine { throw error(.lineTooLong, line) }
         }
         if line.isEmpty || line.hasPrefix("#") {
             if table == nil { parts.append(.note(line)) } else { entries.append(Entry(.note(line))) }
@@ -95,7 +111,8 @@ private struct Reader {
         // Declarations know no quotes: iptables splits them at blanks alone.
         let isDeclaration = line.hasPrefix(":") || line.hasPrefix("*")
         let plain = line.utf8.split(whereSeparator: Ascii.isBlank).map { Word(verbatim: String(Substring($0))) }
-        guard let words = isDeclaration ? plain : Word.split(line.utf8) else { throw error(.unterminatedQuote, line) }
+        let quoted = isDump ? Word.splitPrinted(line.utf8).words : Word.split(line.utf8)
+        guard let words = isDeclaration ? plain : quoted else { throw error(.unterminatedQuote, line) }
         guard let first = words.first else { throw error(.unknownCommand, line) }
         if line.hasPrefix("*") {
             try beginTable(words, line)

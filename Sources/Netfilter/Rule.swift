@@ -43,6 +43,17 @@ package struct Rule: Hashable, Sendable {
         return counters.map { "\($0.text) \(line)" } ?? line
     }
 
+    /// Whether iptables-restore makes of the rule's line what iptables-save printed it for.
+    ///
+    /// Not so for a line end in a comment, a quote in the middle of a name, and what is longer than it takes.
+    package var isRestorable: Bool {
+        let line = DumpText.bytes(text)
+        let words = Word.splitPrinted(text.utf8).words
+        let names = zip(words, words.dropFirst()).filter { ["-A", "-j", "-g"].contains($0.0.value) }.map(\.1.value)
+        return line.count <= RuleSet.longestLine && !line.contains(Ascii.newline) && Word.split(text.utf8) == words
+            && names.allSatisfy { DumpText.bytes($0).count <= Chain.longestName }
+    }
+
     /// The same rule without its counters.
     package var withoutCounters: Rule { Rule(chain, matches, target: target) }
 }

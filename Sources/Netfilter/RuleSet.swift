@@ -52,15 +52,21 @@ package struct RuleSet: Hashable, Sendable {
         return changed
     }
 
-    /// The tables that iptables-nft could not print, or not whole, because nft rules of another making stand in them.
+    /// The tables that iptables-nft could not print because nft rules of another making stand in them.
     ///
-    /// It says so in a comment line and leaves the table, or what it does not know of it, out; a snapshot of such a
-    /// machine is not whole.
-    package var unreadableTables: [String] {
+    /// It says so in a comment line and leaves the table out; a snapshot of such a machine is not whole.
+    package var unreadableTables: [String] { tables(saidTo: "is incompatible") }
+
+    /// The tables that iptables-nft printed without the chains of another making that stand in them.
+    ///
+    /// Their other chains are whole; emptied as a whole, such a table could not be put back.
+    package var partlyReadTables: [String] { tables(saidTo: "contains incompatible") }
+
+    private func tables(saidTo what: String) -> [String] {
         parts.compactMap { part in
-            guard case .note(let line) = part, line.hasPrefix("# Table `"),
-                line.contains("' is incompatible") || line.contains("' contains incompatible")
-            else { return nil }
+            guard case .note(let line) = part, line.hasPrefix("# Table `"), line.contains("' \(what)") else {
+                return nil
+            }
             return line.dropFirst("# Table `".count).split(separator: "'").first.map { String($0) }
         }
     }

@@ -67,6 +67,20 @@ extension Word {
     /// A double quote may begin anywhere and always ends its word; a backslash counts only inside one. An apostrophe
     /// is a character like any other.
     static func split(_ line: some Sequence<UInt8>) -> [Word]? {
+        let (words, isOpen) = split(line) { _ in true }
+        return isOpen ? nil : words
+    }
+
+    /// Splits a line as iptables-save prints it: quotes stand around a whole word or mean nothing (`--name x"y`).
+    ///
+    /// - Returns: the words, and whether the last one's quote is left open.
+    static func splitPrinted(_ line: some Sequence<UInt8>) -> (words: [Word], isOpen: Bool) {
+        split(line) { isInside in !isInside }
+    }
+
+    private static func split(
+        _ line: some Sequence<UInt8>, opens: (_ insideWord: Bool) -> Bool
+    ) -> (words: [Word], isOpen: Bool) {
         var words: [Word] = []
         var value: [UInt8] = []
         var spelling: [UInt8] = []
@@ -81,23 +95,23 @@ extension Word {
                 (value, spelling) = ([], [])
                 continue
             }
+            let isInside = !spelling.isEmpty
             spelling.append(byte)
             if isEscaped {
                 value.append(byte)
                 isEscaped = false
             } else if isQuoted, byte == Ascii.backslash {
                 isEscaped = true
-            } else if byte != Ascii.quote {
-                value.append(byte)
-            } else if isQuoted {
+            } else if isQuoted, byte == Ascii.quote {
                 words.append(finished())
                 (value, spelling, isQuoted) = ([], [], false)
-            } else {
+            } else if byte == Ascii.quote, opens(isInside) {
                 isQuoted = true
+            } else {
+                value.append(byte)
             }
         }
-        if isQuoted { return nil }
         if !spelling.isEmpty { words.append(finished()) }
-        return words
+        return (words, isQuoted)
     }
 }

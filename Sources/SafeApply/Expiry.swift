@@ -157,7 +157,8 @@ package enum Expiry {
         let present = InputChain(of: live).rules
         let counters = Dictionary(present.map { ($0.withoutCounters, $0.counters) }) { first, _ in first }
         let first = present.firstIndex(where: \.isOwned) ?? present.endIndex
-        func others(_ part: ArraySlice<Rule>) -> [Rule] { part.filter { !$0.isOwned } }
+        // Those that iptables-restore does not take cannot stay; see the revert.
+        func others(_ part: ArraySlice<Rule>) -> [Rule] { part.filter { !$0.isOwned && $0.isRestorable } }
         let rules = planned.rules.map { rule in
             var counted = rule
             counted.counters = counters[rule.withoutCounters] ?? rule.counters

@@ -110,9 +110,11 @@ package struct LiveRules: Sendable {
         guard !names.isEmpty, tools[family]?.backend == .nft, let nft, let live = try? await read(family) else {
             return
         }
-        for name in names
-        where live[name] != nil && RuleSet(tables: [live[name]].compactMap { $0 }).normalized().tables.isEmpty {
-            let words = ["delete", "table", family == .ipv4 ? "ip" : "ip6", name]
+        // A table may hold chains that iptables does not print.
+        let hidden = Set(live.partlyReadTables)
+        for table in names.compactMap({ live[$0] })
+        where !hidden.contains(table.name) && RuleSet(tables: [table]).normalized().tables.isEmpty {
+            let words = ["delete", "table", family == .ipv4 ? "ip" : "ip6", table.name]
             _ = try? await runner.run(Command(nft, words))
         }
     }

@@ -273,11 +273,12 @@ package enum RuleEdits {
             }
         }
 
-        // What others added inside the window stays: ahead of everything where it was put ahead, else at the end.
+        // What others added inside the window stays: ahead of everything where it was put ahead, else at the end. A
+        // rule that iptables-restore does not take cannot: with it in the way nothing at all would come back.
         let known = Set(earlier.rules.map(\.withoutCounters))
         let firstPlanned = present.firstIndex(where: isPlanned) ?? present.endIndex
         func added(_ part: ArraySlice<Rule>) -> [Rule] {
-            part.filter { !$0.isOwned && !known.contains($0.withoutCounters) }
+            part.filter { !$0.isOwned && $0.isRestorable && !known.contains($0.withoutCounters) }
         }
         return InputChain(
             policy: earlier.policy, rules: added(present[..<firstPlanned]) + rules + added(present[firstPlanned...]))

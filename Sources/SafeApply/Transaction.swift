@@ -39,7 +39,9 @@ struct Transaction: Sendable {
             throw .refused(reason: "This kernel has neither IPv4 nor IPv6.")
         }
         for (family, plan) in plan.present {
-            let unreadable = try await kernel.read(family).unreadableTables.filter { plan[$0] != nil }
+            let live = try await kernel.read(family)
+            let hidden = live.unreadableTables + (request.scope == .tables ? live.partlyReadTables : [])
+            let unreadable = hidden.filter { plan[$0] != nil }
             guard unreadable.isEmpty else {
                 throw .refused(
                     reason:
@@ -74,16 +76,23 @@ struct Transaction: Sendable {
         for (family, plan) in plan.present {
             guard let earlier = try snapshot.ruleSet(family) else { continue }
             let input = RuleEdits.revert(to: earlier, plan: plan, scope: request.scope, live: earlier)
+            let rules = input.inputChain?.rules ?? plan.tables.flatMap { earlier[$0.name]?.rules ?? [] }
+            if let rule = rules.first(where: { !$0.isRestorable }) {
+                throw Self.noWayBack(family, rule.withoutCounters.text, "iptables-restore cannot read what it is.")
+            }
             do { try await kernel.test(input, family) } catch .host(.rulesRefused(_, let line, let message)) {
                 let lines = input.text.split(separator: "\n", omittingEmptySubsequences: false)
-                let text = line.flatMap {
-                    lines.indices.contains($0 - 1) ? ": \(String(lines[$0 - 1]).quoted(limit: 120))" : nil
-                }
-                throw .refused(
-                    reason: "A rule that is in force now (\(family.rawValue)) could not be put back\(text ?? ""). "
-                        + "iptables-restore says: \(message) Remove or rewrite that rule first.")
+                let text = line.flatMap { lines.indices.contains($0 - 1) ? String(lines[$0 - 1]) : nil }
+                throw Self.noWayBack(family, text, "iptables-restore says: \(message)")
             }
         }
+    }
+
+    private static func noWayBack(_ family: Family, _ rule: String?, _ why: String) -> ChangeError {
+        let text = rule.map { ": \($0.quoted(limit: 120))" } ?? ""
+        return .refused(
+            reason: "A rule that is in force now (\(family.rawValue)) could not be put back\(text). \(why) "
+                + "Remove or rewrite that rule first.")
     }
 
     /// Asks the tools whether they understand the plan; nothing changes.

@@ -169,6 +169,23 @@ struct ExistingTests {
         }
     }
 
+    @Test(
+        "a chain of nft's own in the table filter is let be with keep, and replace is refused",
+        arguments: Existing.allCases)
+    func baseChain(existing: Existing) async throws {
+        try await Machine.with(.nft) { machine in
+            try await machine.iptables("-A INPUT -p tcp --dport 81 -j ACCEPT")
+            let chain = "{ type filter hook input priority 10; policy accept; }"
+            try await machine.namespace.mustRun(["nft", "add chain ip filter mine \(chain)"])
+            try await machine.namespace.mustRun(["nft", "add rule ip filter mine tcp dport 1234 drop"])
+            let before = try await machine.namespace.mustRun(["nft", "list ruleset"])
+            let applied = try await machine.apply(existing, "--detach")
+            #expect(applied.status == (existing == .keep ? 0 : 1))
+            if existing == .keep { #expect(try await machine.latchkey("revert").status == 0) }
+            #expect(try await machine.namespace.mustRun(["nft", "list ruleset"]) == before)
+        }
+    }
+
     /// A table's lines, the chains of its own in order of their names: new ones come first or last, as the kernel likes.
     private func lines(_ table: String, of dump: String) -> [String] {
         let lines = EarlierRules.table(table, of: dump).split(separator: "\n").map(String.init)

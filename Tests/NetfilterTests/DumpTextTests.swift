@@ -46,9 +46,44 @@ struct DumpTextTests {
         #expect(throws: RuleSetError.self) { try RuleSet(bytes: dump, file: "by hand") }
     }
 
-    @Test("a quote that is never closed is no dump")
-    func open() {
-        let text = "*filter\n-A FORWARD -m comment --comment \"open\nCOMMIT\n"
-        #expect(throws: RuleSetError.self) { try RuleSet(dumped: text, file: "dump") }
+    @Test(
+        "a quote that is not iptables-save's own swallows no other rule",
+        arguments: ["x\"y", "\"x", "x\"", "x\"y\"z"], ["", "[3:4] "])
+    func quote(name: String, counters: String) throws {
+        let odd = "\(counters)-A PREROUTING -m recent --set --name \(name) --mask 255.255.255.255 --rsource"
+        let own = "\(counters)-A INPUT -m comment --comment \"latchkey: ssh\" -j ACCEPT"
+        let text = """
+            *mangle
+            :PREROUTING ACCEPT [0:0]
+            \(odd)
+            \(odd)
+            COMMIT
+            *filter
+            :INPUT DROP [0:0]
+            \(own)
+            COMMIT
+
+            """
+        let rules = try RuleSet(dumped: text, file: "dump")
+        #expect(rules.text == text)
+        #expect(rules["mangle"]?.rules.map(\.text) == [odd, odd])
+        #expect(rules["mangle"]?.rules.contains(where: \.isRestorable) == false)
+        #expect(rules["filter"]?.rules.map(\.text) == [own])
+        #expect(rules["filter"]?.rules.allSatisfy(\.isRestorable) == true)
+    }
+
+    @Test(
+        "a rule that iptables-restore would refuse or misread is told from others",
+        arguments: [
+            ("-m comment --comment \"two\nlines\" -j ACCEPT", false),
+            ("-m comment --comment \"it\\'s \\\"odd\\\"\" -j ACCEPT", true),
+            ("-m recent --set --name 'x' --rsource", true),
+            ("-m recent --set --name x\"y --rsource", false),
+            ("-j a_chain_with_a_name_that_is_longer_than_28_bytes", false),
+            ("-m comment --comment \"\(String(repeating: "x", count: 12_000))\"", false),
+        ])
+    func restorable(body: String, isRestorable: Bool) throws {
+        let set = try RuleSet(dumped: "*filter\n[0:0] -A INPUT \(body)\nCOMMIT\n", file: "dump")
+        #expect(set["filter"]?.rules.map(\.isRestorable) == [isRestorable])
     }
 }

@@ -180,6 +180,8 @@ struct EditingTests {
             # Table `filter' contains incompatible base-chains, use 'nft' tool to list them.
 
             """
-        #expect(try RuleSet(dumped: text, file: "f").unreadableTables == ["nat", "filter"])
+        let set = try RuleSet(dumped: text, file: "f")
+        #expect(set.unreadableTables == ["nat"])
+        #expect(set.partlyReadTables == ["filter"])
     }
 }
