@@ -131,7 +131,7 @@ struct SnapshotsCommand: ParsableCommand {
 
         func run(in context: CommandContext) async throws -> ProgramStatus {
             try context.requireRoot("snapshots prune")
-            let shown = try Snapshots(in: context).prune(keeping: keep)
+            let shown = try await Snapshots(in: context).prune(keeping: keep)
             if report.json {
                 try context.console.result(shown.json())
             } else {

@@ -117,6 +117,14 @@ package enum SecureFiles {
         if unlink(path) != 0, errno != ENOENT { throw .file(path: path, operation: "remove", errno: errno) }
     }
 
+    /// Gives a file another name in its folder, in place of an earlier one.
+    ///
+    /// - Throws: `file`.
+    package static func move(_ path: String, to other: String) throws(HostError) {
+        guard rename(path, other) == 0 else { throw .file(path: path, operation: "rename", errno: errno) }
+        try syncFolder(folder(of: path))
+    }
+
     /// Makes a symbolic link, in place of an earlier one.
     ///
     /// - Throws: `file`.

@@ -6,6 +6,7 @@ import Logging
 /// It may die at any time.
 package struct ChangeClient: Sendable {
     private let surroundings: Surroundings
+    private let notice: @Sendable (String) -> Void
     private var layout: Layout { surroundings.layout }
     private var now: BootInstant { surroundings.clock.now() }
 
@@ -18,7 +19,14 @@ package struct ChangeClient: Sendable {
     private static let endTime: Int64 = 240_000
 
     /// A client on a machine.
-    package init(_ surroundings: Surroundings) { self.surroundings = surroundings }
+    ///
+    /// - Parameters:
+    ///   - surroundings: the machine.
+    ///   - notice: says to a person what was found and set right on the way.
+    package init(_ surroundings: Surroundings, notice: @escaping @Sendable (String) -> Void = { _ in }) {
+        self.surroundings = surroundings
+        self.notice = notice
+    }
 
     // MARK: - A new change
 
@@ -159,7 +167,7 @@ package struct ChangeClient: Sendable {
         if let reply = connection.flatMap({ ask(GuardRequest(.status), over: $0, milliseconds: Self.answerTime) }) {
             return reply.status
         }
-        guard let journal = try journal() else { return nil }
+        guard let journal = try await rightedJournal() else { return nil }
         let isUnsupervised = try isUnsupervised()
         if !journal.state.isFinal, connection == nil || isUnsupervised {
             try? await resume(journal.request.id)
@@ -207,6 +215,33 @@ package struct ChangeClient: Sendable {
             return nil
         }
         return journal
+    }
+
+    /// The journal; one that is damaged, and that no guard or supervisor is about to right, is seen to first.
+    private func rightedJournal() async throws(ChangeError) -> Journal? {
+        do { return try journal() } catch .damaged(let path, let reason) {
+            let damage = ChangeError.damaged(path: path, reason: reason)
+            let isGuarded = try ChangeError.wrap { () throws(HostError) in try !FileLock.isFree(layout.lock) }
+            let isUnsupervised = try isUnsupervised()
+            guard !isGuarded, isUnsupervised else { throw damage }
+            if let id = try unfinished() {
+                try await start(id)
+                return try journal()
+            }
+            try ChangeError.wrap { () throws(HostError) in try SecureFiles.move(path, to: "\(path).damaged") }
+            notice("\(damage) Nothing is pending: it was set aside as \(path).damaged.")
+            return nil
+        }
+    }
+
+    /// The change of this boot that may still be in force without having been kept, told without the journal.
+    private func unfinished() throws(ChangeError) -> String? {
+        let store = SnapshotStore(surroundings)
+        let ended = Set(try History(surroundings).entries().filter { $0.ended != nil }.map(\.began.change))
+        return try store.list().last { id in
+            SecureFiles.exists(Guard.keptRequestPath(id, layout: layout)) && !ended.contains(id)
+                && (try? store.readMeta(id))?.bootID == surroundings.bootID
+        }
     }
 
     private func connect() throws(ChangeError) -> UnixConnection? {
@@ -277,7 +312,12 @@ package struct ChangeClient: Sendable {
                 guard let failure = JSONText.decode(GuardFailure.self, from: bytes) else { break }
                 throw .refusedByGuard(failure)
             }
-            let known = try journal().flatMap { $0.request.id == id ? $0.state : nil }
+            let known: JournalState?
+            do { known = try journal().flatMap { $0.request.id == id ? $0.state : nil } } catch .damaged {
+                // The guard that starts rights it.
+                try? await Task.sleep(for: .milliseconds(20))
+                continue
+            }
             // Carried on and ended already: its word stands in the journal.
             if let known, known.isFinal { return }
             if known == nil, !SecureFiles.exists(request), !SecureFiles.exists(failure) {

@@ -107,7 +107,7 @@ package struct Guard {
     }
 
     /// Where the request lies beside its snapshot, in case the journal is lost.
-    private static func keptRequestPath(_ id: String, layout: Layout) -> String {
+    static func keptRequestPath(_ id: String, layout: Layout) -> String {
         "\(layout.snapshots)/\(id)/request.json"
     }
 

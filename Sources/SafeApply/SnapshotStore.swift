@@ -75,7 +75,7 @@ package struct SnapshotStore: Sendable {
     /// Reads what a snapshot says of itself, without its rules and without their sums.
     ///
     /// - Throws: `noSnapshot`, `damaged`.
-    private func readMeta(_ id: String) throws(ChangeError) -> Snapshot.Meta {
+    func readMeta(_ id: String) throws(ChangeError) -> Snapshot.Meta {
         let folder = folder(id)
         guard Self.isValid(id: id), SecureFiles.exists(folder) else { throw .noSnapshot(id: id) }
         for path in [layout.snapshots, folder] {

@@ -14,7 +14,8 @@ struct Changing: Sendable {
         surroundings = Surroundings.system(
             root: context.layout.isRelocated ? context.layout.root : nil,
             log: Logger(label: "latchkey") { _ in SystemLog() })
-        client = ChangeClient(surroundings)
+        let console = context.console
+        client = ChangeClient(surroundings) { console.say(Wrapping.lines($0).joined(separator: "\n") + "\n") }
     }
 
     /// A name for a change that begins now.

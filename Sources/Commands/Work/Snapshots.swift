@@ -115,8 +115,10 @@ struct Snapshots: Sendable {
     /// Removes old ones.
     ///
     /// - Throws: `Failure` when nobody can tell which are needed, or one cannot be removed.
-    func prune(keeping count: Int) throws(Failure) -> PruneReport {
+    func prune(keeping count: Int) async throws(Failure) -> PruneReport {
         do {
+            // What is pending needs its snapshot; that is told by a journal that can be read.
+            _ = try await changing.client.current()
             return PruneReport(removed: try store.prune(keeping: count), left: try store.list())
         } catch { throw Failure(error) }
     }

@@ -109,6 +109,38 @@ struct ToolTests {
     }
 
     @Test(
+        "a damaged journal with nothing pending is set aside, and stops nobody",
+        arguments: ["apply", "status", "prune"])
+    func damagedAfterwards(command: String) async throws {
+        try await FaultScene.with(.nft) { scene in
+            try await scene.apply()
+            #expect(try await scene.latchkey(["confirm"]).status == 0)
+            try await until("the guard is gone") { scene.processes(["guard", "supervise"]).isEmpty }
+            try scene.root.write("{", to: "run/latchkey/journal.json")
+            let words = ["status": ["status"], "prune": ["snapshots", "prune", "--keep", "1"]]
+            let finished = try await scene.latchkey(words[command] ?? scene.words(10) + ["--detach"])
+            #expect(finished.status == 0)
+            #expect(finished.errors.contains("set aside"))
+            #expect(try scene.root.read("run/latchkey/journal.json.damaged") == "{")
+        }
+    }
+
+    @Test("a damaged journal and nobody left alive: the next command has the change reverted")
+    func damagedAndDead() async throws {
+        try await FaultScene.with(.nft) { scene in
+            try await scene.apply(deadline: 300)
+            try await until("all are dead") {
+                scene.send(SIGKILL, to: ["supervise", "guard"])
+                return scene.processes(["guard", "supervise"]).isEmpty
+            }
+            try scene.root.write("{", to: "run/latchkey/journal.json")
+            #expect(try await scene.latchkey(["status"]).status == 0)
+            try await scene.wait(for: ["reverted"], seconds: 40)
+            try await scene.expectBack()
+        }
+    }
+
+    @Test(
         "what another program writes inside the window, and nobody could by hand, does not keep the rules from returning",
         arguments: [
             "iptables-nft -A FORWARD -m comment --comment \"$(printf 'caf\\351')\" -j ACCEPT",
