@@ -49,9 +49,16 @@ package struct SystemRunner: CommandRunner {
         // Input comes from a file in memory, not a pipe: a program that ends before it has read everything is then
         // judged by its own message, not by a broken pipe.
         let input = try memoryFile(command.input)
+        // A tool may start others; what is stopped is stopped with all of them.
+        var options = PlatformOptions()
+        options.processGroupID = 0
+        options.teardownSequence = [
+            .send(signal: .kill, toProcessGroup: true, allowedDurationToNextStep: .milliseconds(100))
+        ]
         let result = try await Subprocess.run(
             .path(FilePath(command.program)), arguments: Arguments(command.arguments), environment: .custom(custom),
-            input: .fileDescriptor(input, closeAfterSpawningProcess: true), output: .bytes(limit: Self.outputLimit),
+            platformOptions: options, input: .fileDescriptor(input, closeAfterSpawningProcess: true),
+            output: .bytes(limit: Self.outputLimit),
             error: .string(limit: 1 << 20))
         let status: Int32 =
             switch result.terminationStatus {
