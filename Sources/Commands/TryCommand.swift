@@ -45,16 +45,9 @@ struct TryCommand: ContextCommand {
         var flags = ["--trial", stage.addresses.outside.first?.description ?? "192.0.2.1"]
         flags += ["--deadline", "\(change.deadline.seconds)"]
         if screen.isPlain { flags.append("--plain") }
-        if let file = answers.file { flags += ["--answers", Self.absolute(file)] }
-        if let folder = templates.folder { flags += ["--template-dir", Self.absolute(folder)] }
+        if let file = answers.file { flags += ["--answers", file == "-" ? file : CommandContext.absolute(file)] }
+        if let folder = templates.folder { flags += ["--template-dir", CommandContext.absolute(folder)] }
         return flags + ["--backend", change.backend.backend.rawValue]
-    }
-
-    /// The folder is another one in the stage.
-    private static func absolute(_ path: String) -> String {
-        guard !path.hasPrefix("/"), path != "-", let folder = getcwd(nil, 0) else { return path }
-        defer { free(folder) }
-        return "\(String(cString: folder))/\(path)"
     }
 }
 

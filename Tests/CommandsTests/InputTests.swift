@@ -1,8 +1,9 @@
 import ArgumentParser
-import Commands
 import Foundation
 import TestSupport
 import Testing
+
+@testable import Commands
 
 /// A folder of its own for one test.
 struct TestFolder: ~Copyable {
@@ -33,6 +34,17 @@ func failure(_ body: () throws -> Void) -> Failure? {
         return nil
     } catch {
         return error as? Failure
+    }
+}
+
+@Suite("Paths on the command line and in the environment")
+struct PathTests {
+    @Test("a path is made whole here, for a guard that works in no folder of ours")
+    func absolute() {
+        let here = FileManager.default.currentDirectoryPath
+        #expect(CommandContext.absolute("x/y") == "\(here)/x/y")
+        #expect(CommandContext.absolute("/x") == "/x")
+        #expect(CommandContext.absolute("") == "")
     }
 }
 

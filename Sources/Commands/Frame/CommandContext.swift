@@ -24,8 +24,15 @@ package struct CommandContext: Sendable {
     /// The machine itself.
     package static func system() -> Self {
         Self(
-            layout: Layout(root: getenv("LATCHKEY_ROOT").map { String(cString: $0) }), userID: geteuid(),
+            layout: Layout(root: getenv("LATCHKEY_ROOT").map { absolute(String(cString: $0)) }), userID: geteuid(),
             console: SystemConsole(), environment: ProcessInfo.processInfo.environment)
+    }
+
+    /// A path as it reads here, for processes that work in another folder; a guard works in none.
+    static func absolute(_ path: String) -> String {
+        guard !path.isEmpty, !path.hasPrefix("/"), let folder = getcwd(nil, 0) else { return path }
+        defer { free(folder) }
+        return "\(String(cString: folder))/\(path)"
     }
 
     /// Stops a command that only root may run.
