@@ -43,6 +43,31 @@ struct NextStartTests {
         }
     }
 
+    @Test("where iptables-services loads rules at boot, its files are written", arguments: TestBackend.installed)
+    func iptablesServices(_ backend: TestBackend) async throws {
+        try await Machine.with(backend) { machine in
+            try machine.root.write("", to: "usr/libexec/iptables/iptables.init", mode: 0o755)
+            try machine.root.write(
+                "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp --dport 81 -j REDIRECT --to-ports 8080\nCOMMIT\n",
+                to: "etc/sysconfig/iptables")
+            try await machine.begin(.keep)
+            let persisted = try #require(try JSON(await machine.latchkey("confirm", "--json")).texts("persisted"))
+            let names = ["iptables", "ip6tables"]
+            #expect(persisted == names.map { "\(machine.root.path)/etc/sysconfig/\($0)" })
+            for (family, name) in zip(IPFamily.allCases, names) {
+                let fresh = try await NetworkNamespace()
+                defer { fresh.close() }
+                try await fresh.restore(try machine.root.read("etc/sysconfig/\(name)"), family, backend)
+                let (loaded, live) = (try await fresh.dump(family, backend), try await machine.dump(family))
+                #expect(
+                    EarlierRules.chain("INPUT", in: "filter", of: loaded)
+                        == EarlierRules.chain("INPUT", in: "filter", of: live))
+            }
+            // What stood there already, and is not latchkey's, stays.
+            #expect(try machine.root.read("etc/sysconfig/iptables").contains("--to-ports 8080"))
+        }
+    }
+
     @Test(
         "what is kept later of some tables, or of one family, takes nothing of the rest away from the next start",
         arguments: Case.all)

@@ -23,6 +23,29 @@ struct ToolTests {
         }
     }
 
+    @Test(
+        "all rules of a family come into force in one restore", arguments: TestBackend.installed, ["keep", "replace"])
+    func oneRestore(backend: TestBackend, existing: String) async throws {
+        try await FaultScene.with(backend, existing: existing) { scene in
+            try await scene.putInFront(
+                "restore",
+                """
+                case "$*" in *--test*) exec $real "$@" ;; esac
+                input=$(cat)
+                printf '%s\\n' "$input" | grep -c "latchkey: service" >> \(scene.root.path)/loads
+                printf '%s\\n' "$input" | $real "$@"
+                exit
+                """)
+            try scene.misbehave()
+            try await scene.apply()
+            let planned = try await scene.input().split(separator: "\n").filter { $0.contains("latchkey: service") }
+            #expect(!planned.isEmpty)
+            // One for each family, with all of them; what makes the kernel track connections has none.
+            let loads = try scene.root.read("loads").split(separator: "\n").filter { $0 != "0" }
+            #expect(loads == ["\(planned.count)", "\(planned.count)"])
+        }
+    }
+
     @Test("a restore that fails six times on the way back is tried again")
     func revertIsTriedAgain() async throws {
         try await FaultScene.with(.nft) { scene in
