@@ -20,8 +20,6 @@ package enum HostError: Error, Equatable, Sendable {
     case rulesRefused(command: [String], line: Int?, message: String)
     /// The two backends of iptables both hold rules for what comes in.
     case bothBackends(chosen: Backend)
-    /// A message on a socket was not understood or too long.
-    case protocolError(String)
 }
 
 extension HostError: CustomStringConvertible {
@@ -48,8 +46,6 @@ extension HostError: CustomStringConvertible {
         case .bothBackends(let chosen):
             "Rules for incoming packets stand in both backends of iptables, nft and legacy. latchkey would change "
                 + "only \(chosen.rawValue), and packets have to pass both. Clear the one that you do not use."
-        case .protocolError(let reason):
-            reason
         }
     }
 }

@@ -35,8 +35,8 @@ package struct ServiceManager: Sendable {
     package static var reachesThisPlace: Bool {
         guard SystemFacts().isSystemd else { return false }
         return ["net", "mnt", "pid", "user"].allSatisfy { kind in
-            let own = link("/proc/self/ns/\(kind)")
-            return own != nil && own == link("/proc/1/ns/\(kind)")
+            let own = try? SecureFiles.target(ofLink: "/proc/self/ns/\(kind)")
+            return own != nil && own == (try? SecureFiles.target(ofLink: "/proc/1/ns/\(kind)"))
         }
     }
 
@@ -47,11 +47,5 @@ package struct ServiceManager: Sendable {
     package static var isGoingDown: Bool {
         guard let name = try? SecureFiles.read("/proc/1/comm") else { return false }
         return String(decoding: name, as: UTF8.self).hasPrefix("systemd-shutdow")
-    }
-
-    private static func link(_ path: String) -> String? {
-        var buffer = [UInt8](repeating: 0, count: 256)
-        let count = readlink(path, &buffer, buffer.count)
-        return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
     }
 }

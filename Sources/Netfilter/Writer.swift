@@ -17,17 +17,4 @@ extension Table {
     package var text: String { lines.joined(separator: "\n") + "\n" }
 
     var lines: [String] { [spelling ?? "*\(name)"] + entries.map(\.text) + ["COMMIT"] }
-
-    /// What `iptables-restore --noflush` needs to make the named chains what they are here and leave all others alone.
-    ///
-    /// A declared chain keeps its rules under `--noflush` if it is built-in, hence the `-F`. The policy of every
-    /// declared built-in chain is set, and so the others must not be declared.
-    package func noflushText(chains names: [String]) -> String {
-        let chosen = chains.filter { names.contains($0.name) }
-        let lines =
-            ["*\(name)"] + chosen.map { Chain($0.name, policy: $0.policy).text } + chosen.map { "-F \($0.name)" }
-            + rules.filter { rule in chosen.contains { $0.name == rule.chain } }.map(\.withoutCounters.text)
-            + ["COMMIT"]
-        return lines.joined(separator: "\n") + "\n"
-    }
 }

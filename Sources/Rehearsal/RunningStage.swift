@@ -37,8 +37,6 @@ package struct RunningStage: Sendable {
     }
 
     private static func namespace(_ kind: String, of pid: Int32) -> String? {
-        var buffer = [UInt8](repeating: 0, count: 64)
-        let count = readlink("/proc/\(pid)/ns/\(kind)", &buffer, buffer.count)
-        return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+        try? SecureFiles.target(ofLink: "/proc/\(pid)/ns/\(kind)")
     }
 }

@@ -1,7 +1,7 @@
 import Host
 import Logging
 
-/// What a guard that cannot take a change on says on its pipe.
+/// What a guard that cannot take a change on leaves in a file, for whoever waits for it.
 package struct GuardFailure: Codable, Sendable, Equatable {
     /// The kinds that whoever waits tells apart.
     package enum Kind: String, Codable, Sendable, CaseIterable {

@@ -44,9 +44,8 @@ package struct LiveRules: Sendable {
     ///
     /// - Throws: `host`; `badRules` when iptables prints what cannot be read back.
     package func dump() async throws(ChangeError) -> PerFamily<String> {
-        var texts = PerFamily<String>()
-        for (family, _) in tools.present { texts[family] = try await read(family).text }
-        return texts
+        let rules = try await readAll()
+        return PerFamily(ipv4: rules.ipv4?.text, ipv6: rules.ipv6?.text)
     }
 
     /// The rules of one family, read from a fresh dump.
@@ -56,6 +55,15 @@ package struct LiveRules: Sendable {
         guard let tool = tools[family] else { return RuleSet(tables: []) }
         let bytes = try await ChangeError.wrap { () async throws(HostError) in try await tool.dump() }
         do { return try RuleSet(dumped: DumpText.decode(bytes), file: tool.save) } catch { throw .badRules(error) }
+    }
+
+    /// The rules of every family that the kernel has.
+    ///
+    /// - Throws: as `read`.
+    package func readAll() async throws(ChangeError) -> PerFamily<RuleSet> {
+        var rules = PerFamily<RuleSet>()
+        for (family, _) in tools.present { rules[family] = try await read(family) }
+        return rules
     }
 
     /// Loads one family's input, one transaction a table.

@@ -46,28 +46,6 @@ struct KernelTests {
         #expect(try RuleSet(bytes: again, file: "again").normalized() == original.normalized())
     }
 
-    @Test("a no-flush restore changes the named chain and no other", arguments: ["nft", "legacy"])
-    func noFlush(backend: String) throws {
-        let name = "fail2ban-\(backend).rules"
-        let original = try RuleSet(bytes: Dumps.bytes(name), file: name)
-        var table = try #require(original["filter"])
-        let rule = Rule("INPUT", [.inInterface("lo"), .comment("latchkey: loopback")], target: .accept)
-        table.replaceChain("INPUT", policy: .accept, rules: [rule])
-        let input = original.text + table.noflushText(chains: ["INPUT"])
-        let halves = original.text.utf8.count
-        let line = """
-            cat > "$TMPDIR/all" 2>/dev/null || exit 1
-            head -c \(halves) "$TMPDIR/all" | iptables-\(backend)-restore &&
-            tail -c +\(halves + 1) "$TMPDIR/all" | iptables-\(backend)-restore --noflush && iptables-\(backend)-save
-            """
-        let folder = "TMPDIR=$(mktemp -d); trap 'rm -r \"$TMPDIR\"' EXIT; "
-        let dump = try #require(try inNamespace(folder + line, input: Array(input.utf8)))
-        let live = try RuleSet(bytes: dump, file: "live")
-        var expected = original
-        expected["filter"] = table
-        #expect(live.normalized() == expected.normalized())
-    }
-
     @Test("an apostrophe is no quote to iptables either", arguments: ["nft", "legacy"])
     func apostrophe(backend: String) throws {
         let rules = "*filter\n-A INPUT -m comment --comment 'two words' -j ACCEPT\nCOMMIT\n"

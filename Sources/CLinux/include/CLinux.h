@@ -3,21 +3,8 @@
 
 #include <stddef.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-/// Asks the kernel to send `signal` to this process when its parent dies (prctl(2), PR_SET_PDEATHSIG).
-/// Returns 0, or -1 with errno set.
-static inline int latchkey_set_parent_death_signal(int signal) {
-    return prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0);
-}
-
-/// Names this process as ps and top show it, 15 bytes at most (prctl(2), PR_SET_NAME).
-/// Returns 0, or -1 with errno set.
-static inline int latchkey_set_process_name(const char *name) {
-    return prctl(PR_SET_NAME, name, 0, 0, 0);
-}
 
 /// Makes a file that lives in memory alone and is closed on exec (memfd_create(2), MFD_CLOEXEC).
 /// Returns its descriptor, or -1 with errno set.

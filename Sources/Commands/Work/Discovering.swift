@@ -70,11 +70,9 @@ struct Discovering: Sendable {
     private static func rules(
         _ backend: Backend?, _ surroundings: Surroundings
     ) async throws(ChangeError) -> PerFamily<RuleSet> {
-        let kernel = try await LiveRules(
+        try await LiveRules(
             backend: backend, families: surroundings.families, toolbox: surroundings.toolbox,
-            runner: surroundings.runner)
-        var rules = PerFamily<RuleSet>()
-        for family in surroundings.families { rules[family] = try await kernel.read(family) }
-        return rules
+            runner: surroundings.runner
+        ).readAll()
     }
 }

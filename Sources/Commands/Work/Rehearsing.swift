@@ -47,12 +47,10 @@ struct Rehearsing: Sendable {
     private static func rules(
         _ backend: Backend, _ surroundings: Surroundings
     ) async throws(ChangeError) -> PerFamily<RuleSet> {
-        let kernel = try await LiveRules(
+        try await LiveRules(
             backend: backend, families: surroundings.families, toolbox: surroundings.toolbox,
-            runner: surroundings.runner)
-        var rules = PerFamily<RuleSet>()
-        for family in surroundings.families { rules[family] = try await kernel.read(family) }
-        return rules
+            runner: surroundings.runner
+        ).readAll()
     }
 
     // MARK: - What to expect
@@ -235,9 +233,9 @@ enum OwnProgram {
     ///
     /// - Throws: `Failure` where the kernel does not say.
     static func path() throws(Failure) -> String {
-        var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
-        let count = readlink("/proc/self/exe", &buffer, buffer.count)
-        guard count > 0 else { throw Failure(.failed, "This program's own file cannot be found.") }
-        return String(decoding: buffer[..<count], as: UTF8.self)
+        guard let path = ProcessTable().executable(of: OwnProcess.pid) else {
+            throw Failure(.failed, "This program's own file cannot be found.")
+        }
+        return path
     }
 }

@@ -127,12 +127,10 @@ struct Snapshots: Sendable {
 
     private func live(_ backend: Backend) async throws(ChangeError) -> PerFamily<RuleSet> {
         let surroundings = changing.surroundings
-        let kernel = try await LiveRules(
+        return try await LiveRules(
             backend: backend, families: surroundings.families, toolbox: surroundings.toolbox,
-            runner: surroundings.runner)
-        var rules = PerFamily<RuleSet>()
-        for family in surroundings.families { rules[family] = try await kernel.read(family) }
-        return rules
+            runner: surroundings.runner
+        ).readAll()
     }
 
     /// What is known of the changes; a snapshot is as good without.

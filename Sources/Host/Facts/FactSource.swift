@@ -47,7 +47,7 @@ package struct FactSource: Sendable, Equatable {
     }
 
     /// The sorted names in a folder of the machine; empty when there is none.
-    func names(in absolute: String) -> [String] { (Self.names(path(absolute)) ?? []).sorted() }
+    func names(in absolute: String) -> [String] { (try? SecureFiles.names(in: path(absolute))) ?? [] }
 
     // MARK: Raw files
 
@@ -75,27 +75,5 @@ package struct FactSource: Sendable, Equatable {
             contents += buffer[..<count]
             guard contents.count <= limit else { return nil }
         }
-    }
-
-    /// The names in a folder without `.` and `..`, or `nil` when it cannot be read.
-    static func names(_ path: String) -> [String]? {
-        guard let folder = opendir(path) else { return nil }
-        defer { closedir(folder) }
-        var names: [String] = []
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: Int(NAME_MAX) + 1) { String(cString: $0) }
-            }
-            if name != "." && name != ".." { names.append(name) }
-        }
-        return names
-    }
-
-    /// What a symbolic link says, or `nil`.
-    static func link(_ path: String) -> String? {
-        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-        let count = readlink(path, &buffer, buffer.count)
-        guard count > 0 else { return nil }
-        return String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 }

@@ -13,7 +13,7 @@ package struct ProcessTable: Sendable {
 
     /// The numbers of all processes, ascending; empty when procfs cannot be read.
     package func pids() -> [Int32] {
-        (FactSource.names(source.proc) ?? []).compactMap { Int32($0) }.filter { $0 > 0 }.sorted()
+        ((try? SecureFiles.names(in: source.proc)) ?? []).compactMap { Int32($0) }.filter { $0 > 0 }.sorted()
     }
 
     /// One process, or `nil` when there is none or it has just gone.
@@ -57,7 +57,7 @@ package struct ProcessTable: Sendable {
     }
 
     /// Its program file, or `nil` when this process may not see it; an updated program ends in " (deleted)".
-    package func executable(of pid: Int32) -> String? { FactSource.link(file(pid, "exe")) }
+    package func executable(of pid: Int32) -> String? { (try? SecureFiles.target(ofLink: file(pid, "exe"))) }
 
     /// The environment it was started with, or `nil` when this process may not see it.
     package func environment(of pid: Int32) -> [String: String]? {
@@ -80,10 +80,10 @@ package struct ProcessTable: Sendable {
 
     /// Its open sockets as inode numbers by descriptor; `nil` when this process may not see them.
     package func sockets(of pid: Int32) -> [Int32: UInt64]? {
-        guard let names = FactSource.names(file(pid, "fd")) else { return nil }
+        guard let names = try? SecureFiles.names(in: file(pid, "fd")) else { return nil }
         var inodes: [Int32: UInt64] = [:]
         for name in names {
-            guard let descriptor = Int32(name), let target = FactSource.link(file(pid, "fd/\(name)")),
+            guard let descriptor = Int32(name), let target = (try? SecureFiles.target(ofLink: file(pid, "fd/\(name)"))),
                 target.hasPrefix("socket:["), target.hasSuffix("]"), let inode = UInt64(target.dropFirst(8).dropLast())
             else { continue }
             inodes[descriptor] = inode
@@ -95,7 +95,7 @@ package struct ProcessTable: Sendable {
     package func socketInodes(of pid: Int32) -> Set<UInt64>? { sockets(of: pid).map { Set($0.values) } }
 
     /// The name of its network namespace, such as `net:[4026531840]`; `nil` when it may not be seen.
-    package func networkNamespace(of pid: Int32) -> String? { FactSource.link(file(pid, "ns/net")) }
+    package func networkNamespace(of pid: Int32) -> String? { (try? SecureFiles.target(ofLink: file(pid, "ns/net"))) }
 
     /// What people call the program: its name, or its file's name where a runtime hides it.
     package func programName(of process: ProcessFacts) -> String {

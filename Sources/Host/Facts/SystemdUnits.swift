@@ -16,7 +16,7 @@ package struct SystemdUnits: Sendable {
     /// Whether a unit has been put out of use by a link to /dev/null.
     package func isMasked(_ unit: String) -> Bool {
         ["/etc/systemd/system", "/run/systemd/system"].contains {
-            FactSource.link(source.path("\($0)/\(unit)")) == "/dev/null"
+            (try? SecureFiles.target(ofLink: source.path("\($0)/\(unit)"))) == "/dev/null"
         }
     }
 
