@@ -64,12 +64,14 @@ struct ApplyCommand: ContextCommand {
     ) async throws(Failure) -> ChangeRequest {
         let ports = await SSHServer().ports(
             sshd: changing.surroundings.toolbox.find("sshd"), runner: changing.surroundings.runner)
+        let backend = try await changing.backend(change.backend)
         var sources = PerFamily<String>()
         var sets = PerFamily<RuleSet>()
         for case (let family, let path?) in [(Family.ipv4, path), (.ipv6, path6)] {
             let name = path == "-" ? "standard input" : path
             sources[family] = name
-            sets[family] = try Self.rules(try NamedText(name: name, path: path == "-" ? nil : path, in: context))
+            let file = try NamedText(name: name, path: path == "-" ? nil : path, in: context)
+            sets[family] = try await Self.rules(file, family, backend, changing.surroundings)
         }
         try await changing.requireNothingPending()
         if change.rehearsal.isSkipped {
@@ -81,31 +83,47 @@ struct ApplyCommand: ContextCommand {
         return ChangeRequest(
             id: changing.freshID(), scope: .tables,
             rules: PerFamily(ipv4: sets.ipv4?.text, ipv6: sets.ipv6?.text),
-            isCanonical: false, sources: sources,
-            backend: try await changing.backend(change.backend),
+            sources: sources, backend: backend,
             deadlineSeconds: change.deadline.seconds, requester: caller.requester,
             sshPorts: ports.ports.isEmpty ? [22] : ports.ports, admins: [], answers: nil, persists: true)
     }
 
-    private static func rules(_ file: NamedText) throws(Failure) -> RuleSet {
+    /// What a file comes to, in the tool's own words: loaded where it harms nobody, and read back.
+    ///
+    /// latchkey's own reader explains a mistake better than the tool does; but what the tool takes is none.
+    private static func rules(
+        _ file: NamedText, _ family: Family, _ backend: Backend, _ surroundings: Surroundings
+    ) async throws(Failure) -> RuleSet {
+        var mistake: RuleSetError?
+        var parsed = RuleSet()
         do {
-            let set = try RuleSet(parsing: file.text, file: file.name)
-            try set.requireChains(file: file.name)
-            guard !set.tables.isEmpty else {
-                throw Failure(
-                    .badData, "\(file.name): there is no table in it.", inForce: Failure.nothingChanged,
-                    next: "rules begin with a line such as \"*filter\" and end with \"COMMIT\".")
-            }
-            return set
-        } catch let error as RuleSetError {
-            // On one line, so that what to do is indented like the rest.
+            parsed = try RuleSet(parsing: file.text, file: file.name)
+            try parsed.requireChains(file: file.name)
+        } catch { mistake = error }
+        guard file.text.split(whereSeparator: \.isNewline).contains(where: { $0.hasPrefix("*") }) else {
+            if let mistake { throw bad(mistake) }
             throw Failure(
-                .badData, error.description.replacing("\n", with: " "), inForce: Failure.nothingChanged,
-                next: "mend the file and try again.")
-        } catch let failure as Failure {
-            throw failure
-        } catch {
-            throw Failure(.badData, "\(error)", inForce: Failure.nothingChanged)
+                .badData, "\(file.name): there is no table in it.", inForce: Failure.nothingChanged,
+                next: "rules begin with a line such as \"*filter\" and end with \"COMMIT\".")
         }
+        do {
+            let kernel = try await LiveRules(
+                backend: backend, families: [family], toolbox: surroundings.toolbox, runner: surroundings.runner)
+            let read = try await HandWrittenRules(kernel).rules(file.text, named: file.name, family)
+            if let read { return read }
+        } catch .rulesRefused(let source, let line, let message) {
+            if let mistake { throw bad(mistake) }
+            throw Failure(ChangeError.rulesRefused(source: source, line: line, message: message))
+        } catch { throw Failure(error) }
+        // Without a network to load it in, the reader alone has to do.
+        if let mistake { throw bad(mistake) }
+        return parsed.normalized()
+    }
+
+    private static func bad(_ mistake: RuleSetError) -> Failure {
+        // On one line, so that what to do is indented like the rest.
+        Failure(
+            .badData, mistake.description.replacing("\n", with: " "), inForce: Failure.nothingChanged,
+            next: "correct the file and try again.")
     }
 }

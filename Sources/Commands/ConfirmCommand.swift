@@ -17,15 +17,33 @@ struct ConfirmCommand: ContextCommand {
     }
 }
 
-/// `latchkey revert`: puts the earlier rules back now.
+/// `latchkey revert`: rolls the pending change back now.
 struct RevertCommand: ContextCommand {
     static let configuration = CommandConfiguration(
-        commandName: "revert", abstract: "Return to the rules before the pending change, now.")
+        commandName: "revert", abstract: "Roll the pending change back now.")
 
     @OptionGroup var report: ReportOptions
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
         try await decide("revert", in: context, report) { (client) throws(ChangeError) in try await client.revert() }
+    }
+}
+
+/// `latchkey extend`: gives the pending change more time.
+struct ExtendCommand: ContextCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "extend", abstract: "Give the pending change more time, up to one hour after it began.")
+
+    @Argument(
+        help: "How long from now: 45, 45s or 5m; as long as the change had at first when left out.",
+        transform: { text in try DeadlineOption(parsing: text) })
+    var duration: DeadlineOption?
+    @OptionGroup var report: ReportOptions
+
+    func run(in context: CommandContext) async throws -> ProgramStatus {
+        try await decide("extend", in: context, report) { (client) throws(ChangeError) in
+            try await client.extend(seconds: duration?.seconds)
+        }
     }
 }
 

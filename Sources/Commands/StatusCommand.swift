@@ -29,11 +29,21 @@ struct StatusCommand: ContextCommand {
                 used = try await changing.backend(backend)
             }
             var shown = StatusReport(status, kept: kept, backend: used)
-            if shown.state != .pending, let kept {
-                shown.drift = try await hasDrifted(kept, in: changing.surroundings)
+            var trouble: ChangeError?
+            do {
+                if shown.state != .pending, let kept {
+                    shown.drift = try await hasDrifted(kept, in: changing.surroundings)
+                } else if status?.state == .applied {
+                    shown.drift = try await !changing.client.isTrialWhole()
+                }
+            } catch {
+                // Rules that nobody can read are not those that should be there.
+                guard case .unreadable = error else { throw error }
+                shown.drift = true
+                trouble = error
             }
             let reason = if let status { status.words } else { try await interruption(changing) }
-            try context.console.result(report.json ? shown.json() : shown.text(reason: reason))
+            try context.console.result(report.json ? shown.json() : shown.text(reason: reason, trouble: trouble))
             return .done
         } catch let error as ChangeError { throw Failure(error) }
     }
@@ -87,11 +97,11 @@ extension StatusReport {
                     Guard(pid: pid, supervisor: status?.supervisor == .systemd ? .systemd : .process)
                 } : nil,
             backend: backend.rawValue, snapshot: status?.id ?? kept?.id,
-            freshConnectionSeen: status?.freshLogin != nil, expires: status?.expires)
+            freshConnectionSeen: status?.freshLogin != nil, gate: status?.gate?.rawValue)
     }
 
     /// The report for people.
-    func text(reason: String?) -> String {
+    func text(reason: String?, trouble: ChangeError? = nil) -> String {
         var lines: [String] =
             switch state {
             case .idle: ["Nothing is pending, and no change has been kept."]
@@ -107,10 +117,17 @@ extension StatusReport {
         if let reason, !reason.isEmpty { lines.append(reason) }
         if state == .pending {
             lines.append(freshConnectionSeen ? "A new SSH login has got in." : "No new SSH login has been seen yet.")
-            if expires == false { lines.append(ChangeText.noExpiry) }
+            if gate == GateKind.none.rawValue { lines.append(ChangeText.noClock) }
             if let guardian = self.guard { lines.append("Guard: process \(guardian.pid).") }
         }
-        if drift { lines.append("The live rules are no longer those that were kept.") }
+        if let trouble {
+            lines.append("\(trouble)")
+        } else if drift {
+            lines.append(
+                state == .pending
+                    ? "Another program changed the new rules; they are loaded again with the next confirm."
+                    : "The active rules are no longer those that were kept.")
+        }
         lines.append("Backend: iptables-\(backend).")
         return lines.flatMap { Wrapping.lines($0, rest: "  ") }.joined(separator: "\n") + "\n"
     }

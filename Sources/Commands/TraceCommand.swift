@@ -76,7 +76,7 @@ struct TraceCommand: ContextCommand {
             let rehearsal = Rehearsal(on: stage, tools: Rehearsing.tools(kernel))
             try await rehearsal.listen(for: [expectation])
             notes = try await rehearsing.loadSurroundings(kernel, on: stage)
-            if let piece { try await rehearsing.load(piece, kernel) }
+            if let piece { try await rehearsing.change(piece, on: stage).makePermanent() }
             trace = try await rehearsal.trace(expectation)
         } catch { throw Failure(rehearsal: error) }
         for note in notes { context.console.say(Wrapping.text(note)) }

@@ -19,7 +19,14 @@ package struct IPTables: Sendable {
     /// `iptables-nft-restore` and the like, absolute.
     package let restore: String
 
-    private let runner: any CommandRunner
+    private var runner: any CommandRunner
+
+    /// The same commands, run by another runner: in another network, for example.
+    package func run(by runner: any CommandRunner) -> IPTables {
+        var tool = self
+        tool.runner = runner
+        return tool
+    }
 
     /// How long a tool waits for the xtables lock, in seconds; bounded, so that a guard never hangs on it.
     private static let lockWait = 8
@@ -123,8 +130,10 @@ package struct IPTables: Sendable {
             throw .xtablesLocked(command: command.words, message: result.message)
         }
         if command.program == restore {
-            throw .rulesRefused(
-                command: command.words, line: Self.line(in: result.message), message: result.message)
+            // Some input makes the tool itself crash, without a word.
+            let message = result.message.isEmpty && result.status > 128
+                ? "it crashed (signal \(result.status - 128))" : result.message
+            throw .rulesRefused(command: command.words, line: Self.line(in: result.message), message: message)
         }
         throw .toolFailed(command: command.words, status: result.status, message: result.message)
     }

@@ -36,6 +36,8 @@ package struct Layout: Sendable, Equatable {
     package var beginLock: String { run + "/begin.lock" }
     /// Where the pending change stands, and how the last one ended.
     package var journal: String { run + "/journal.json" }
+    /// When the gates of the pending trial were renewed last.
+    package var renewal: String { run + "/renewed" }
     /// The guard's socket.
     package var socket: String { run + "/guard.sock" }
 }

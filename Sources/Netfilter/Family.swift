@@ -2,4 +2,7 @@
 package enum Family: String, CaseIterable, Codable, Sendable {
     case ipv4
     case ipv6
+
+    /// As people write it.
+    package var title: String { self == .ipv4 ? "IPv4" : "IPv6" }
 }

@@ -25,3 +25,9 @@ int latchkey_open_place(const char *path);
 /// Has a spawned program close every descriptor from `first` on (posix_spawn(3), glibc 2.34).
 /// `actions` is a posix_spawn_file_actions_t.
 int latchkey_spawn_close_from(void *actions, int first);
+
+/// Gives the calling thread a network namespace of its own (unshare(2), CLONE_NEWNET).
+/// Returns 0, or -1 with errno set.
+static inline int latchkey_unshare_network(void) {
+    return (int)syscall(SYS_unshare, 0x40000000L);
+}

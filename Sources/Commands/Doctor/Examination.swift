@@ -84,14 +84,18 @@ struct Examination: Sendable {
             let live = try await LiveRules(
                 backend: chosen, families: surroundings.families, toolbox: toolbox, runner: surroundings.runner)
             var rules: [Rule] = []
-            for family in surroundings.families { rules += try await live.read(family).tables.flatMap(\.rules) }
+            for family in surroundings.families {
+                let read = try await live.read(family)
+                try LiveRules.requireReadable(read, family, isWhole: false)
+                rules += read.tables.flatMap(\.rules)
+            }
             let owned = rules.count(where: \.isOwned)
             findings.append(.ok("rules", "\(rules.count) in iptables-\(chosen.rawValue), \(owned) of them latchkey's"))
         } catch {
             findings.append(
                 .found(
-                    .missing, "rules", "They cannot be read: \(error)",
-                    remedy: "Set right what iptables-\(chosen.rawValue)-save complains about."))
+                    .missing, "rules", "\(error)",
+                    remedy: "Remove what nft added to iptables' tables, or write it with iptables."))
         }
         if await isOtherBackendInUse(besides: chosen) {
             findings.append(

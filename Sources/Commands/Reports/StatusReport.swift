@@ -36,18 +36,18 @@ package struct StatusReport: Report, Equatable {
     package var backend: String
     /// The snapshot of the pending or last change.
     package var snapshot: String?
-    /// Whether the live rules differ from what was kept.
+    /// Whether the live rules differ from what is pending, or from what was kept.
     package var drift: Bool
     /// Whether a login newer than the pending change has been seen.
     package var freshConnectionSeen: Bool
-    /// Whether the kernel itself stops enforcing pending rules after the deadline; nil when none are pending.
-    package var expires: Bool?
+    /// What the gates of a pending trial rest on: recent, set, timeout or none; nil when nothing is pending.
+    package var gate: String?
 
     /// A report of given parts.
     package init(
         state: State, change: String? = nil, secondsLeft: Int? = nil, guard: Guard? = nil, backend: String,
         snapshot: String? = nil, drift: Bool = false, freshConnectionSeen: Bool = false,
-        expires: Bool? = nil
+        gate: String? = nil
     ) {
         self.state = state
         self.change = change
@@ -57,11 +57,11 @@ package struct StatusReport: Report, Equatable {
         self.snapshot = snapshot
         self.drift = drift
         self.freshConnectionSeen = freshConnectionSeen
-        self.expires = expires
+        self.gate = gate
     }
 
     private enum CodingKeys: String, CodingKey {
-        case state, change, secondsLeft, `guard`, backend, snapshot, drift, freshConnectionSeen, expires
+        case state, change, secondsLeft, `guard`, backend, snapshot, drift, freshConnectionSeen, gate
     }
 
     // Written by hand: what Swift derives leaves out a nil, and a reader wants to find the key with null.
@@ -75,6 +75,6 @@ package struct StatusReport: Report, Equatable {
         try container.encode(snapshot, forKey: .snapshot)
         try container.encode(drift, forKey: .drift)
         try container.encode(freshConnectionSeen, forKey: .freshConnectionSeen)
-        try container.encode(expires, forKey: .expires)
+        try container.encode(gate, forKey: .gate)
     }
 }

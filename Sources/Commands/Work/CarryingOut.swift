@@ -19,7 +19,7 @@ extension Changing {
                 try tell(status, report, in: context)
                 return .done
             }
-            context.console.say(Self.invitation(status) + (status.expires == false ? "  \(ChangeText.noExpiry)\n" : ""))
+            context.console.say(Self.invitation(status) + (status.gate == .some(.none) ? "  \(ChangeText.noClock)\n" : ""))
             do { status = try await client.wait() } catch { throw Failure(error) }
         }
         try tell(status, report, in: context)
@@ -76,7 +76,8 @@ enum Progress {
 /// What a person is told of a change.
 enum ChangeText {
     /// What is said where the last line of defence is missing.
-    static let noExpiry = "This kernel has no time match: rules do not expire by themselves."
+    static let noClock =
+        "This kernel has neither the match recent nor ipset: only latchkey's guard can end the trial."
 
     /// How it stands or ended, and what to do next.
     static func outcome(_ status: ChangeStatus) -> String {
@@ -89,7 +90,7 @@ enum ChangeText {
                     "The new rules are in force and wait to be kept"
                         + (status.secondsLeft.map { ", \($0) s left." } ?? "."),
                     "Keep: sudo latchkey confirm, over a new SSH connection. Back: sudo latchkey revert",
-                ] + (status.expires == false ? [noExpiry] : [])
+                ] + (status.gate == .some(.none) ? [noClock] : [])
             case .reverting:
                 ["\(status.reason) The earlier rules are being put back; they are not verified to be back yet."]
             case .kept, .persisted:

@@ -46,7 +46,7 @@ struct Changing: Sendable {
     ) async throws(Failure) -> ChangeRequest {
         ChangeRequest(
             id: freshID(), scope: plan.answers.existing == .keep ? .inputChain : .tables,
-            rules: PerFamily(ipv4: rules.ipv4?.text, ipv6: rules.ipv6?.text), isCanonical: true,
+            rules: PerFamily(ipv4: rules.ipv4?.text, ipv6: rules.ipv6?.text),
             backend: try await backend(options.backend), deadlineSeconds: options.deadline.seconds,
             requester: caller.requester, sshPorts: plan.sshPorts, admins: plan.answers.admins.map(\.canonical),
             answers: KeptFile(path: layout.answers, text: AnswersFile.render(plan.answers)), persists: true)
@@ -125,11 +125,14 @@ extension Failure {
                 switch failure.kind {
                 case .pending: .changePending
                 case .data: .badData
-                case .missing: .missing
+                case .missing, .unreadable: .missing
                 case .failed: .failed
                 }
             self.init(
-                status, failure.text, inForce: Self.nothingChanged, next: status == .missing ? Self.install : nil)
+                status, failure.text, inForce: Self.nothingChanged,
+                next: failure.kind == .missing ? Self.install : nil)
+        case .unreadable, .untruthful:
+            self.init(.missing, error.description, inForce: Self.nothingChanged)
         case .noGuard:
             self.init(.failed, error.description, inForce: Self.nothingChanged, next: "sudo latchkey status")
         case .undecided, .refused:

@@ -16,6 +16,8 @@ struct Rehearsing: Sendable {
     var yourDoor: IPAddress?
     /// The rules that are in force now; nil where they may not be read.
     let live: PerFamily<RuleSet>?
+    /// Why root cannot read them.
+    private let unreadable: ChangeError?
 
     /// What is rehearsed.
     struct Piece: Sendable {
@@ -23,8 +25,6 @@ struct Rehearsing: Sendable {
         var rules: PerFamily<RuleSet>
         /// How far they reach.
         var scope: ChangeScope
-        /// Whether they stand as a person wrote them.
-        var isAsWritten = false
     }
 
     /// Reads the rules that are in force, if it may.
@@ -41,16 +41,24 @@ struct Rehearsing: Sendable {
         you = caller.peer
         yourPort = caller.peerPort
         yourDoor = caller.door
-        live = try? await Self.rules(backend, changing.surroundings)
+        do {
+            live = try await Self.rules(backend, changing.surroundings)
+            unreadable = nil
+        } catch {
+            live = nil
+            unreadable = geteuid() == 0 ? error : nil
+        }
     }
 
     private static func rules(
         _ backend: Backend, _ surroundings: Surroundings
     ) async throws(ChangeError) -> PerFamily<RuleSet> {
-        try await LiveRules(
+        let rules = try await LiveRules(
             backend: backend, families: surroundings.families, toolbox: surroundings.toolbox,
             runner: surroundings.runner
         ).readAll()
+        for (family, rules) in rules.present { try LiveRules.requireReadable(rules, family, isWhole: false) }
+        return rules
     }
 
     // MARK: - What to expect
@@ -103,6 +111,7 @@ struct Rehearsing: Sendable {
         _ piece: Piece, _ expectations: [Expectation], on machine: RehearsingMachine
     ) async throws -> RehearsalResult {
         let begun = ContinuousClock.now
+        if let unreadable { throw unreadable }
         let stage = try await open(expectations, on: machine)
         defer { stage.close() }
         let kernel = try await kernel(of: stage)
@@ -115,15 +124,11 @@ struct Rehearsing: Sendable {
         untested.merge(try await rehearsal.connect(expectations)) { first, _ in first }
 
         notes += try await loadSurroundings(kernel, on: stage)
-        try await load(piece, kernel)
+        var change = try await change(piece, on: stage)
+        try await change.activateTrial()
+        let pending = try await rehearsal.verdicts(expectations, untested: untested, decidesAll: false)
+        try await change.makePermanent()
         let permanent = try await rehearsal.verdicts(expectations, untested: untested)
-        var pending: [Verdict] = []
-        do {
-            try await load(piece, kernel, until: surroundings.clock.date() + 3600)
-            pending = try await rehearsal.verdicts(expectations, untested: untested, decidesAll: false)
-        } catch ChangeError.host(.rulesRefused) {
-            notes.append("This kernel takes no expiry: the pending rules are the permanent ones.")
-        }
         return RehearsalResult(
             verdicts: permanent, pending: pending,
             milliseconds: Int((ContinuousClock.now - begun) / .milliseconds(1)), notes: notes)
@@ -190,24 +195,22 @@ struct Rehearsing: Sendable {
         return notes
     }
 
-    /// Puts rules in force as the guard does.
+    /// A change on the stage, made as the guard makes it.
     ///
     /// - Parameters:
     ///   - piece: the rules.
-    ///   - kernel: iptables, inside the stage.
-    ///   - until: when the kernel stops dropping by itself; nil for the permanent form.
-    /// - Throws: when the tools do not take them.
-    func load(_ piece: Piece, _ kernel: LiveRules, until: Int64? = nil) async throws(ChangeError) {
-        for (family, rules) in piece.rules.present where kernel.tools[family] != nil {
-            if piece.isAsWritten {
-                try await kernel.load(RuleEdits.asWritten(rules, until: until), family)
-                continue
-            }
-            let now = try await kernel.read(family)
-            let possible = piece.scope == .tables ? try await kernel.supported(rules, family) : rules
-            let form = until.map { Expiry.pending(possible, until: $0) } ?? possible
-            try await kernel.load(RuleEdits.apply(form, scope: piece.scope, live: now), family)
-        }
+    ///   - stage: where.
+    /// - Throws: when the rules there cannot be read.
+    func change(_ piece: Piece, on stage: Stage) async throws(ChangeError) -> RehearsedChange {
+        var there = surroundings
+        there.runner = StageRunner(stage, runner: surroundings.runner)
+        return try await RehearsedChange(
+            ChangeRequest(
+                id: "rehearsal", scope: piece.scope,
+                rules: PerFamily(ipv4: piece.rules.ipv4?.text, ipv6: piece.rules.ipv6?.text), backend: backend,
+                deadlineSeconds: Deadline.usual, requester: Requester(user: "", address: nil), sshPorts: [], admins: [],
+                answers: nil, persists: false),
+            in: there)
     }
 }
 

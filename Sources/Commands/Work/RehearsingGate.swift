@@ -35,8 +35,7 @@ extension Rehearsing {
         }
         let result: RehearsalResult
         do {
-            result = try await rehearse(
-                Piece(rules: rules, scope: .tables, isAsWritten: true), expectations, on: machine)
+            result = try await rehearse(Piece(rules: rules, scope: .tables), expectations, on: machine)
         } catch {
             context.console.say(Wrapping.text("\(Self.unchecked) \(Self.reason(error))"))
             return

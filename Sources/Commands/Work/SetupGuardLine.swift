@@ -38,7 +38,10 @@ struct SetupGuardLine: GuardLine {
     }
 
     func extend() async -> Interview.GuardReply {
-        await decide { (client) throws(ChangeError) in try await client.extend(seconds: Self.more) }
+        await decide { (client) throws(ChangeError) in
+            let left = try await client.current()?.secondsLeft ?? 0
+            return try await client.extend(seconds: left + Self.more)
+        }
     }
 
     /// What is kept in a throwaway network is gone with it: neither its files nor a way back are worth a word.

@@ -106,7 +106,7 @@ struct Snapshots: Sendable {
         let surroundings = changing.surroundings
         let ports = await SSHServer().ports(sshd: surroundings.toolbox.find("sshd"), runner: surroundings.runner).ports
         return ChangeRequest(
-            id: changing.freshID(), scope: .tables, rules: rules, isCanonical: true, backend: backend,
+            id: changing.freshID(), scope: .tables, rules: rules, backend: backend,
             deadlineSeconds: deadline.seconds, requester: caller.requester, sshPorts: ports.isEmpty ? [22] : ports,
             admins: await admins(templates, in: context), answers: nil, persists: true,
             restores: restored)

@@ -74,10 +74,11 @@ package enum SavedRules {
     /// A file's table filter with another INPUT, behind the jumps into chains of the file's own.
     private static func withInput(of kept: Table, _ table: Table, _ file: RuleSet) -> Table {
         let chain = InputChain(of: RuleSet(tables: [kept]))
-        let jumps = table.rules(in: "INPUT").filter { RuleEdits.isForeignJump($0, in: file) }
+        let others = RuleEdits.userChains(in: file)
+        let jumps = table.rules(in: "INPUT").filter { RuleEdits.isForeignJump($0, others) }
         return Table(
             "filter",
-            chains: [Chain("INPUT", policy: chain.policy)] + table.chains.filter { $0.name != "INPUT" },
+            chains: [Chain("INPUT", policy: table.chain("INPUT")?.policy ?? .accept)] + table.chains.filter { $0.name != "INPUT" },
             rules: jumps + chain.rules + table.rules.filter { $0.chain != "INPUT" })
     }
 }

@@ -11,18 +11,23 @@ package struct Guard {
     private let lock: FileLock
     let file: JournalFile
     var journal: Journal
-    var transaction: Transaction
+    var backend: IPTablesBackend
+    var gatekeeper: Gatekeeper
     var snapshot: Snapshot?
     private var inbox: Inbox
     /// Whether the journal's file says how the change ended, once it has.
     var isOnRecord = true
-    /// An expiry that the kernel did not take.
-    var refusedExpiry: Int64?
+    /// Which processes there were when it last looked for a new login.
+    var seenProcesses = (mark: "", at: BootInstant(nanoseconds: 0))
+    /// When it last looked after its supervisor.
+    var supervisorSeen: BootInstant?
+    /// The trial that is still to be taken away, once the gates are closed.
+    var leftover: Task<Void, any Error>?
 
     /// How long after `ready` a guard waits to be told to begin, in milliseconds.
     private static let patience: Int64 = 15_000
-    /// How often it looks for new logins, in milliseconds.
-    private static let glance: Int64 = 1_000
+    /// How often it looks for new logins and at the gates, in milliseconds.
+    private static let glance: Int64 = 100
 
     /// The file in which a request waits for its guard.
     package static func requestPath(_ id: String, layout: Layout) -> String { "\(layout.run)/\(id).request" }
@@ -57,16 +62,13 @@ package struct Guard {
     ) async throws(ChangeError) -> Guard {
         let path = requestPath(id, layout: surroundings.layout)
         let bytes = try ChangeError.wrap { () throws(HostError) in try SecureFiles.readTrusted(path) }
-        guard var request = JSONText.decode(ChangeRequest.self, from: bytes), request.id == id else {
+        guard let request = JSONText.decode(ChangeRequest.self, from: bytes), request.id == id else {
             throw .damaged(path: path, reason: "it is not a request of this version of latchkey")
         }
-        let transaction = try await Transaction(request, isNew: true, in: surroundings)
-        // What the change reaches is decided once: a guard that carries on may find a tool that stumbles.
-        request.rules = PerFamily(ipv4: transaction.plan.ipv4?.text, ipv6: transaction.plan.ipv6?.text)
         try await OtherBackend.refuse(besides: request.backend, in: surroundings)
-        try await transaction.test()
-        let canExpire = try await transaction.canExpire(in: surroundings)
-        let snapshot = try await transaction.snapshot(in: surroundings)
+        let backend = try await IPTablesBackend(new: request, in: surroundings)
+        try await backend.requireWayBack()
+        let snapshot = try backend.snapshot(in: surroundings)
         try await SnapshotStore(surroundings).write(snapshot)
         do {
             try ChangeError.wrap { () throws(HostError) in
@@ -77,15 +79,14 @@ package struct Guard {
             try? SnapshotStore(surroundings).remove(id)
             throw error
         }
-        var journal = Journal(request: request, bootID: surroundings.bootID, supervisor: supervisor)
-        journal.canExpire = canExpire
+        let journal = Journal(request: request, bootID: surroundings.bootID, supervisor: supervisor)
         let inbox = try Inbox(surroundings.layout)
         // The journal comes last: what cannot be taken on for want of room leaves no change that seems to be pending.
         try file.write(journal)
         try ChangeError.wrap { () throws(HostError) in try SecureFiles.remove(path) }
         History(surroundings).began(journal)
         return Guard(
-            surroundings: surroundings, lock: lock, file: file, journal: journal, transaction: transaction,
+            surroundings: surroundings, lock: lock, file: file, journal: journal, backend: backend,
             snapshot: snapshot, inbox: inbox)
     }
 
@@ -102,6 +103,7 @@ package struct Guard {
             surroundings.log.critical("\(error) The change \(id) is reverted.")
             var journal = Journal(request: request, bootID: surroundings.bootID, supervisor: .process)
             journal.state = .armed
+            journal.isHalfKept = true
             return journal
         }
     }
@@ -123,19 +125,21 @@ package struct Guard {
         }
         return Guard(
             surroundings: surroundings, lock: lock, file: file, journal: journal,
-            transaction: try await Transaction(journal.request, isNew: false, in: surroundings), snapshot: snapshot,
-            inbox: try Inbox(surroundings.layout))
+            backend: try await IPTablesBackend(
+                carryingOn: journal.request, snapshot: snapshot, gateKind: journal.gate ?? .recent, in: surroundings),
+            snapshot: snapshot, inbox: try Inbox(surroundings.layout))
     }
 
     private init(
         surroundings: Surroundings, lock: FileLock, file: JournalFile, journal: Journal,
-        transaction: Transaction, snapshot: Snapshot?, inbox: Inbox
+        backend: IPTablesBackend, snapshot: Snapshot?, inbox: Inbox
     ) {
         self.surroundings = surroundings
         self.lock = lock
         self.file = file
         self.journal = journal
-        self.transaction = transaction
+        self.backend = backend
+        gatekeeper = Gatekeeper(backend.gates, clock: surroundings.clock)
         self.snapshot = snapshot
         self.inbox = inbox
     }
@@ -145,7 +149,7 @@ package struct Guard {
     /// A guard whose change has ended holds it for a moment longer, while it tells the outcome.
     private static func acquire(_ id: String, in surroundings: Surroundings) async throws(ChangeError) -> FileLock {
         let layout = surroundings.layout
-        for _ in 1...60 {
+        for _ in 1...240 {
             let lock = try ChangeError.wrap { () throws(HostError) in
                 try SecureFiles.makeFolder(layout.run)
                 return try FileLock.tryAcquire(layout.lock)
@@ -174,13 +178,14 @@ package struct Guard {
                     continue
                 }
             case .applied:
-                guard let deadline = journal.deadline, now < deadline else {
-                    await revert(.deadline, "Nobody confirmed the new rules in \(journal.request.deadlineSeconds) s.")
+                if isPastDeadline {
+                    await revert(.deadline, Self.notConfirmed)
                     continue
                 }
+                gatekeeper.beat()
+                await watchGates()
                 noteFreshLogin()
-                Supervisor.lookAfter(journal.request.id, kind: journal.supervisor, in: surroundings)
-                await watchExpiry()
+                lookAfterSupervisor()
             case .persisted, .reverted, .failed:
                 // Gone now, it would leave a journal that has the next guard do it all again, whatever has been
                 // changed since.
@@ -198,9 +203,13 @@ package struct Guard {
     /// What a guard does with a state that it finds rather than made.
     private mutating func resume() async {
         switch journal.state {
-        case .prepared, .applied, .persisted, .reverted, .failed: break
+        case .prepared, .persisted, .reverted, .failed: break
         case .armed: await revert(.trouble, "The guard was interrupted while it applied the new rules.")
-        case .kept: await keep()
+        case .applied: await carryTrialOn()
+        case .kept:
+            // The trial goes on deciding until the rules are permanent.
+            try? gatekeeper.open(until: nil)
+            await keep()
         case .reverting: await revert(journal.cause ?? .trouble, journal.reason)
         }
     }
@@ -213,9 +222,7 @@ package struct Guard {
     private mutating func answer(_ messages: [Inbox.Message]) async {
         for message in messages {
             // The deadline comes first, however many requests have queued up ahead of it.
-            if journal.state == .applied, let deadline = journal.deadline, deadline <= now {
-                await revert(.deadline, "Nobody confirmed the new rules in \(journal.request.deadlineSeconds) s.")
-            }
+            if journal.state == .applied, isPastDeadline { await revert(.deadline, Self.notConfirmed) }
             switch message.request.verb {
             case .status:
                 reply(message, .done, "")
@@ -235,7 +242,7 @@ package struct Guard {
                     reply(message, .tooLate, journal.reason)
                     continue
                 }
-                await revert(.request, "It was asked to revert.")
+                await revert(.request, "A rollback was requested.")
                 reply(message, .done, journal.reason)
             case .extend:
                 extend(message)
@@ -247,11 +254,16 @@ package struct Guard {
         message.send(GuardReply(answer: answer, text: text, status: status))
     }
 
+    static let notConfirmed = "Nobody confirmed the new rules in time."
+
+    /// Whether the gatekeeper has closed the gates, or is about to.
+    private var isPastDeadline: Bool {
+        gatekeeper.phase == .closed || (journal.deadline.map { $0 <= now } ?? true)
+    }
+
     private var status: ChangeStatus { ChangeStatus(journal, now: now, guardPID: OwnProcess.pid) }
 
     var now: BootInstant { surroundings.clock.now() }
-
-    var date: Int64 { surroundings.clock.date() }
 
     /// Tells all who wait, and answers who comes a moment too late, so that nobody is left without a word.
     private mutating func drain() async {
@@ -259,5 +271,6 @@ package struct Guard {
         let end = now.advanced(milliseconds: 300)
         while now < end { await answer(inbox.next(milliseconds: max(1, now.milliseconds(until: end)))) }
         inbox.close()
+        await removeLeftover()
     }
 }

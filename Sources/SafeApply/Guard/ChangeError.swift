@@ -13,6 +13,10 @@ package enum ChangeError: Error, Equatable, Sendable {
     case badRules(RuleSetError)
     /// The tool or the kernel does not take the rules; the line is the one that the tool names.
     case rulesRefused(source: String, line: Int?, message: String)
+    /// Rules that are active cannot be printed by iptables, so that nobody knows what they are; no table named means all.
+    case unreadable(family: Family, tables: [String], reason: String)
+    /// A rule that the change would have to write anew cannot be printed, or loaded, as what it is.
+    case untruthful(family: Family, rule: String, reason: String)
     /// A snapshot or journal is not what was written.
     case damaged(path: String, reason: String)
     /// There is no such snapshot.
@@ -46,7 +50,7 @@ extension ChangeError {
         case .pending(let id, _), .nothingPending(let id, _): id
         case .notFresh(let id, _), .undecided(let id, _): id
         case .refusedByGuard(let failure): failure.change
-        case .badRules, .rulesRefused, .damaged, .noSnapshot, .noGuard, .refused, .host: nil
+        case .badRules, .rulesRefused, .unreadable, .untruthful, .damaged, .noSnapshot, .noGuard, .refused, .host: nil
         }
     }
 }
@@ -64,6 +68,14 @@ extension ChangeError: CustomStringConvertible {
         case .badRules(let error): "\(error)"
         case .rulesRefused(let source, let line, let message):
             source + (line.map { ":\($0)" } ?? "") + ": iptables does not take these rules: \(message)"
+        case .unreadable(let family, let tables, let reason):
+            (tables.isEmpty
+                ? "The \(family.title) rules" : "The table \(tables.joined(separator: ", ")) (\(family.title))")
+                + " cannot be read: \(reason) Nobody can tell what they do, or put them back. Look at them with: "
+                + "nft list ruleset"
+        case .untruthful(let family, let rule, let reason):
+            "This change would have to rewrite a rule that iptables does not print as what it is (\(family.title)): "
+                + "\(rule.quoted(limit: 120)). \(reason) Remove the rule or write it with iptables, and try again."
         case .damaged(let path, let reason): "\(path) is damaged: \(reason)."
         case .noSnapshot(let id): "There is no snapshot \"\(id)\". \"latchkey snapshots list\" names those there are."
         case .noGuard(let reason): "The guard did not start: \(reason)"

@@ -56,10 +56,8 @@ package struct ChangeRequest: Codable, Sendable, Equatable {
     package var id: String
     /// How far it reaches.
     package var scope: ChangeScope
-    /// The rules to put in force, in iptables-save's format.
+    /// The rules to activate, spelled as iptables-save prints them, so that a dump can be compared with them.
     package var rules: PerFamily<String>
-    /// Whether the rules are spelled as iptables-save would print them, so that a dump can be compared with them.
-    package var isCanonical: Bool
     /// The files that a person wrote the rules in, for messages; nil where they were composed.
     package var sources: PerFamily<String>
     /// Which iptables applies and reverts them.
@@ -82,7 +80,7 @@ package struct ChangeRequest: Codable, Sendable, Equatable {
 
     /// A request; see the properties.
     package init(
-        id: String, scope: ChangeScope, rules: PerFamily<String>, isCanonical: Bool,
+        id: String, scope: ChangeScope, rules: PerFamily<String>,
         sources: PerFamily<String> = PerFamily(), backend: Backend,
         deadlineSeconds: Int,
         requester: Requester, sshPorts: [UInt16], admins: [String], answers: KeptFile?, persists: Bool,
@@ -91,7 +89,6 @@ package struct ChangeRequest: Codable, Sendable, Equatable {
         self.id = id
         self.scope = scope
         self.rules = rules
-        self.isCanonical = isCanonical
         self.sources = sources
         self.backend = backend
         self.deadlineSeconds = deadlineSeconds

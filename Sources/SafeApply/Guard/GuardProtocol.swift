@@ -22,7 +22,7 @@ package struct GuardRequest: Codable, Sendable, Equatable {
     package var verb: Verb
     /// For `confirm`: keep the rules though the connection proves nothing.
     package var sameConnection: Bool?
-    /// For `extend`: by how many seconds.
+    /// For `extend`: how many seconds from now; nil for as many as the change had at first.
     package var seconds: Int?
 
     /// A request.
@@ -83,8 +83,8 @@ package struct ChangeStatus: Codable, Sendable, Equatable {
     package var freshLogin: String?
     /// Whether the emergency opening is in force, by a dump; nil where none was needed.
     package var isOpened: Bool?
-    /// Whether the pending rules expire by themselves; nil when none are pending.
-    package var expires: Bool?
+    /// What the gates rest on while the change is pending; nil when none is.
+    package var gate: GateKind?
 
     /// Why it ended as it did, and what a person should know of it.
     package var words: String { ([reason] + (notes ?? [])).joined(separator: " ") }
@@ -95,7 +95,7 @@ package struct ChangeStatus: Codable, Sendable, Equatable {
         state = journal.state
         if journal.state == .applied, let deadline = journal.deadline {
             secondsLeft = Int(max(0, now.milliseconds(until: deadline) + 999) / 1_000)
-            expires = journal.expiry != nil
+            gate = journal.gate
         }
         self.guardPID = guardPID
         supervisor = journal.supervisor

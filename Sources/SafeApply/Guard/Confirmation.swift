@@ -18,6 +18,10 @@ package struct ConnectionWitness: Sendable {
     package var freshLogin: @Sendable (_ since: BootInstant) -> String?
     /// Whether no connection that began earlier still waits to be accepted on one of these ports.
     package var noneWaiting: @Sendable (_ ports: [UInt16]) -> Bool
+    /// Whether an SSH connection is established on one of these ports.
+    package var hasSessions: @Sendable (_ ports: [UInt16]) -> Bool = { _ in false }
+    /// Changes whenever a process has begun; "" where that cannot be told.
+    package var processMark: @Sendable () -> String = { "" }
     /// Whether the kernel tracks connections here already; it begins to with the first rule that asks.
     package var tracksConnections: @Sendable () -> Bool
 
@@ -38,7 +42,21 @@ package struct ConnectionWitness: Sendable {
     ///
     /// A process's start is counted in ticks of 10 ms, rounded down; so a connection accepted within the tick in
     /// which the rules came into force is taken for an old one.
-    package static let system = ConnectionWitness(
+    package static let system: ConnectionWitness = {
+        var witness = readings
+        witness.hasSessions = { ports in
+            let table = SocketTable(transports: [.tcp])
+            return ports.contains { !table.peers(ofPort: $0).isEmpty }
+        }
+        witness.processMark = {
+            // proc_loadavg(5): the last field is the number of the process that began last.
+            let words = (try? SecureFiles.read("/proc/loadavg")).map { $0.split(separator: UInt8(ascii: " ")) }
+            return (words?.last).map { String(decoding: $0, as: UTF8.self) } ?? ""
+        }
+        return witness
+    }()
+
+    private static let readings = ConnectionWitness(
         proof: { pid, since in
             let connections = SSHConnections()
             let here = connections.processes.networkNamespace(of: OwnProcess.pid)

@@ -89,39 +89,13 @@ extension Restored {
         for (family, plan) in plan.present {
             let earlier = saved.kept?.rules[family].flatMap { try? RuleSet(dumped: $0, file: "kept rules") }
             let chain = InputChain(of: plan)
-            let others = Set(plan["filter"]?.chains.filter { $0.policy == nil }.map(\.name) ?? [])
-            let own = chain.rules.filter { $0.isOwned || !($0.jumpsTo.map(others.contains) ?? false) }
+            let others = RuleEdits.userChains(in: plan)
+            let own = chain.rules.filter { !RuleEdits.isForeignJump($0, others) }
             let input = SavedRules.inputAlone(InputChain(policy: chain.policy, rules: own))
             let watched = saved.kept == nil ? [input] : earlier?.tables ?? []
             rules[family] =
                 RuleSet(tables: watched.map { $0.isInputAlone ? input : RuleEdits.whole($0.name, of: plan) }).text
         }
         return KeptRules(id: request.id, rules: rules, backend: request.backend)
-    }
-}
-
-extension Transaction {
-    /// Makes the sets that the rules of a snapshot need; a rule that names a missing one cannot be loaded.
-    func makeSets() async throws(ChangeError) {
-        guard let text = request.restores?.sets, !text.isEmpty else { return }
-        guard let sets = kernel.sets else {
-            throw .host(.toolMissing(name: "ipset", lookedIn: []))
-        }
-        try await ChangeError.wrap { () async throws(HostError) in try await sets.restoreMissing(text) }
-    }
-
-    /// Takes away, once a restore is kept, the tables that it emptied.
-    func removeEmptiedTables() async {
-        for (family, names) in (request.restores?.emptied ?? PerFamily()).present {
-            await kernel.removeEmptyTables(names, family)
-        }
-    }
-
-    /// Takes those sets away again.
-    ///
-    /// Trouble is of no consequence: a set that no rule names does nothing.
-    func removeMadeSets() async {
-        guard let text = request.restores?.sets, let sets = kernel.sets else { return }
-        await sets.remove(Restoration.names(text).reversed())
     }
 }

@@ -14,22 +14,46 @@ extension Guard {
             reply(message, .tooLate, journal.reason)
             return
         }
+        await watchGates()
         let grounds: String
         switch proof(of: message.peer) {
         case .fresh(let address):
             grounds = "Confirmed over a new connection from \(address).\(otherFamily(than: address))"
-        case .local: grounds = "Confirmed at this machine: no new connection has proved that the door opens."
+        case .local: grounds = "Confirmed at this machine: no new SSH login was tested."
         case .none(let reason):
             guard message.request.sameConnection == true else {
                 reply(message, .notFresh, reason)
                 return
             }
             grounds =
-                journal.freshLogin.map { "Confirmed; a new login from \($0) had got in." }
-                ?? "Confirmed without the proof of a new connection."
+                journal.freshLogin.map { "Confirmed; a new SSH login from \($0) succeeded." }
+                ?? "Confirmed; no new SSH login was tested."
+        }
+        // What was tested has to be what is kept.
+        do {
+            guard try await backend.isTrialWhole() else {
+                let isThere = await reloadTrial("Another program changed the new rules while they were pending.")
+                reply(
+                    message, .notFresh,
+                    "Another program removed or changed new rules while they were pending, so the login that was tested "
+                        + "says nothing about them. "
+                        + (isThere
+                            ? "They are active again: log in anew and confirm there."
+                            : "They could not be activated again; the previous rules decide."))
+                return
+            }
+        } catch {
+            reply(message, .refused, "The new rules are not kept: nobody can tell whether they are whole. \(error)")
+            return
+        }
+        guard gatekeeper.confirm() else {
+            await revert(.deadline, Self.notConfirmed)
+            reply(message, .tooLate, journal.reason)
+            return
         }
         journal.reason = grounds
         journal.verified = true
+        journal.isHalfKept = true
         guard record(.kept) else {
             await revert(.trouble, "The journal cannot be written.")
             reply(message, .refused, journal.reason)
@@ -58,7 +82,7 @@ extension Guard {
         return " That new logins get in over \(first.family == .ipv4 ? "IPv4" : "IPv6") too is not proved."
     }
 
-    /// Lets connections that began under the earlier rules be accepted first, so that none of them looks new.
+    /// Lets connections that began under the previous rules be accepted first, so that none of them looks new.
     ///
     /// - Returns: whether all are.
     func settle() async -> Bool {
@@ -67,25 +91,47 @@ extension Guard {
             guard now < end else { return false }
             try? await Task.sleep(for: .milliseconds(20))
         }
-        try? await Task.sleep(for: .milliseconds(Self.forking))
         return true
     }
 
-    /// Since when a login is new; nil while a connection that began under the earlier rules may wait to be accepted:
+    /// Since when a login is new, if nothing from before waits to be accepted: sshd takes a moment from accepting a
+    /// connection to the process that serves it.
+    var freshFromNow: BootInstant { now.advanced(milliseconds: Self.forking) }
+
+    /// Has only logins from now on count.
+    mutating func beginFreshness() {
+        journal.freshLogin = nil
+        journal.freshSince = surroundings.witness.noneWaiting(journal.request.sshPorts) ? freshFromNow : nil
+        _ = record(.applied)
+    }
+
+    /// Since when a login is new; nil while a connection that began under the previous rules may wait to be accepted:
     /// sshd may be slow, or stopped.
     private mutating func freshSince() -> BootInstant? {
         if journal.freshSince == nil, surroundings.witness.noneWaiting(journal.request.sshPorts) {
-            journal.freshSince = now.advanced(milliseconds: Self.forking)
+            journal.freshSince = freshFromNow
             _ = record(.applied)
         }
         return journal.freshSince
     }
 
+    /// Looks for a new login; short ones are gone in a moment, so whenever a process has begun.
     mutating func noteFreshLogin() {
-        guard journal.freshLogin == nil, let since = freshSince(),
-            let address = surroundings.witness.freshLogin(since)
-        else { return }
+        guard journal.freshLogin == nil, let since = freshSince() else { return }
+        let mark = surroundings.witness.processMark()
+        guard mark.isEmpty || mark != seenProcesses.mark || seenProcesses.at.advanced(milliseconds: 1_000) <= now else {
+            return
+        }
+        seenProcesses = (mark, now)
+        guard let address = surroundings.witness.freshLogin(since) else { return }
         journal.freshLogin = address
-        surroundings.log.notice("A new SSH login from \(address) got in.")
+        surroundings.log.notice("A new SSH login from \(address) succeeded.")
+    }
+
+    /// Sees once a second to it that the supervisor lives.
+    mutating func lookAfterSupervisor() {
+        guard supervisorSeen.map({ $0.advanced(milliseconds: 1_000) <= now }) ?? true else { return }
+        supervisorSeen = now
+        Supervisor.lookAfter(journal.request.id, kind: journal.supervisor, in: surroundings)
     }
 }

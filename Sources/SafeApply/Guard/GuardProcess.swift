@@ -11,6 +11,8 @@ package struct GuardFailure: Codable, Sendable, Equatable {
         case data
         /// A tool or a kernel feature is missing.
         case missing
+        /// Rules that are active cannot be read, or not be written as what they are.
+        case unreadable
         /// Anything else.
         case failed
     }
@@ -29,6 +31,7 @@ package struct GuardFailure: Codable, Sendable, Equatable {
             case .pending: .pending
             case .badRules, .rulesRefused, .damaged, .noSnapshot: .data
             case .host(.toolMissing): .missing
+            case .unreadable, .untruthful: .unreadable
             default: .failed
             }
         text = "\(error)"

@@ -150,8 +150,10 @@ package struct ChangeClient: Sendable {
 
     /// Gives the pending change more time.
     ///
+    /// - Parameter seconds: from now on; nil for as many as it had at first. More time never means less, and ends an hour
+    ///   after the change began.
     /// - Throws: `nothingPending`, `refused`.
-    package func extend(seconds: Int) async throws(ChangeError) -> ChangeStatus {
+    package func extend(seconds: Int?) async throws(ChangeError) -> ChangeStatus {
         try await decide(GuardRequest(.extend, seconds: seconds))
     }
 
@@ -176,11 +178,22 @@ package struct ChangeClient: Sendable {
         return try self.journal().map { ChangeStatus($0, now: now, guardPID: nil) }
     }
 
+    /// Whether all rules of the pending change are there, unchanged; true where none is pending.
+    ///
+    /// - Throws: `unreadable` where nobody can tell; `host`, `damaged`.
+    package func isTrialWhole() async throws(ChangeError) -> Bool {
+        guard let journal = try journal(), journal.state == .applied, let gate = journal.gate else { return true }
+        let snapshot = try await SnapshotStore(surroundings).read(journal.request.id)
+        return try await IPTablesBackend(
+            carryingOn: journal.request, snapshot: snapshot, gateKind: gate, in: surroundings
+        ).isTrialWhole()
+    }
+
     // MARK: - Asking
 
     private func decide(_ request: GuardRequest) async throws(ChangeError) -> ChangeStatus {
         guard let status = try await current() else {
-            throw .nothingPending(last: nil, reason: "Nothing is pending: no change has begun since the last start.")
+            throw .nothingPending(last: nil, reason: "Nothing is pending: no change has begun since boot.")
         }
         guard !status.state.isFinal else { throw Self.over(status) }
         let end = now.advanced(milliseconds: Self.endTime)
@@ -206,7 +219,7 @@ package struct ChangeClient: Sendable {
             return .undecided(id: status.id, state: status.state)
         }
         return .nothingPending(
-            last: status.id, reason: "Nothing is pending: \(what). This was said of it: \(status.words)")
+            last: status.id, reason: "Nothing is pending: \(what). Reason: \(status.words)")
     }
 
     private func journal() throws(ChangeError) -> Journal? {
@@ -312,6 +325,8 @@ package struct ChangeClient: Sendable {
                 guard let failure = JSONText.decode(GuardFailure.self, from: bytes) else { break }
                 throw .refusedByGuard(failure)
             }
+            // In this order: a guard writes the journal first and removes the request then.
+            let isTaken = !SecureFiles.exists(request)
             let known: JournalState?
             do { known = try journal().flatMap { $0.request.id == id ? $0.state : nil } } catch .damaged {
                 // The guard that starts rights it.
@@ -320,7 +335,7 @@ package struct ChangeClient: Sendable {
             }
             // Carried on and ended already: its word stands in the journal.
             if let known, known.isFinal { return }
-            if known == nil, !SecureFiles.exists(request), !SecureFiles.exists(failure) {
+            if known == nil, isTaken, !SecureFiles.exists(failure) {
                 throw .noGuard(reason: "it could neither begin nor say why; is \(layout.run) full?")
             }
             try? await Task.sleep(for: .milliseconds(20))

@@ -53,10 +53,10 @@ package struct Journal: Codable, Sendable, Equatable {
     package var freshSince: BootInstant?
     /// When they are reverted unless confirmed.
     package var deadline: BootInstant?
-    /// Whether the kernel has the time match that an expiry needs; nil while nobody has asked.
-    package var canExpire: Bool?
-    /// When the kernel itself stops dropping, in seconds since 1970, UTC; nil when it cannot, or no longer will.
-    package var expiry: Int64?
+    /// What the gates of the trial rest on; nil while there is no trial.
+    package var gate: GateKind?
+    /// Whether permanent rules may have been made, wholly or in part.
+    package var isHalfKept: Bool?
     /// Why the change ended as it did, for people.
     package var reason: String
     /// Why it is being reverted, or was.

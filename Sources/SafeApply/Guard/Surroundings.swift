@@ -18,6 +18,8 @@ package struct Surroundings: Sendable {
     package var bootID: String
     /// The address families that the kernel has.
     package var families: [Family]
+    /// Where the kernel shows the lists of the match `recent`.
+    package var recentFolder = RecentList.folder
     /// Where the guard says what it does.
     package var log: Logger
 

@@ -1,0 +1,61 @@
+import CLinux
+import Glibc
+
+/// A network namespace of this kernel that nothing else is in: rules are loaded there to see what they come to.
+///
+/// It lives as long as this value. A thread of its own makes it, so that this process stays where it is.
+package final class ThrowawayNetwork: Sendable {
+    private let descriptor: Int32
+
+    /// Makes the namespace.
+    ///
+    /// - Throws: `file` where the kernel does not allow it (unshare(2)).
+    package init() throws(HostError) {
+        let made = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
+        defer { made.deallocate() }
+        made.pointee = -EAGAIN
+        var thread = pthread_t()
+        let code = pthread_create(
+            &thread, nil,
+            { argument in
+                let made = argument?.assumingMemoryBound(to: Int32.self)
+                if latchkey_unshare_network() == 0 {
+                    let file = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
+                    made?.pointee = file >= 0 ? file : -errno
+                } else {
+                    made?.pointee = -errno
+                }
+                return nil
+            }, made)
+        guard code == 0 else { throw .file(path: "(network namespace)", operation: "start a thread", errno: code) }
+        pthread_join(thread, nil)
+        guard made.pointee >= 0 else {
+            throw .file(path: "(network namespace)", operation: "make it", errno: -made.pointee)
+        }
+        descriptor = made.pointee
+    }
+
+    deinit { close(descriptor) }
+
+    /// A runner whose programs run in this network.
+    ///
+    /// - Parameters:
+    ///   - nsenter: the program nsenter(1).
+    ///   - runner: what runs them.
+    package func runner(nsenter: String, over runner: any CommandRunner) -> any CommandRunner {
+        EnteringRunner(network: self, nsenter: nsenter, runner: runner)
+    }
+
+    private struct EnteringRunner: CommandRunner {
+        let network: ThrowawayNetwork
+        let nsenter: String
+        let runner: any CommandRunner
+
+        func run(_ command: Command) async throws(HostError) -> CommandResult {
+            var entering = command
+            entering.program = nsenter
+            entering.arguments = ["--net=/proc/\(getpid())/fd/\(network.descriptor)", "--"] + command.words
+            return try await runner.run(entering)
+        }
+    }
+}

@@ -1,0 +1,217 @@
+import Glibc
+import Host
+import Synchronization
+
+/// Keeps the gates open while the change may last, and closes them at the deadline, in a thread of its own.
+///
+/// Whether the deadline or a confirmation comes first is decided here, and only here. Nothing else of the guard can hold
+/// the closing up, and a guard whose queue does not answer gets no renewal: its gates close by themselves.
+final class Gatekeeper: Sendable {
+    /// How things stand.
+    enum Phase: Equatable {
+        /// Nothing is open yet.
+        case idle
+        /// The trial decides, until the deadline.
+        case open(until: BootInstant)
+        /// Confirmed: the trial decides until the rules are permanent.
+        case keeping
+        /// The previous rules decide.
+        case closed
+    }
+
+    /// What the guard should know.
+    enum Notice: Equatable {
+        /// The gates were closed for a while, because no renewal came.
+        case lapsed
+        /// A gate is gone: somebody removed its rule.
+        case gone(String)
+    }
+
+    private struct State {
+        var phase = Phase.idle
+        var renewed: BootInstant?
+        var beat: BootInstant
+        var notice: Notice?
+        var isEnded = false
+    }
+
+    private let control: any GateControl
+    private let clock: BootClock
+    private let state: Mutex<State>
+
+    /// How often it renews, in milliseconds.
+    static let interval: Int64 = 2_500
+    /// After how long a queue that has not answered counts as hung, in milliseconds.
+    static let hung: Int64 = 8_000
+
+    init(_ control: any GateControl, clock: BootClock) {
+        self.control = control
+        self.clock = clock
+        state = Mutex(State(beat: clock.now()))
+    }
+
+    // MARK: - The guard's side
+
+    /// Opens the gates until a deadline, and begins to renew them.
+    ///
+    /// - Parameters:
+    ///   - deadline: when they close; nil while a confirmed change is carried on.
+    ///   - renewed: when a guard before this one renewed them last.
+    /// - Throws: `host` when they cannot be opened.
+    func open(until deadline: BootInstant?, renewed: BootInstant? = nil) throws(ChangeError) {
+        let now = clock.now()
+        do { try control.renew() } catch { throw .host(error) }
+        state.withLock { state in
+            state.phase = deadline.map { .open(until: $0) } ?? .keeping
+            if let renewed, Self.hasLapsed(since: renewed, now) { state.notice = .lapsed }
+            state.renewed = now
+            state.beat = now
+        }
+        start()
+    }
+
+    /// Opens gates again that were loaded anew.
+    ///
+    /// - Throws: `host` when they cannot be opened.
+    func reopen() throws(ChangeError) {
+        let now = clock.now()
+        let result = state.withLock { state -> Result<Void, HostError> in
+            guard state.phase != .closed, state.phase != .idle else { return .success(()) }
+            do throws(HostError) {
+                try control.renew()
+                state.renewed = now
+                state.notice = nil
+                return .success(())
+            } catch { return .failure(error) }
+        }
+        try ChangeError.wrap { () throws(HostError) in try result.get() }
+    }
+
+    /// Says that the guard's queue is alive.
+    func beat() {
+        let now = clock.now()
+        state.withLock { $0.beat = now }
+    }
+
+    /// The present phase.
+    var phase: Phase { state.withLock { $0.phase } }
+
+    /// When the gates were renewed last.
+    var renewed: BootInstant? { state.withLock { $0.renewed } }
+
+    /// What happened since the last call, if anything did.
+    func takeNotice() -> Notice? {
+        state.withLock { state in
+            defer { state.notice = nil }
+            return state.notice
+        }
+    }
+
+    /// Puts the deadline off.
+    ///
+    /// - Returns: whether the trial was still open.
+    func extend(until deadline: BootInstant) -> Bool {
+        let now = clock.now()
+        return state.withLock { state in
+            guard case .open(let end) = state.phase, now < end else { return false }
+            state.phase = .open(until: deadline)
+            return true
+        }
+    }
+
+    /// Takes the deadline away, because the change is confirmed.
+    ///
+    /// - Returns: whether that came first; the deadline did otherwise.
+    func confirm() -> Bool {
+        let now = clock.now()
+        return state.withLock { state in
+            if state.phase == .keeping { return true }
+            guard case .open(let end) = state.phase, now < end else { return false }
+            state.phase = .keeping
+            state.beat = now
+            return true
+        }
+    }
+
+    /// Closes the gates now.
+    ///
+    /// - Returns: whether the kernel shows them closed.
+    @discardableResult
+    func close() -> Bool {
+        state.withLock { close(&$0) }
+        return control.areClosed
+    }
+
+    /// Ends the renewals without closing: the gates are gone.
+    func end() {
+        state.withLock { $0.isEnded = true }
+    }
+
+    // MARK: - The thread
+
+    private func start() {
+        let box = Unmanaged.passRetained(self)
+        var thread = pthread_t()
+        let code = pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                Unmanaged<Gatekeeper>.fromOpaque(argument).takeRetainedValue().run()
+                return nil
+            }, box.toOpaque())
+        if code == 0 { pthread_detach(thread) } else { box.release() }
+    }
+
+    private func run() {
+        while let wait = turn() { usleep(UInt32(max(1, min(wait, 1_000)) * 1_000)) }
+    }
+
+    /// Does what is due.
+    ///
+    /// - Returns: milliseconds until it has to look again; nil when there is nothing left to do.
+    func turn() -> Int64? {
+        let now = clock.now()
+        return state.withLock { state in
+            if state.isEnded { return nil }
+            var left = Self.interval
+            switch state.phase {
+            case .idle, .closed: return nil
+            case .open(let deadline):
+                left = now.milliseconds(until: deadline)
+                if left <= 0 {
+                    close(&state)
+                    return nil
+                }
+            case .keeping: break
+            }
+            let due = (state.renewed ?? now).milliseconds(until: now)
+            if due >= Self.interval, state.beat.milliseconds(until: now) < Self.hung { renew(&state, now) }
+            let next = Self.interval - min(Self.interval - 1, (state.renewed ?? now).milliseconds(until: now))
+            return min(left, max(next, 1))
+        }
+    }
+
+    private func renew(_ state: inout State, _ now: BootInstant) {
+        do throws(HostError) {
+            let lapsed = state.renewed.map { Self.hasLapsed(since: $0, now) } ?? false
+            try control.renew()
+            if lapsed { state.notice = .lapsed }
+            state.renewed = now
+        } catch {
+            state.notice = .gone("\(error)")
+            // Tried again with the next turn.
+            state.renewed = now.advanced(milliseconds: -Self.interval + 1_000)
+        }
+    }
+
+    private func close(_ state: inout State) {
+        state.phase = .closed
+        // Once more where the kernel had no room at that moment; what stays open closes by itself.
+        for _ in 0..<3 where (try? control.close()) == nil { usleep(1_000) }
+    }
+
+    /// Whether gates renewed at an instant may have closed by now; a second early, because the kernel counts ticks.
+    private static func hasLapsed(since renewed: BootInstant, _ now: BootInstant) -> Bool {
+        renewed.milliseconds(until: now) >= Int64(Gate.usualSeconds - 1) * 1_000
+    }
+}

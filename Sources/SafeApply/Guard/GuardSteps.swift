@@ -1,0 +1,200 @@
+import Host
+import Logging
+import Netfilter
+
+/// What the guard does, step by step; each is written into the journal before it acts.
+extension Guard {
+    /// For how long the kernel may take to know connections that are older than the rules, in milliseconds.
+    private static let tracking: Int64 = 500
+
+    mutating func apply() async {
+        guard record(.armed) else {
+            await end(.reverted, "The journal cannot be written. Nothing was applied.", verified: true)
+            return
+        }
+        let isTracking = surroundings.witness.tracksConnections()
+        do {
+            try await backend.loadTrial()
+            gatekeeper = Gatekeeper(backend.gates, clock: surroundings.clock)
+            if !isTracking, surroundings.witness.hasSessions(journal.request.sshPorts) {
+                // The trial is loaded, and with it the kernel began to track connections. One that is older than that
+                // has to be seen before anything is dropped: whoever waits prints meanwhile, and so sends packets.
+                try? await Task.sleep(for: .milliseconds(Self.tracking))
+            }
+        } catch {
+            await revert(.trouble, "The new rules could not be applied. \(error)")
+            return
+        }
+        let areAccepted = await settle()
+        let deadline = now.advanced(milliseconds: Int64(journal.request.deadlineSeconds) * 1_000)
+        do { try gatekeeper.open(until: deadline) } catch {
+            await revert(.trouble, "The new rules could not be activated. \(error)")
+            return
+        }
+        journal.gate = backend.gateKind
+        journal.appliedAt = now
+        if areAccepted { journal.freshSince = freshFromNow }
+        journal.deadline = deadline
+        guard record(.applied) else { return await revert(.trouble, "The journal cannot be written.") }
+        noteRenewal()
+        History(surroundings).inForce(journal)
+    }
+
+    /// Takes up a trial that another guard began.
+    mutating func carryTrialOn() async {
+        guard let deadline = journal.deadline, now < deadline else { return }
+        do { try gatekeeper.open(until: deadline, renewed: lastRenewal) } catch {
+            await reloadTrial("A gate is gone: \(error)")
+        }
+    }
+
+    /// Follows what happens to the gates: one that was closed for a while, or is gone, lets logins in that show nothing
+    /// about the new rules.
+    mutating func watchGates() async {
+        noteRenewal()
+        switch gatekeeper.takeNotice() {
+        case nil: break
+        case .lapsed:
+            surroundings.log.warning("The new rules were not active for a while, because the guard was held up.")
+            beginFreshness()
+        case .gone(let reason): await reloadTrial("Another program removed rules of the trial. \(reason)")
+        }
+    }
+
+    /// Loads a trial anew of which a part is gone; logins count from then on.
+    ///
+    /// - Returns: whether it is whole again.
+    @discardableResult
+    mutating func reloadTrial(_ reason: String) async -> Bool {
+        surroundings.log.warning("\(reason) The trial is loaded again.")
+        journal.freshSince = nil
+        do {
+            try await backend.loadTrial()
+            if gatekeeper.phase == .idle, let deadline = journal.deadline {
+                try gatekeeper.open(until: deadline)
+            } else {
+                try gatekeeper.reopen()
+            }
+        } catch {
+            surroundings.log.error("The trial could not be loaded again: \(error)")
+            beginFreshness()
+            return false
+        }
+        beginFreshness()
+        return true
+    }
+
+    /// Makes the rules permanent and saves them.
+    mutating func keep() async {
+        do { try await backend.makePermanent() } catch {
+            await revert(.trouble, "The rules could not be made permanent. \(error)")
+            return
+        }
+        // The trial does what the permanent rules do. Without it they decide.
+        do { try await backend.removeTrial() } catch {
+            surroundings.log.warning("The trial stays behind for now: \(error)")
+            leftover = removal(after: 1)
+        }
+        gatekeeper.end()
+        await save()
+    }
+
+    /// Stores what a kept change leaves behind.
+    ///
+    /// Trouble here does not undo it: the rules are active and confirmed.
+    private mutating func save() async {
+        await backend.removeEmptiedTables()
+        let persistence = Persistence(surroundings)
+        var notes = await backend.strangersNotes()
+        do {
+            let saved = try await persistence.save(journal.request, plan: backend.plan)
+            journal.persisted = saved.paths
+            notes += saved.notes
+        } catch {
+            notes.append("The rules are active until reboot. They are not saved to disk: \(error)")
+            surroundings.log.error("The rules are kept, but not saved to disk: \(error)")
+        }
+        journal.notes = notes.isEmpty ? nil : notes
+        finish(.persisted)
+    }
+
+    mutating func extend(_ message: Inbox.Message) {
+        guard journal.state == .applied, let deadline = journal.deadline, let since = journal.appliedAt else {
+            reply(message, .tooLate, journal.reason)
+            return
+        }
+        let limit = since.advanced(milliseconds: Int64(Deadline.longest) * 1_000)
+        let seconds = Int64(max(0, message.request.seconds ?? journal.request.deadlineSeconds))
+        // More time never means less.
+        let wanted = max(deadline, min(now.advanced(milliseconds: seconds * 1_000), limit))
+        let before = journal
+        journal.deadline = wanted
+        guard record(.applied) else {
+            journal = before
+            reply(message, .refused, "The journal cannot be written; the deadline stays.")
+            return
+        }
+        guard gatekeeper.extend(until: wanted) else {
+            journal = before
+            reply(message, .tooLate, "The deadline has passed.")
+            return
+        }
+        reply(message, .done, "")
+    }
+
+    mutating func end(_ state: JournalState, _ reason: String, verified: Bool) async {
+        journal.reason = reason
+        journal.verified = verified
+        finish(state)
+    }
+
+    /// Records how the change ended.
+    private mutating func finish(_ state: JournalState) {
+        if !record(state) { isOnRecord = recordAnew() }
+        try? SecureFiles.remove(surroundings.layout.renewal)
+        History(surroundings).ended(journal)
+    }
+
+    /// Records a final state where there is no room for it: without a journal nothing is pending either, and the room
+    /// that it took may do for the new one.
+    ///
+    /// - Returns: whether what is on record no longer seems to be pending.
+    mutating func recordAnew() -> Bool {
+        do {
+            try ChangeError.wrap { () throws(HostError) in try SecureFiles.remove(surroundings.layout.journal) }
+        } catch {
+            surroundings.log.error("The journal cannot be removed: \(error)")
+            return false
+        }
+        _ = record(journal.state)
+        return true
+    }
+
+    mutating func record(_ state: JournalState) -> Bool {
+        journal.state = state
+        do {
+            try file.write(journal)
+            return true
+        } catch {
+            surroundings.log.error("The journal cannot be written: \(error)")
+            return false
+        }
+    }
+
+    // MARK: - Renewals on record
+
+    /// Notes when the gates were renewed last, for a guard that carries on: what happened while they were closed shows
+    /// nothing about the new rules.
+    private func noteRenewal() {
+        guard let renewed = gatekeeper.renewed, renewed != lastRenewal else { return }
+        try? SecureFiles.write(Array("\(renewed.nanoseconds)\n".utf8), to: surroundings.layout.renewal)
+    }
+
+    /// When a guard renewed the gates last, by its note.
+    private var lastRenewal: BootInstant? {
+        guard let bytes = try? SecureFiles.readTrusted(surroundings.layout.renewal, limit: 64),
+            let nanoseconds = Int64(String(decoding: bytes, as: UTF8.self).prefix { $0.isNumber })
+        else { return journal.appliedAt }
+        return BootInstant(nanoseconds: nanoseconds)
+    }
+}

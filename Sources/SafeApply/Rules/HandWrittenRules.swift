@@ -1,0 +1,49 @@
+import Host
+import Netfilter
+
+/// What a hand-written file comes to: the tool itself loads it in a throwaway network, and what it prints then is the
+/// plan.
+package struct HandWrittenRules: Sendable {
+    private let kernel: LiveRules
+    private let sets: String
+
+    /// The reader of such files.
+    ///
+    /// - Parameter kernel: the tools that will load the rules.
+    /// - Throws: `host`.
+    package init(_ kernel: LiveRules) async throws(ChangeError) {
+        self.kernel = kernel
+        sets = try await ChangeError.wrap { () async throws(HostError) in try await kernel.sets?.dump() ?? "" }
+    }
+
+    /// The tables that a file names, as iptables prints them once they are loaded.
+    ///
+    /// - Parameters:
+    ///   - text: the file's text.
+    ///   - name: what messages call it.
+    ///   - family: whose rules they are.
+    /// - Returns: each table whole; nil where no throwaway network can be made.
+    /// - Throws: `rulesRefused` with the line that the tool names.
+    package func rules(_ text: String, named name: String, _ family: Family) async throws(ChangeError) -> RuleSet? {
+        guard let tool = kernel.tools[family], let there = await kernel.inThrowawayNetwork(sets: sets) else {
+            return nil
+        }
+        // iptables-legacy-restore does not take the last COMMIT without its line end.
+        let whole = text.hasSuffix("\n") ? text : text + "\n"
+        do {
+            try await there.load(RestoreInput(text: whole, flush: true, counters: false), family)
+        } catch .host(.rulesRefused(let command, let line, let message)) {
+            let said = LiveRules.plain(message)
+            let program = SecureFiles.name(of: command.first ?? tool.restore)
+            throw .rulesRefused(
+                source: name, line: line, message: said.isEmpty ? "\(program) broke off without a word" : said)
+        }
+        let loaded = try await there.read(family)
+        var names: [String] = []
+        for line in text.split(separator: "\n") where line.hasPrefix("*") {
+            let table = String(line.dropFirst().prefix { !$0.isWhitespace })
+            if !names.contains(table) { names.append(table) }
+        }
+        return RuleSet(tables: names.map { RuleEdits.whole($0, of: loaded) })
+    }
+}

@@ -1,0 +1,193 @@
+import Host
+import Netfilter
+
+/// The kernel's rules of both families, through one backend's tools.
+package struct LiveRules: Sendable {
+    /// The tools; a family that the kernel lacks has none.
+    package private(set) var tools: PerFamily<IPTables>
+    /// The sets that rules refer to; nil where ipset is not installed.
+    package private(set) var sets: IPSets?
+    let nft: String?
+    let nsenter: String?
+    private(set) var runner: any CommandRunner
+    private let toolbox: Toolbox
+
+    /// Finds the tools.
+    ///
+    /// - Parameters:
+    ///   - backend: nil takes what the system calls `iptables`.
+    ///   - families: the families that the kernel has.
+    ///   - toolbox: where programs lie.
+    ///   - runner: runs them.
+    /// - Throws: `host` with `toolMissing` where they are not installed.
+    package init(
+        backend: Backend?, families: [Family], toolbox: Toolbox, runner: any CommandRunner
+    ) async throws(ChangeError) {
+        var tools = PerFamily<IPTables>()
+        do {
+            let chosen: Backend
+            if let backend {
+                chosen = backend
+            } else {
+                chosen = try await IPTables.backend(toolbox: toolbox, runner: runner)
+            }
+            for family in families {
+                tools[family] = try await IPTables(
+                    backend: chosen, isIPv6: family == .ipv6, toolbox: toolbox, runner: runner)
+            }
+        } catch { throw .host(error) }
+        self.tools = tools
+        self.toolbox = toolbox
+        sets = IPSets(toolbox: toolbox, runner: runner)
+        nft = toolbox.find("nft")
+        nsenter = toolbox.find("nsenter")
+        self.runner = runner
+    }
+
+    /// The same tools in a network of their own, with the sets of this one, but empty.
+    ///
+    /// - Parameter sets: what `ipset save` prints here.
+    /// - Returns: nil where the kernel does not allow such a network.
+    func inThrowawayNetwork(sets: String) async -> LiveRules? {
+        guard let nsenter, let network = try? ThrowawayNetwork() else { return nil }
+        var there = self
+        there.runner = network.runner(nsenter: nsenter, over: runner)
+        for (family, tool) in tools.present { there.tools[family] = tool.run(by: there.runner) }
+        there.sets = IPSets(toolbox: toolbox, runner: there.runner)
+        let lines = sets.split(separator: "\n").filter { $0.hasPrefix("create ") }.map { "\($0)\n" }.joined()
+        do { try await there.sets?.restoreMissing(lines) } catch { return nil }
+        return there
+    }
+
+    /// The rules of one family, read from a fresh dump.
+    ///
+    /// - Throws: `unreadable` where iptables cannot print them; `host`; `badRules` when it prints what cannot be read
+    ///   back.
+    package func read(_ family: Family) async throws(ChangeError) -> RuleSet {
+        guard let tool = tools[family] else { return RuleSet(tables: []) }
+        let bytes: [UInt8]
+        do { bytes = try await tool.dump() } catch .toolFailed(_, let status, let message) {
+            throw .unreadable(
+                family: family, tables: [],
+                reason: "\(SecureFiles.name(of: tool.save)) ended with status \(status)"
+                    + (message.isEmpty ? "." : ": \(Self.plain(message))."))
+        } catch { throw .host(error) }
+        do { return try RuleSet(dumped: DumpText.decode(bytes), file: tool.save) } catch { throw .badRules(error) }
+    }
+
+    /// The rules of every family that the kernel has.
+    ///
+    /// - Throws: as `read`.
+    package func readAll() async throws(ChangeError) -> PerFamily<RuleSet> {
+        try await eachFamily(tools.present.map(\.family)) { family throws(ChangeError) in try await read(family) }
+    }
+
+    /// Refuses rules that iptables could not print wholly: an unreadable table is not an empty one.
+    ///
+    /// - Parameters:
+    ///   - rules: the rules as they were read.
+    ///   - tables: the tables that matter; nil for all.
+    ///   - isWhole: whether all chains of these tables matter, not only the kernel's own.
+    /// - Throws: `unreadable`.
+    package static func requireReadable(
+        _ rules: RuleSet, _ family: Family, tables: [String]? = nil, isWhole: Bool
+    ) throws(ChangeError) {
+        let hidden = rules.unreadableTables + (isWhole ? rules.partlyReadTables : [])
+        let names = hidden.filter { tables?.contains($0) ?? true }
+        guard names.isEmpty else {
+            throw .unreadable(
+                family: family, tables: names, reason: "It holds rules made with nft that iptables cannot print.")
+        }
+    }
+
+    /// Loads one family's input, one transaction a table; nothing where there is nothing to load.
+    ///
+    /// - Throws: `host`.
+    package func load(_ input: RestoreInput, _ family: Family) async throws(ChangeError) {
+        guard let tool = tools[family], !input.text.isEmpty else { return }
+        try await ChangeError.wrap { () async throws(HostError) in
+            try await tool.restore(DumpText.bytes(input.text), flush: input.flush, counters: input.counters)
+        }
+    }
+
+    /// Puts one rule ahead of all others in INPUT.
+    ///
+    /// - Throws: `host`.
+    func insert(_ rule: [String], _ family: Family) async throws(ChangeError) {
+        guard let tool = tools[family] else { return }
+        try await ChangeError.wrap { () async throws(HostError) in try await tool.insert(rule, intoChain: "INPUT") }
+    }
+
+    /// A plan without the tables that it leaves empty and this kernel does not have.
+    ///
+    /// - Throws: `host`.
+    package func supported(_ plan: RuleSet, _ family: Family) async throws(ChangeError) -> RuleSet {
+        guard let tool = tools[family] else { return plan }
+        var possible = plan
+        for table in plan.tables where table.rules.isEmpty && table.name != "filter" {
+            let name = table.name
+            let exists = try await ChangeError.wrap { () async throws(HostError) in try await tool.has(table: name) }
+            if !exists { possible[name] = nil }
+        }
+        return possible
+    }
+
+    /// Takes away tables that came with a change and hold nothing any more, so that no trace of it is left.
+    ///
+    /// Only nft can; with legacy an empty table stays, which accepts everything. Trouble is of no consequence.
+    func removeEmptyTables(_ names: [String], _ family: Family) async {
+        guard !names.isEmpty, tools[family]?.backend == .nft, let nft, let live = try? await read(family) else {
+            return
+        }
+        // A table may hold chains that iptables does not print.
+        let hidden = Set(live.partlyReadTables)
+        for table in names.compactMap({ live[$0] })
+        where !hidden.contains(table.name) && RuleSet(tables: [table]).normalized().tables.isEmpty {
+            let words = ["delete", "table", family == .ipv4 ? "ip" : "ip6", table.name]
+            _ = try? await runner.run(Command(nft, words))
+        }
+    }
+
+    /// Does something for several families: side by side with nft, one after the other with legacy, whose lock one
+    /// would hold against the other.
+    ///
+    /// - Throws: the first trouble, after every family has been tried.
+    func eachFamily<Value: Sendable>(
+        _ families: [Family], _ body: @escaping @Sendable (Family) async throws(ChangeError) -> Value
+    ) async throws(ChangeError) -> PerFamily<Value> {
+        var results: [(Family, Result<Value, ChangeError>)] = []
+        if tools.present.first?.value.backend == .nft {
+            results = await withTaskGroup(of: (Family, Result<Value, ChangeError>).self) { group in
+                for family in families {
+                    group.addTask {
+                        do throws(ChangeError) { return (family, .success(try await body(family))) } catch {
+                            return (family, .failure(error))
+                        }
+                    }
+                }
+                return await group.reduce(into: []) { $0.append($1) }
+            }
+        } else {
+            for family in families {
+                do throws(ChangeError) { results.append((family, .success(try await body(family)))) } catch {
+                    results.append((family, .failure(error)))
+                }
+            }
+        }
+        var values = PerFamily<Value>()
+        for (family, result) in results.sorted(by: { $0.0 == .ipv4 && $1.0 == .ipv6 }) {
+            values[family] = try result.get()
+        }
+        return values
+    }
+
+    /// iptables-restore's message on one line: without its own name, its advice, and its line, which is not that of
+    /// a person's file.
+    static func plain(_ message: String) -> String {
+        let lines = message.split(whereSeparator: \.isNewline).filter { line in
+            !line.hasPrefix("Error occurred at line") && !line.hasPrefix("Try `")
+        }
+        return lines.joined(separator: " ").replacing(#/^\S+ v\S+ \((nf_tables|legacy)\):\s+/#, with: "")
+            .replacing(#/^line \d+: /#, with: "").replacing(#/\.$/#, with: "")
+    }
+}

@@ -1,0 +1,278 @@
+import Netfilter
+
+/// The form in which rules are active while they wait to be confirmed, in one family: on top of the previous rules,
+/// behind gates.
+///
+/// For every chain of the kernel's own that the change covers, its future content stands in a chain of latchkey's, and
+/// a gate sends packets there. A chain that holds and does the same afterwards has no gate.
+package struct Trial: Sendable, Equatable {
+    /// The part of one table.
+    struct TrialTable: Sendable, Equatable {
+        let name: String
+        /// latchkey's chains.
+        var chains: [String] = []
+        /// Their rules.
+        var rules: [Rule] = []
+        /// The rules that lead there, each with the place in its chain, counted from 1.
+        var gates: [(rule: Rule, place: Int)] = []
+
+        static func == (left: Self, right: Self) -> Bool {
+            left.name == right.name && left.chains == right.chains && left.rules == right.rules
+                && left.gates.map(\.rule) == right.gates.map(\.rule) && left.gates.map(\.place) == right.gates.map(\.place)
+        }
+    }
+
+    let tables: [TrialTable]
+
+    /// What the names of latchkey's chains begin with.
+    static let chainPrefix = "latchkey-trial"
+
+    /// The trial of a plan.
+    ///
+    /// - Parameters:
+    ///   - plan: the rules of the change.
+    ///   - scope: how far it reaches.
+    ///   - previous: the rules that are active now.
+    ///   - gate: what its gates rest on.
+    init(of plan: RuleSet, scope: ChangeScope, previous: RuleSet, gate: Gate) {
+        tables = WantedRules(plan, scope: scope).tables.compactMap { wanted in
+            let table =
+                wanted.isWhole
+                ? Self.whole(wanted, previous[wanted.name], gate) : Self.inputAlone(wanted, previous, gate)
+            return table.gates.isEmpty ? nil : table
+        }
+    }
+
+    /// Whether there is nothing to try: the rules that are to come are there.
+    var isEmpty: Bool { tables.isEmpty }
+
+    // MARK: - Making it
+
+    /// INPUT behind the jumps into other programs' chains that it begins with: they stay, and their owners may take
+    /// them out at any time. Those that come later are repeated in the trial, where they will stand once it is kept.
+    private static func inputAlone(_ wanted: WantedRules.WantedTable, _ previous: RuleSet, _ gate: Gate) -> TrialTable {
+        var trial = TrialTable(name: wanted.name)
+        let present = previous["filter"]?.rulesByChain["INPUT"] ?? []
+        let others = RuleEdits.userChains(in: previous)
+        let leading = present.prefix { RuleEdits.isForeignJump($0, others) }.count
+        let later = present[leading...].filter { RuleEdits.isForeignJump($0, others) }
+        let taken = Set(previous["filter"]?.chains.map(\.name) ?? [])
+        let name = freeName("\(chainPrefix)-INPUT", taken)
+        trial.chains = [name]
+        trial.rules = (later + (wanted.base.first?.rules ?? [])).map { $0.moved(to: name) }
+        trial.gates = [(Rule("INPUT", gate.matches, target: .goto(name)), leading + 1)]
+        return trial
+    }
+
+    private static func whole(_ wanted: WantedRules.WantedTable, _ previous: Table?, _ gate: Gate) -> TrialTable {
+        var trial = TrialTable(name: wanted.name)
+        let present = previous?.rulesByChain ?? [:]
+        let future = Dictionary(
+            (wanted.base + wanted.user).map { ($0.name, $0.rules) }, uniquingKeysWith: { _, last in last })
+        var taken = Set((previous?.chains ?? []).map(\.name))
+        var names: [String: String] = [:]
+        for chain in wanted.user {
+            names[chain.name] = freeName("\(chainPrefix)-\(names.count + 1)", taken)
+            taken.insert(names[chain.name] ?? "")
+        }
+        var reached: Set<String> = []
+        for chain in wanted.base {
+            let policy = chain.policy ?? .accept
+            let before = previous?.chain(chain.name)?.policy ?? .accept
+            let content = Content(from: chain.name, in: future)
+            guard policy != before || content != Content(from: chain.name, in: present) else { continue }
+            let verdict: Target = policy == .accept ? .accept : .drop
+            guard !chain.rules.isEmpty else {
+                trial.gates.append((Rule(chain.name, gate.matches, target: verdict), 1))
+                continue
+            }
+            let name = freeName("\(chainPrefix)-\(chain.name)", taken)
+            taken.insert(name)
+            trial.chains.append(name)
+            var body = name
+            if chain.rules.contains(where: \.mayLeaveByPolicy) {
+                // RETURN, and the end of a chain that was gone to, mean the policy: in a chain of its own they lead back
+                // to the rule that stands for it.
+                body = freeName("\(name)-2", taken)
+                taken.insert(body)
+                trial.chains.append(body)
+                trial.rules.append(Rule(name, target: .jump(body)))
+            }
+            trial.rules += chain.rules.map { $0.moved(to: body, renaming: names) }
+            trial.rules.append(Rule(name, [.comment("\(Gate.comment), policy")], target: verdict))
+            trial.gates.append((Rule(chain.name, gate.matches, target: .goto(name)), 1))
+            reached.formUnion(content.chains)
+        }
+        for chain in wanted.user where reached.contains(chain.name) {
+            guard let name = names[chain.name] else { continue }
+            trial.chains.append(name)
+            trial.rules += chain.rules.map { $0.moved(to: name, renaming: names) }
+        }
+        return trial
+    }
+
+    /// A name that no other chain has; in 28 bytes there is room for the longest name of a chain of the kernel's own.
+    private static func freeName(_ wanted: String, _ taken: Set<String>) -> String {
+        var name = wanted
+        var number = 1
+        while taken.contains(name) {
+            name = "\(chainPrefix)-x\(number)"
+            number += 1
+        }
+        return name
+    }
+
+    /// All that a packet may meet from a chain on.
+    private struct Content: Equatable {
+        var rules: [String: [String]] = [:]
+        var chains: Set<String> { Set(rules.keys) }
+
+        init(from chain: String, in table: [String: [Rule]]) {
+            var open = [chain]
+            while let next = open.popLast() {
+                guard rules[next] == nil else { continue }
+                let own = table[next] ?? []
+                rules[next] = own.map(\.body)
+                open += own.compactMap(\.jumpsTo)
+            }
+        }
+    }
+
+    // MARK: - On the kernel
+
+    /// Whether the live rules hold all of the trial, unchanged.
+    func isWhole(in live: RuleSet) -> Bool {
+        tables.allSatisfy { trial in
+            let present = live[trial.name]?.rulesByChain ?? [:]
+            let wanted = Dictionary(grouping: trial.rules, by: \.chain)
+            return trial.gates.allSatisfy { gate in
+                (present[gate.rule.chain] ?? []).contains { $0.body == gate.rule.body }
+            } && trial.chains.allSatisfy { (present[$0] ?? []).map(\.body) == (wanted[$0] ?? []).map(\.body) }
+        }
+    }
+
+    /// What loads the trial, in one transaction a table; it replaces an earlier trial, and touches nothing else.
+    ///
+    /// - Parameter live: the rules that are active now.
+    func loading(over live: RuleSet) -> RestoreInput {
+        let texts = tables.map { trial in
+            let leftover = Leftover(in: live[trial.name], besides: trial.chains)
+            let present = live[trial.name]?.rulesByChain ?? [:]
+            var lines = leftover.lines(keeping: Set(trial.chains))
+            lines += trial.chains.flatMap { [":\($0) - \(Counters.zero.text)", "-F \($0)"] }
+            lines += trial.rules.map(\.text)
+            lines += trial.gates.map { gate in
+                // What others have taken out meanwhile leaves fewer places.
+                let rules = (present[gate.rule.chain] ?? []).filter { !$0.isGate }
+                let place = min(gate.place, rules.count + 1)
+                return "-I \(gate.rule.chain) \(place) \(gate.rule.body)"
+            }
+            return Self.text(trial.name, lines)
+        }
+        return RestoreInput(text: texts.joined(), flush: false, counters: false)
+    }
+
+    /// What takes the trial away, told without a look at the rules; refused as a whole where a part of it is gone.
+    var removing: RestoreInput {
+        let texts = tables.map { trial in
+            let gates = trial.gates.map { "-D \($0.rule.chain) \($0.rule.body)" }
+            return Self.text(
+                trial.name, gates + trial.chains.map { "-F \($0)" } + trial.chains.map { "-X \($0)" })
+        }
+        return RestoreInput(text: texts.joined(), flush: false, counters: false)
+    }
+
+    /// What takes away all that live rules still hold of this trial and of any other; nil where that is nothing.
+    ///
+    /// - Parameters:
+    ///   - live: the rules that are active now.
+    ///   - trial: the one whose chains are known; a chain that no gate leads to is taken for latchkey's only then.
+    static func removing(from live: RuleSet, trial: Trial? = nil) -> RestoreInput? {
+        let texts = live.tables.compactMap { table -> String? in
+            let chains = trial?.tables.first { $0.name == table.name }?.chains ?? []
+            let lines = Leftover(in: table, besides: chains).lines(keeping: [])
+            return lines.isEmpty ? nil : text(table.name, lines)
+        }
+        return texts.isEmpty ? nil : RestoreInput(text: texts.joined(), flush: false, counters: false)
+    }
+
+    private static func text(_ table: String, _ lines: [String]) -> String {
+        (["*\(table)"] + lines + ["COMMIT"]).joined(separator: "\n") + "\n"
+    }
+
+    /// What a table holds of trials: gates, and the chains they lead to.
+    private struct Leftover {
+        var gates: [(chain: String, place: Int)] = []
+        var chains: [String] = []
+
+        init(in table: Table?, besides known: [String]) {
+            guard let table else { return }
+            let rules = table.rulesByChain
+            let own = Set(table.chains.filter { $0.name.hasPrefix(Trial.chainPrefix) }.map(\.name))
+            var open = known
+            for (chain, rules) in rules.sorted(by: { $0.key < $1.key }) where !own.contains(chain) {
+                for (index, rule) in rules.enumerated().reversed() where rule.isGate {
+                    gates.append((chain, index + 1))
+                    open += rule.jumpsTo.map { [$0] } ?? []
+                }
+            }
+            var found: Set<String> = []
+            while let next = open.popLast() {
+                guard own.contains(next), found.insert(next).inserted else { continue }
+                open += (rules[next] ?? []).compactMap(\.jumpsTo)
+            }
+            chains = table.chains.map(\.name).filter(found.contains)
+        }
+
+        func lines(keeping kept: Set<String>) -> [String] {
+            gates.map { "-D \($0.chain) \($0.place)" } + chains.map { "-F \($0)" }
+                + chains.filter { !kept.contains($0) }.map { "-X \($0)" }
+        }
+    }
+}
+
+extension RuleSet {
+    /// Whether it holds a gate or a chain that one leads to.
+    var hasTrial: Bool { Trial.removing(from: self) != nil }
+
+    /// The same rules without any trial.
+    var withoutTrial: RuleSet {
+        guard hasTrial else { return self }
+        return mapTables { table in
+            let entries = table.entries.filter { entry in
+                switch entry.statement {
+                case .chain(let chain): !chain.name.hasPrefix(Trial.chainPrefix)
+                case .rule(let rule): !rule.isGate && !rule.chain.hasPrefix(Trial.chainPrefix)
+                case .command, .note: true
+                }
+            }
+            return Table(table.name, entries: entries)
+        }
+    }
+}
+
+extension Rule {
+    /// Whether its way may end at the policy of its chain before the chain's end.
+    fileprivate var mayLeaveByPolicy: Bool {
+        switch target {
+        case .return, .goto: true
+        case .unknown(let words):
+            ["-g", "--goto"].contains(words.first?.value ?? "") || words.dropFirst().first?.value == "RETURN"
+        case .accept, .drop, .jump, .log, .reject, nil: false
+        }
+    }
+
+    /// The same rule in another chain, without counters, its jumps led to chains of other names.
+    fileprivate func moved(to chain: String, renaming names: [String: String] = [:]) -> Rule {
+        var rule = withoutCounters
+        rule.chain = chain
+        switch target {
+        case .jump(let name): rule.target = .jump(names[name] ?? name)
+        case .goto(let name): rule.target = .goto(names[name] ?? name)
+        case .unknown(let words) where target?.chain != nil:
+            rule.target = .words([words[0].value, names[words[1].value] ?? words[1].value])
+        default: break
+        }
+        return rule
+    }
+}

@@ -1,0 +1,89 @@
+import Netfilter
+
+/// What the chains that a change covers are to hold once it is kept, in one family.
+struct WantedRules: Sendable, Equatable {
+    /// One chain.
+    struct WantedChain: Sendable, Equatable {
+        let name: String
+        /// The policy of a chain of the kernel's own; nil where it stays as it is, or there is none.
+        let policy: Policy?
+        let counters: Counters
+        let rules: [Rule]
+    }
+
+    /// One table.
+    struct WantedTable: Sendable, Equatable {
+        let name: String
+        /// Chains of the kernel's own.
+        let base: [WantedChain]
+        /// A person's or a program's own chains.
+        let user: [WantedChain]
+        /// Whether the table is to hold nothing else; otherwise only the chains named change, and jumps from them into
+        /// other programs' chains stay.
+        let isWhole: Bool
+    }
+
+    let tables: [WantedTable]
+
+    /// What a plan comes to.
+    ///
+    /// - Parameters:
+    ///   - plan: the rules of the change.
+    ///   - scope: how far it reaches.
+    init(_ plan: RuleSet, scope: ChangeScope) {
+        switch scope {
+        case .inputChain:
+            let rules = plan["filter"]?.rulesByChain["INPUT"] ?? []
+            let input = WantedChain(name: "INPUT", policy: nil, counters: .zero, rules: rules)
+            tables = [WantedTable(name: "filter", base: [input], user: [], isWhole: false)]
+        case .tables:
+            var names: [String] = []
+            for table in plan.tables where !names.contains(table.name) { names.append(table.name) }
+            tables = names.map { Self.whole($0, plan[$0]) }
+        }
+    }
+
+    /// What the chains held before, as far as a change of that scope reaches.
+    ///
+    /// A jump into another program's chain that is gone by now was taken away by its owner, and is not wanted back.
+    ///
+    /// - Parameters:
+    ///   - previous: the rules before the change.
+    ///   - plan: the rules of the change.
+    ///   - scope: how far it reached.
+    ///   - live: the rules as they are now.
+    init(previous: RuleSet, plan: RuleSet, scope: ChangeScope, live: RuleSet) {
+        switch scope {
+        case .inputChain:
+            let present = Set((live["filter"]?.rulesByChain["INPUT"] ?? []).map(\.body))
+            let chains = RuleEdits.userChains(in: previous)
+            let rules = (previous["filter"]?.rulesByChain["INPUT"] ?? []).filter {
+                !RuleEdits.isForeignJump($0, chains) || present.contains($0.body)
+            }
+            let input = WantedChain(name: "INPUT", policy: nil, counters: .zero, rules: rules)
+            tables = [WantedTable(name: "filter", base: [input], user: [], isWhole: false)]
+        case .tables:
+            tables = WantedRules(plan, scope: .tables).tables.map { Self.whole($0.name, previous[$0.name]) }
+        }
+    }
+
+    private static func whole(_ name: String, _ table: Table?) -> WantedTable {
+        let rules = table?.rulesByChain ?? [:]
+        let own = Chain.builtIn(ofTable: name) ?? []
+        let base = own.map { chain in
+            let declared = table?.chain(chain)
+            return WantedChain(
+                name: chain, policy: declared?.policy ?? .accept, counters: declared?.counters ?? .zero,
+                rules: rules[chain] ?? [])
+        }
+        let user = (table?.chains ?? []).filter { !own.contains($0.name) }.map { chain in
+            WantedChain(name: chain.name, policy: nil, counters: .zero, rules: rules[chain.name] ?? [])
+        }
+        return WantedTable(name: name, base: base, user: user, isWhole: true)
+    }
+}
+
+extension Table {
+    /// The rules of every chain that has any, in order.
+    var rulesByChain: [String: [Rule]] { Dictionary(grouping: rules, by: \.chain) }
+}
