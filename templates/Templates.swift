@@ -83,6 +83,7 @@ package enum Templates {
     package static let rules: [EmbeddedFile] = [
         EmbeddedFile(name: "admins.mustache", bytes: PackageResources.admins_mustache),
         EmbeddedFile(name: "icmpv6.mustache", bytes: PackageResources.icmpv6_mustache),
+        EmbeddedFile(name: "last.mustache", bytes: PackageResources.last_mustache),
         EmbeddedFile(name: "log.mustache", bytes: PackageResources.log_mustache),
         EmbeddedFile(name: "ping.mustache", bytes: PackageResources.ping_mustache),
         EmbeddedFile(name: "replies.mustache", bytes: PackageResources.replies_mustache),

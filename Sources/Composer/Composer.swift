@@ -48,7 +48,8 @@ package struct Composer: Sendable {
     /// - Parameters:
     ///   - plan: what may come in.
     ///   - family: the family whose rules are wanted.
-    /// - Returns: with `existing: keep` a filter table with INPUT only, with `replace` filter and nat.
+    /// - Returns: with `existing: keep` a filter table with INPUT only, whose last rule drops; with `replace` filter and
+    ///   nat, where the policy of INPUT drops.
     /// - Throws: everything that the rule templates made and that is not the plan.
     package func compose(_ plan: Plan, family: Family) throws(ComposerError) -> RuleSet {
         let layout = RuleLayout(plan, family)

@@ -13,6 +13,7 @@ struct PlannedRule: Equatable {
         case icmpv6
         case ping
         case log
+        case last
     }
 
     /// The template that writes the rule.

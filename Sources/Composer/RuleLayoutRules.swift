@@ -12,7 +12,7 @@ extension RuleLayout {
             + (services + multicast + protocols).map { item in
                 PlannedRule(.services, item.matches(family), comment: item.comment)
             }
-            + icmpv6 + ping + log
+            + icmpv6 + ping + log + last
     }
 
     /// What belongs to every plan, first because nearly every packet is decided here.
@@ -66,6 +66,15 @@ extension RuleLayout {
         ]
     }
 
+    /// The rule that drops what no other rule accepted, in the place of a policy.
+    ///
+    /// With `keep` the policy of INPUT stays what it was, so that a flush by another program opens the server instead
+    /// of locking it.
+    private var last: [PlannedRule] {
+        guard answers.existing == .keep else { return [] }
+        return [PlannedRule(.last, [], comment: "drop all else", target: .drop)]
+    }
+
     /// The condition for a ping: ICMP type 8 (RFC 792), ICMPv6 type 128 (RFC 4443 section 4.1).
     var echoRequest: [Match] {
         family == .ipv4
@@ -91,11 +100,14 @@ extension RuleLayout {
 extension RuleLayout {
     /// The tables without rules: chains and policies.
     ///
-    /// With `replace` an empty nat table goes along, which flushes what was in it.
+    /// With `replace` the policy of INPUT drops, and an empty nat table goes along, which flushes what was in it.
     func tables(rules: [Rule]) -> [Table] {
-        var chains = [Chain("INPUT", policy: .drop)]
-        guard answers.existing == .replace else { return [Table("filter", chains: chains, rules: rules)] }
-        chains += [Chain("FORWARD", policy: .accept), Chain("OUTPUT", policy: .accept)]
+        guard answers.existing == .replace else {
+            return [Table("filter", chains: [Chain("INPUT", policy: .accept)], rules: rules)]
+        }
+        let chains = [
+            Chain("INPUT", policy: .drop), Chain("FORWARD", policy: .accept), Chain("OUTPUT", policy: .accept),
+        ]
         let nat = ["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"].map { Chain($0, policy: .accept) }
         return [Table("filter", chains: chains, rules: rules), Table("nat", chains: nat)]
     }

@@ -9,7 +9,7 @@ extension Plan {
     ///   - transport: TCP or UDP.
     ///   - port: the port it goes to. Its source port does not matter: what merely claims to be a reply is none.
     ///   - group: the multicast group it is sent to; nil for an address of the server's own.
-    /// - Returns: false for what the policy of INPUT drops.
+    /// - Returns: false for what is dropped: by the last rule with `keep`, by the policy of INPUT with `replace`.
     package func accepts(
         from source: IPAddress, transport: TransportProtocol, port: UInt16, to group: IPAddress? = nil
     ) -> Bool {

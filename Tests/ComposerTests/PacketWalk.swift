@@ -12,16 +12,24 @@ struct Packet {
     ///
     /// - Returns: nil when a rule has a condition that this walk does not know.
     func isAccepted(by rules: RuleSet) -> Bool? {
-        guard let filter = rules["filter"] else { return nil }
-        for rule in filter.rules(in: "INPUT") {
+        guard let filter = rules["filter"], let number = decidingRule(in: filter) else { return nil }
+        if number == 0 { return filter.chain("INPUT")?.policy == .accept }
+        return filter.rules(in: "INPUT")[number - 1].target == .accept
+    }
+
+    /// The number in INPUT, counted from 1, of the rule that accepts or drops the packet; 0 where the policy decides.
+    ///
+    /// - Returns: nil when a rule has a condition that this walk does not know.
+    func decidingRule(in filter: Table) -> Int? {
+        for (index, rule) in filter.rules(in: "INPUT").enumerated() {
             var matches = true
             for match in rule.matches {
                 guard let holds = holds(match) else { return nil }
                 matches = matches && holds
             }
-            if matches, rule.target == .accept { return true }
+            if matches, rule.target == .accept || rule.target == .drop { return index + 1 }
         }
-        return filter.chain("INPUT")?.policy == .accept
+        return 0
     }
 
     private func holds(_ match: Match) -> Bool? {

@@ -71,7 +71,7 @@ struct StrictnessTests {
                 ]))
     }
 
-    @Test("a rule more", arguments: [("ssh", 5), ("log", 5), ("services", 13)])
+    @Test("a rule more", arguments: [("ssh", 5), ("log", 6), ("services", 13)])
     func extra(_ name: String, _ line: Int) throws {
         let rule = #"-A INPUT -p tcp -m tcp --dport 23 -m comment --comment "latchkey: telnet" -j ACCEPT"#
         #expect(try refusal(name) { $0 + rule + "\n" } == .unplanned(rule, at: place(name, line)))
@@ -86,7 +86,7 @@ struct StrictnessTests {
     @Test("rules in another order are the fault of what includes them")
     func order() throws {
         let error = try refusal("ruleset", replacing("{{> admins}}\n{{> ssh}}", "{{> ssh}}\n{{> admins}}"))
-        #expect(error == .wrongOrder(ssh, at: place("ruleset", 11)))
+        #expect(error == .wrongOrder(ssh, at: place("ruleset", 14)))
     }
 
     @Test("a planned rule that was put in another table too")
@@ -94,7 +94,7 @@ struct StrictnessTests {
         let error = try refusal("ruleset") { text in
             text.replacingCharacters(text.lastRange(of: "COMMIT"), "{{> log}}\nCOMMIT")
         }
-        guard case .wrongOrder(_, place("ruleset", 25)) = error else { return #expect(Bool(false), "\(error as Any)") }
+        guard case .wrongOrder(_, place("ruleset", 29)) = error else { return #expect(Bool(false), "\(error as Any)") }
     }
 
     @Test(
@@ -123,18 +123,46 @@ struct StrictnessTests {
         func differs(_ found: String, _ planned: String, _ line: Int) -> ComposerError {
             .differs(found, planned: planned, at: place("ruleset", line))
         }
-        #expect(try refusal(":INPUT DROP", ":INPUT ACCEPT") == differs(":INPUT ACCEPT [0:0]", ":INPUT DROP [0:0]", 5))
+        #expect(try refusal(":INPUT DROP", ":INPUT ACCEPT") == differs(":INPUT ACCEPT [0:0]", ":INPUT DROP [0:0]", 6))
         #expect(
             try refusal(":OUTPUT ACCEPT", ":OUTPUT DROP") == differs(":OUTPUT DROP [0:0]", ":OUTPUT ACCEPT [0:0]", 8))
-        #expect(try refusal("*nat", "*mangle") == differs("*mangle", "*nat", 20))
+        #expect(try refusal("*nat", "*mangle") == differs("*mangle", "*nat", 24))
         #expect(
-            try refusal(":FORWARD ACCEPT [0:0]\n", "") == .missing(":FORWARD ACCEPT [0:0]", at: place("ruleset", 5)))
+            try refusal(":FORWARD ACCEPT [0:0]\n", "") == .missing(":FORWARD ACCEPT [0:0]", at: place("ruleset", 6)))
         #expect(
             try refusal(":FORWARD", ":EXTRA - [0:0]\n:FORWARD") == .unplanned(":EXTRA - [0:0]", at: place("ruleset", 7))
         )
         guard case .missing("COMMIT", _) = try refusal("COMMIT\n{{#replace}}", "{{#replace}}") else {
             return #expect(Bool(false), "a COMMIT is not missed")
         }
+    }
+
+    @Test("with keep, a last rule that is lost, moved or changed, and a policy that drops")
+    func lastRule() throws {
+        func refusal(_ name: String, _ old: String, _ new: String) throws -> ComposerError? {
+            let answers = Answers(services: [ServiceChoice("web")], log: true, existing: .keep)
+            return try self.refusal(name, replacing(old, new), answers: answers)
+        }
+        let last = #"-A INPUT -m comment --comment "latchkey: drop all else" -j DROP"#
+        #expect(try refusal("ruleset", "{{> last}}\n", "") == .notIncluded("last", at: place("ruleset", 1)))
+        #expect(try refusal("last", last + "\n", "") == .missing(last, at: place("last", 1)))
+        #expect(try refusal("last", "{{^replace}}", "{{#replace}}") == .missing(last, at: place("last", 4)))
+        guard
+            case .wrongOrder(_, place("ruleset", 20)) = try refusal(
+                "ruleset", "{{> log}}\n{{> last}}", "{{> last}}\n{{> log}}")
+        else { return #expect(Bool(false), "a rule after the last one is not refused") }
+        let accepting = last.replacing("DROP", with: "ACCEPT")
+        #expect(try refusal("last", "-j DROP", "-j ACCEPT") == .differs(accepting, planned: last, at: place("last", 4)))
+        #expect(
+            try refusal("ruleset", ":INPUT ACCEPT", ":INPUT DROP")
+                == .differs(":INPUT DROP [0:0]", planned: ":INPUT ACCEPT [0:0]", at: place("ruleset", 11)))
+    }
+
+    @Test("with replace, a last rule besides the policy")
+    func lastRuleWithReplace() throws {
+        let last = #"-A INPUT -m comment --comment "latchkey: drop all else" -j DROP"#
+        #expect(
+            try refusal("last", replacing("{{^replace}}", "{{#replace}}")) == .unplanned(last, at: place("last", 4)))
     }
 
     @Test("another spelling than iptables-save's")
@@ -251,7 +279,7 @@ struct StrictnessTests {
         let tag = String(include.drop { $0 != "{" })
         #expect(
             try refusal("ruleset") { $0 + include + end }
-                == .badTemplate(place("ruleset", 27), text: tag, reason: .partial))
+                == .badTemplate(place("ruleset", 31), text: tag, reason: .partial))
     }
 
     @Test("a section without an end is named where it begins, and every one of them")

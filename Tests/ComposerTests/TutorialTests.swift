@@ -70,6 +70,25 @@ struct TutorialTests {
         }
     }
 
+    @Test("with keep, few rules decide, and the last one drops")
+    func ruleNumbers() throws {
+        let golden = try #require(try GoldenCase.all().first { $0.name == "tutorial-keep" })
+        let filter = try #require(try Composer().compose(golden.plan(), family: .ipv4)["filter"])
+        #expect(filter.chains == [Chain("INPUT", policy: .accept)])
+        let comments = filter.rules(in: "INPUT").map { $0.comment?.dropFirst(Rule.ownershipPrefix.count) }
+        #expect(
+            comments == [
+                "replies to what this server began", "loopback", "admins 192.168.1.33", "ssh",
+                "services web, mail, dns", "services web, dns", "drop all else",
+            ])
+        #expect(filter.rules.map(\.target).dropLast().allSatisfy { $0 == .accept })
+        #expect(filter.rules.last?.target == .drop)
+        let stranger = try IPAddress(parsing: "203.0.113.9")
+        #expect(Packet(source: stranger, transport: "tcp", port: 22).decidingRule(in: filter) == 4)
+        #expect(Packet(source: stranger, transport: "udp", port: 53).decidingRule(in: filter) == 6)
+        #expect(Packet(source: stranger, transport: "tcp", port: 23).decidingRule(in: filter) == 7)
+    }
+
     @Test("nothing else is open to a stranger")
     func exactly() throws {
         let golden = try #require(try GoldenCase.all().first { $0.name == "tutorial" })
