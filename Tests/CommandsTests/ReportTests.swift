@@ -7,7 +7,7 @@ struct ReportTests {
     func idle() throws {
         #expect(
             try StatusReport(state: .idle, backend: "nft").json() == """
-                {"backend":"nft","change":null,"drift":false,"expires":null,"freshConnectionSeen":false,"guard":null,\
+                {"backend":"nft","change":null,"drift":false,"freshConnectionSeen":false,"gate":null,"guard":null,\
                 "secondsLeft":null,"snapshot":null,"state":"idle"}
 
                 """)
@@ -18,10 +18,10 @@ struct ReportTests {
         let report = StatusReport(
             state: .pending, change: "20260101-120000", secondsLeft: 47,
             guard: .init(pid: 4_711, supervisor: .process), backend: "legacy", snapshot: "20260101-120000", drift: true,
-            freshConnectionSeen: true, expires: true)
+            freshConnectionSeen: true, gate: "recent")
         #expect(
             try report.json() == """
-                {"backend":"legacy","change":"20260101-120000","drift":true,"expires":true,"freshConnectionSeen":true,\
+                {"backend":"legacy","change":"20260101-120000","drift":true,"freshConnectionSeen":true,"gate":"recent",\
                 "guard":{"pid":4711,"supervisor":"process"},"secondsLeft":47,"snapshot":"20260101-120000",\
                 "state":"pending"}
 

@@ -25,6 +25,9 @@ final class LoadedRules: CommandRunner {
     /// What wall(1) was given.
     var told: [String] { messages.withLock { $0 } }
 
+    /// What another program does to the rules.
+    func edit(_ input: String) { text.withLock { $0 = Self.loaded(input, onto: $0) } }
+
     func fail(_ fault: @escaping Fault) { self.fault.withLock { $0 = fault } }
 
     func run(_ command: Command) async throws(HostError) -> CommandResult {
@@ -33,8 +36,14 @@ final class LoadedRules: CommandRunner {
         case "iptables-nft-save": return CommandResult(status: 0, output: Array(current.utf8))
         case "iptables-nft-restore":
             if let result = fault.withLock({ $0 })?(command.arguments, input) { return result }
-            if !command.arguments.contains("--test") { text.withLock { $0 = Self.loaded(input, onto: $0) } }
-            return CommandResult(status: 0)
+            // A command that cannot be carried out fails the whole.
+            let isDone = text.withLock { text in
+                let after = Self.loaded(input, onto: text)
+                let isDone = (try? RuleSet(dumped: after, file: "after"))?.tables.contains(where: \.hasCommands) == false
+                if isDone { text = after }
+                return isDone
+            }
+            return isDone ? CommandResult(status: 0) : CommandResult(status: 1, message: "line 2 failed: No such rule")
         case "sha256sum": return try await SystemRunner().run(command)
         case "wall": messages.withLock { $0.append(input) }
         default: break
@@ -42,14 +51,24 @@ final class LoadedRules: CommandRunner {
         return CommandResult(status: 0)
     }
 
-    /// A whole table, or lines to insert into the one that is there.
     private static func loaded(_ input: String, onto text: String) -> String {
-        let inserted = input.split(separator: "\n").filter { $0.hasPrefix("-I INPUT 1 ") }
-        guard !inserted.isEmpty else { return input }
-        var lines = text.split(separator: "\n")
-        let place = lines.firstIndex { $0.contains("-A INPUT ") } ?? lines.endIndex - 1
-        lines.insert(contentsOf: inserted.reversed().map { $0.replacing("-I INPUT 1 ", with: "-A INPUT ") }, at: place)
-        return lines.joined(separator: "\n") + "\n"
+        guard let live = try? RuleSet(dumped: text, file: "live") else { return text }
+        return SimulatedKernel.loaded(input, onto: live).text
+    }
+}
+
+/// What rules come to when something is loaded onto them with `--noflush`.
+enum SimulatedKernel {
+    static func loaded(_ input: String, onto live: RuleSet) -> RuleSet {
+        guard let read = try? RuleSet(dumped: input, file: "input") else { return live }
+        var result = live
+        for table in read.tables {
+            let entries = (result[table.name]?.entries ?? []) + table.entries
+            let own = (Chain.builtIn(ofTable: table.name) ?? []).map { Chain($0, policy: .accept) }
+            result[table.name] =
+                Table(table.name, entries: entries).normalized() ?? Table(table.name, chains: own)
+        }
+        return result
     }
 }
 
@@ -97,7 +116,7 @@ struct GuardBench {
     let rules = LoadedRules()
     let moved = MovedClock()
     let connections = StagedWitness()
-    let surroundings: Surroundings
+    var surroundings: Surroundings
     /// Held, so that the guard takes its supervisor for alive and starts none.
     private let supervisor: FileLock?
 
@@ -123,15 +142,26 @@ struct GuardBench {
             layout: layout, toolbox: Toolbox(layout: layout), runner: rules, clock: moved.clock,
             witness: connections.witness, bootID: "boot", families: [.ipv4],
             log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        // The kernel shows this list while a rule names it.
+        try folder.write("", to: "xt_recent/latchkey4")
+        surroundings.recentFolder = "\(folder.path)/xt_recent"
         try SecureFiles.makeFolder(layout.run)
         supervisor = try FileLock.tryAcquire(layout.supervisorLock)
         let request = ChangeRequest(
-            id: Self.id, scope: .tables, rules: PerFamily(ipv4: Self.plan), isCanonical: true, backend: .nft,
-            deadlineSeconds: 60, requester: Requester(user: "ada", address: address), sshPorts: [22], admins: [],
+            id: Self.id, scope: .tables, rules: PerFamily(ipv4: Self.plan), backend: .nft, deadlineSeconds: 60,
+            requester: Requester(user: "ada", address: address), sshPorts: [22], admins: [],
             answers: nil, persists: false)
         try SecureFiles.write(
             Array(JSONText.encode(request).utf8), to: Guard.requestPath(Self.id, layout: layout))
     }
+
+    /// What was written to the list of the match recent last: "+0.0.0.0" opens the gate, "/" closes it.
+    var gate: String { (try? folder.read("xt_recent/latchkey4")) ?? "" }
+
+    /// Another program has removed the rules that name the list, or put them back.
+    func removeList() throws { try SecureFiles.remove("\(folder.path)/xt_recent/latchkey4") }
+
+    func makeList() throws { try folder.write("", to: "xt_recent/latchkey4") }
 
     /// The request that waits.
     func request() throws -> ChangeRequest {

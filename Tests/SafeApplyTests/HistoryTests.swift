@@ -44,7 +44,7 @@ struct HistoryTests {
         _ id: String, _ state: JournalState = .prepared, reason: String = "", address: String? = "192.0.2.7"
     ) -> Journal {
         let request = ChangeRequest(
-            id: id, scope: .inputChain, rules: PerFamily(), isCanonical: true, backend: .nft, deadlineSeconds: 60,
+            id: id, scope: .inputChain, rules: PerFamily(), backend: .nft, deadlineSeconds: 60,
             requester: Requester(user: "ada", address: address), sshPorts: [22], admins: [], answers: nil,
             persists: true)
         var journal = Journal(request: request, bootID: "boot", supervisor: .process)

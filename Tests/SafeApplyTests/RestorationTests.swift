@@ -60,7 +60,7 @@ struct RestorationTests {
         let live = try Self.set(Self.filter)
         let restored = try Restored(Self.snapshot(Self.filter), live: PerFamily(), liveSets: "")
         let request = ChangeRequest(
-            id: "2", scope: .tables, rules: PerFamily(ipv4: Self.filter), isCanonical: true, backend: .nft,
+            id: "2", scope: .tables, rules: PerFamily(ipv4: Self.filter), backend: .nft,
             deadlineSeconds: 60, requester: Requester(user: "ada", address: nil), sshPorts: [22], admins: [],
             answers: nil, persists: true, restores: restored)
         let record = restored.record(request, plan: PerFamily(ipv4: live))

@@ -172,7 +172,7 @@ struct SnapshotStoreTests {
     func needed() async throws {
         for id in ["1", "2", "3", "4"] { try await store.write(Self.snapshot(id)) }
         var request = ChangeRequest(
-            id: "3", scope: .tables, rules: PerFamily(), isCanonical: true, backend: .nft, deadlineSeconds: 60,
+            id: "3", scope: .tables, rules: PerFamily(), backend: .nft, deadlineSeconds: 60,
             requester: Requester(user: "ada", address: nil), sshPorts: [22], admins: [], answers: nil, persists: true)
         request.restores = Restored(
             snapshot: "2", saved: SavedState(files: [], kept: nil), sets: "", emptied: PerFamily())

@@ -2,8 +2,8 @@ import Testing
 
 @testable import SafeApply
 
-@Suite("The steps of a change on the kernel")
-struct TransactionTests {
+@Suite("What the tools say")
+struct ToolMessageTests {
     @Test(
         "what iptables says of rules becomes one line that names no line of its own",
         arguments: [
@@ -17,5 +17,5 @@ struct TransactionTests {
                 "RULE_APPEND failed (Invalid argument): rule in x"
             ), ("iptables-restore: line 3 failed", "iptables-restore: line 3 failed"),
         ])
-    func plain(message: String, line: String) { #expect(Transaction.plain(message) == line) }
+    func plain(message: String, line: String) { #expect(LiveRules.plain(message) == line) }
 }

@@ -158,13 +158,8 @@ struct IPTablesBackend: RuleBackend {
             do {
                 try await loadOnce()
                 if isElsewhere { try await openByPrograms() }
-                if !isElsewhere, kind == .recent,
-                    !RecentGates(gatedFamilies, folder: surroundings.recentFolder).areWritable
-                {
-                    log.warning("The lists of the match recent cannot be written here; another gate is used.")
-                    continue
-                }
-                return
+                if isElsewhere || isGateUsable { return }
+                log.warning("A gate of the kind \(kind.rawValue) cannot be opened here; another one is used.")
             } catch {
                 // A rule that the kernel refuses with every kind of gate is refused for itself.
                 if case .host(.xtablesLocked) = error { throw error }
@@ -173,6 +168,15 @@ struct IPTablesBackend: RuleBackend {
             }
         }
         throw first ?? .refused(reason: "The trial could not be loaded.")
+    }
+
+    /// Whether this process may open and close the gates that are loaded.
+    private var isGateUsable: Bool {
+        switch gateKind {
+        case .recent: RecentGates(gatedFamilies, folder: surroundings.recentFolder).areWritable
+        case .set: (try? gates.close()) != nil
+        case .timeout, .none: true
+        }
     }
 
     /// Opens the gates where the rules are.

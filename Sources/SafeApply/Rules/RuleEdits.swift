@@ -30,9 +30,10 @@ package struct InputChain: Sendable, Equatable {
         self.rules = rules
     }
 
-    /// What makes INPUT hold these rules and touches nothing else, its policy neither.
+    /// What makes INPUT hold these rules and touches nothing else; its policy is set only where it drops.
     var restoreInput: RestoreInput {
-        let lines = ["*filter", "-F INPUT"] + rules.map(\.withoutCounters.text) + ["COMMIT"]
+        let policy = policy == .drop ? [":INPUT DROP \(Counters.zero.text)"] : []
+        let lines = ["*filter"] + policy + ["-F INPUT"] + rules.map(\.withoutCounters.text) + ["COMMIT"]
         return RestoreInput(text: lines.joined(separator: "\n") + "\n", flush: false, counters: false)
     }
 }
@@ -79,15 +80,17 @@ package enum RuleEdits {
     ///
     /// - Parameters:
     ///   - live: a fresh dump.
-    ///   - kept: the record of the rules that should be active; where it is INPUT alone, its policy and jumps into
-    ///     other programs' chains are not latchkey's.
+    ///   - kept: the record of the rules that should be active; where it is INPUT alone, jumps into other
+    ///     programs' chains are not latchkey's, and its policy only where it drops.
     /// - Returns: true when somebody should look.
     package static func hasDrifted(live: RuleSet, from kept: RuleSet) -> Bool {
         kept.tables.contains { table in
             guard table.isInputAlone else { return only(table.name, of: live) != only(table.name, of: kept) }
             let chains = userChains(in: live)
             let found = InputChain(of: live).rules.filter { !isForeignJump($0, chains) }
-            return found.map(\.body) != InputChain(of: kept).rules.map(\.body)
+            let wanted = InputChain(of: kept)
+            return found.map(\.body) != wanted.rules.map(\.body)
+                || wanted.policy == .drop && InputChain(of: live).policy != .drop
         }
     }
 
