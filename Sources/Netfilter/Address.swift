@@ -33,6 +33,8 @@ package struct IPAddress: Hashable, Sendable {
     }
 
     private static func ipv4(_ characters: ArraySlice<UInt8>, _ text: String) throws(AddressError) -> [UInt8] {
+        if let bytes = plainIPv4(characters) { return bytes }
+        // Something is wrong with it: what, is for the person who wrote it.
         let parts = characters.split(separator: Ascii.dot, omittingEmptySubsequences: false)
         guard parts.count == 4, parts.allSatisfy({ !$0.isEmpty && $0.allSatisfy(Ascii.isDigit) }) else {
             throw .notAnAddress(text)
@@ -44,6 +46,29 @@ package struct IPAddress: Hashable, Sendable {
             guard let byte = UInt8(number) else { throw .numberTooLarge(text, number: number) }
             bytes.append(byte)
         }
+        return bytes
+    }
+
+    /// Four numbers up to 255 without leading zeros; nil for all else.
+    private static func plainIPv4(_ characters: ArraySlice<UInt8>) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(4)
+        var number = 0
+        var digits = 0
+        for character in characters {
+            if character == Ascii.dot {
+                guard digits > 0, bytes.count < 3 else { return nil }
+                bytes.append(UInt8(number))
+                (number, digits) = (0, 0)
+            } else {
+                guard Ascii.isDigit(character), digits == 0 || number != 0 else { return nil }
+                number = number * 10 + Int(character - Ascii.zero)
+                digits += 1
+                guard number <= 255 else { return nil }
+            }
+        }
+        guard digits > 0, bytes.count == 3 else { return nil }
+        bytes.append(UInt8(number))
         return bytes
     }
 
@@ -116,7 +141,12 @@ extension IPAddress: CustomStringConvertible {
     }
 
     private static func dotted(_ bytes: ArraySlice<UInt8>) -> String {
-        bytes.map { String($0) }.joined(separator: ".")
+        var text = ""
+        for (index, byte) in bytes.enumerated() {
+            if index > 0 { text += "." }
+            text += String(byte)
+        }
+        return text
     }
 
     /// The first of the longest runs of at least two zero words; empty when there is none (RFC 5952 section 4.2).

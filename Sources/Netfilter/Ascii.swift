@@ -3,8 +3,12 @@
 /// Swift's own `isNumber` and `Int(_:)` know other scripts' digits and a leading plus; these do not.
 enum Ascii {
     static let newline = UInt8(ascii: "\n")
+    static let blank = UInt8(ascii: " ")
     static let quote = UInt8(ascii: "\"")
     static let apostrophe = UInt8(ascii: "'")
+    static let hash = UInt8(ascii: "#")
+    static let asterisk = UInt8(ascii: "*")
+    static let comma = UInt8(ascii: ",")
     static let percent = UInt8(ascii: "%")
     static let dash = UInt8(ascii: "-")
     static let dot = UInt8(ascii: ".")
@@ -23,8 +27,16 @@ enum Ascii {
 
     /// A number in plain digits without a leading zero; nil for all else, and past what `Number` holds.
     static func number<Number: FixedWidthInteger>(_ text: some StringProtocol, as type: Number.Type) -> Number? {
-        let digits = text.utf8
-        guard !digits.isEmpty, digits.allSatisfy(isDigit), digits.count == 1 || digits.first != zero else { return nil }
-        return Number(text)
+        var number: Number = 0
+        var count = 0
+        for digit in text.utf8 {
+            guard isDigit(digit), count == 0 || number != 0 else { return nil }
+            let (tens, isTooLarge) = number.multipliedReportingOverflow(by: 10)
+            let (sum, isStillTooLarge) = tens.addingReportingOverflow(Number(digit - zero))
+            guard !isTooLarge, !isStillTooLarge else { return nil }
+            number = sum
+            count += 1
+        }
+        return count > 0 ? number : nil
     }
 }

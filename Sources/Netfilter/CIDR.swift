@@ -30,8 +30,9 @@ package struct CIDR: Hashable, Sendable {
             throw error.replacing(text: text)
         }
         let suffix = String(text[text.utf8.index(after: slash)...])
-        if (try? IPAddress(parsing: suffix)) != nil { throw .netmask(text) }
-        guard !suffix.isEmpty, suffix.utf8.allSatisfy(Ascii.isDigit) else { throw .badPrefixLength(text) }
+        guard !suffix.isEmpty, suffix.utf8.allSatisfy(Ascii.isDigit) else {
+            throw (try? IPAddress(parsing: suffix)) != nil ? .netmask(text) : .badPrefixLength(text)
+        }
         guard suffix == "0" || suffix.utf8.first != Ascii.zero else { throw .leadingZero(text, number: suffix) }
         try self.init(address, prefixLength: Int(suffix) ?? Int.max, text: text)
     }
@@ -53,6 +54,7 @@ package struct CIDR: Hashable, Sendable {
     }
 
     private static func lowest(of address: IPAddress, prefixLength: Int) -> IPAddress {
+        if prefixLength == address.bytes.count * 8 { return address }
         let bytes = address.bytes.enumerated().map { index, byte in
             let kept = min(max(prefixLength - index * 8, 0), 8)
             return byte & ~UInt8(truncatingIfNeeded: 0xff >> kept)
@@ -82,7 +84,7 @@ extension CIDR {
     }
 
     /// The form with the prefix length always, as iptables-save prints it: `192.168.1.33/32`.
-    package var canonical: String { "\(address)/\(prefixLength)" }
+    package var canonical: String { address.description + "/" + String(prefixLength) }
 }
 
 extension CIDR: CustomStringConvertible {

@@ -21,17 +21,23 @@ package struct Counters: Hashable, Sendable {
     }
 
     /// Counters as iptables-save prints them: `[12:345]`; nil for anything else.
-    init?(parsing text: some StringProtocol) {
-        guard text.hasPrefix("["), text.hasSuffix("]") else { return nil }
-        let numbers = text.dropFirst().dropLast().split(separator: ":", omittingEmptySubsequences: false)
-        guard numbers.count == 2, let packets = Ascii.number(numbers[0], as: UInt64.self),
-            let bytes = Ascii.number(numbers[1], as: UInt64.self)
+    init?(parsing text: String) {
+        guard text.utf8.count >= 2, text.utf8.first == UInt8(ascii: "["), text.utf8.last == UInt8(ascii: "]"),
+            let colon = text.utf8.firstIndex(of: Ascii.colon)
+        else { return nil }
+        let first = text.utf8.index(after: text.startIndex)
+        let last = text.utf8.index(before: text.endIndex)
+        guard let packets = Ascii.number(text[first..<colon], as: UInt64.self),
+            let bytes = Ascii.number(text[text.utf8.index(after: colon)..<last], as: UInt64.self)
         else { return nil }
         self.init(packets: packets, bytes: bytes)
     }
 
     /// As iptables-save prints them: `[12:345]`.
-    package var text: String { "[\(packets):\(bytes)]" }
+    package var text: String {
+        if packets == 0, bytes == 0 { return "[0:0]" }
+        return "[" + String(packets) + ":" + String(bytes) + "]"
+    }
 }
 
 /// The declaration of a chain at the head of its table: `:INPUT DROP [0:0]`.
@@ -60,7 +66,13 @@ package struct Chain: Hashable, Sendable {
     package static func isValidName(_ name: String) -> Bool {
         (1...longestName).contains(name.utf8.count) && name.utf8.first != Ascii.dash
             && name.utf8.first != UInt8(ascii: "!")
-            && !name.unicodeScalars.contains { $0.properties.isWhitespace || $0.properties.generalCategory == .control }
+            && !hasBlankOrControl(name)
+    }
+
+    private static func hasBlankOrControl(_ name: String) -> Bool {
+        // Unicode's tables are slow; hardly any name needs them.
+        if name.utf8.allSatisfy({ $0 < 0x80 }) { return name.utf8.contains { $0 <= 0x20 || $0 == 0x7F } }
+        return name.unicodeScalars.contains { $0.properties.isWhitespace || $0.properties.generalCategory == .control }
     }
 
     /// The kernel's own chains of a table, in the order a packet meets them; nil for a table that does not exist.

@@ -16,24 +16,34 @@ extension RuleSet {
 
     private static func differences(from old: Table, to new: Table) -> [String] {
         var chains = old.chains.map(\.name)
-        chains += new.chains.map(\.name).filter { !chains.contains($0) }
+        let known = Set(chains)
+        chains += new.chains.map(\.name).filter { !known.contains($0) }
+        let (oldChains, newChains) = (byName(old.chains), byName(new.chains))
+        let (oldRules, newRules) = (byChain(old.rules), byChain(new.rules))
         return chains.flatMap { chain in
-            let declarations = (old.chain(chain), new.chain(chain))
+            let declarations = (oldChains[chain], newChains[chain])
             var lines: [String] = []
             if declarations.0 != declarations.1 {
                 lines += declarations.0.map { ["-\(old.name) \(command($0))"] } ?? []
                 lines += declarations.1.map { ["+\(new.name) \(command($0))"] } ?? []
             }
-            return lines + changes(from: old.rules(in: chain), to: new.rules(in: chain), table: new.name)
+            return lines + changes(from: oldRules[chain] ?? [], to: newRules[chain] ?? [], table: new.name)
         }
     }
+
+    private static func byName(_ chains: [Chain]) -> [String: Chain] {
+        Dictionary(chains.map { ($0.name, $0) }) { $1 }
+    }
+
+    private static func byChain(_ rules: [Rule]) -> [String: [Rule]] { Dictionary(grouping: rules, by: \.chain) }
 
     private static func command(_ chain: Chain) -> String {
         chain.policy.map { "-P \(chain.name) \($0.rawValue)" } ?? "-N \(chain.name)"
     }
 
     private static func changes(from old: [Rule], to new: [Rule], table: String) -> [String] {
-        new.difference(from: old).map { change in
+        if old == new { return [] }
+        return new.difference(from: old).map { change in
             switch change {
             case .remove(_, let rule, _): "-\(table) \(rule.text)"
             case .insert(_, let rule, _): "+\(table) \(rule.text)"

@@ -8,9 +8,7 @@ package enum DumpText {
 
     /// The text that stands for bytes.
     package static func decode(_ bytes: [UInt8]) -> String {
-        if let text = String(validating: bytes, as: UTF8.self), !text.unicodeScalars.contains(where: isStandIn) {
-            return text
-        }
+        if let text = String(validating: bytes, as: UTF8.self), !hasStandIn(text) { return text }
         var scalars = String.UnicodeScalarView()
         var rest = bytes[...]
         while let byte = rest.first {
@@ -32,10 +30,15 @@ package enum DumpText {
 
     /// The bytes that a text stands for.
     package static func bytes(_ text: String) -> [UInt8] {
-        guard text.unicodeScalars.contains(where: isStandIn) else { return Array(text.utf8) }
+        guard hasStandIn(text) else { return Array(text.utf8) }
         return text.unicodeScalars.flatMap { scalar in
             isStandIn(scalar) ? [UInt8(scalar.value - first)] : Array(String(scalar).utf8)
         }
+    }
+
+    private static func hasStandIn(_ text: String) -> Bool {
+        // Only the last characters of Unicode begin with this byte.
+        text.utf8.contains(0xF4) && text.unicodeScalars.contains(where: isStandIn)
     }
 
     private static func isStandIn(_ scalar: Unicode.Scalar) -> Bool { scalar.value >= first }

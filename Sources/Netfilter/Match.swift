@@ -83,33 +83,65 @@ package enum Match: Hashable, Sendable {
 
     /// The condition as iptables-save prints it.
     package var text: String {
+        var text = ""
+        write(to: &text)
+        return text
+    }
+
+    /// Writes the condition as iptables-save prints it.
+    func write(to text: inout String) {
         switch self {
-        case .source(let network, let negated): Self.negation(negated) + "-s \(network.canonical)"
-        case .destination(let network, let negated): Self.negation(negated) + "-d \(network.canonical)"
-        case .inInterface(let name, let negated): Self.negation(negated) + "-i \(name)"
-        case .outInterface(let name, let negated): Self.negation(negated) + "-o \(name)"
-        case .transport(let name, let negated): Self.negation(negated) + "-p \(name)"
+        case .source(let network, let negated): Self.write("-s ", negated, network.canonical, to: &text)
+        case .destination(let network, let negated): Self.write("-d ", negated, network.canonical, to: &text)
+        case .inInterface(let name, let negated): Self.write("-i ", negated, name, to: &text)
+        case .outInterface(let name, let negated): Self.write("-o ", negated, name, to: &text)
+        case .transport(let name, let negated): Self.write("-p ", negated, name, to: &text)
         case .ports(let transport, let source, let destination):
-            "-m \(transport.rawValue)" + (source.map { Self.text("--sport", $0) } ?? "")
-                + (destination.map { Self.text("--dport", $0) } ?? "")
+            text += "-m "
+            text += transport.rawValue
+            if let source { Self.write(" ", "--sport ", source, to: &text) }
+            if let destination { Self.write(" ", "--dport ", destination, to: &text) }
         case .multiport(let side, let ranges, let negated):
-            "-m multiport \(Self.negation(negated))\(side.rawValue) "
-                + ranges.map(\.iptablesText).joined(separator: ",")
+            text += negated ? "-m multiport ! " : "-m multiport "
+            text += side.rawValue
+            text += " "
+            Self.write(ranges.lazy.map(\.iptablesText), to: &text)
         case .conntrack(let states, let negated):
-            "-m conntrack \(Self.negation(negated))--ctstate " + states.map(\.rawValue).joined(separator: ",")
-        case .icmp(let type, let code): "-m icmp --icmp-type \(type)" + (code.map { "/\($0)" } ?? "")
-        case .icmpv6(let type, let code): "-m icmp6 --icmpv6-type \(type)" + (code.map { "/\($0)" } ?? "")
-        case .hopLimit(let hops): "-m hl --hl-eq \(hops)"
+            text += negated ? "-m conntrack ! --ctstate " : "-m conntrack --ctstate "
+            Self.write(states.lazy.map(\.rawValue), to: &text)
+        case .icmp(let type, let code):
+            text += "-m icmp --icmp-type \(type)" + (code.map { "/\($0)" } ?? "")
+        case .icmpv6(let type, let code):
+            text += "-m icmp6 --icmpv6-type \(type)" + (code.map { "/\($0)" } ?? "")
+        case .hopLimit(let hops): text += "-m hl --hl-eq \(hops)"
         case .limit(let rate, let burst):
-            "-m limit --limit \(rate.count)/\(rate.unit.rawValue)" + (burst.map { " --limit-burst \($0)" } ?? "")
-        case .comment(let text): "-m comment --comment \(Word.string(text))"
-        case .unknown(let words): words.spelled
+            text += "-m limit --limit \(rate.count)/\(rate.unit.rawValue)"
+            if let burst { text += " --limit-burst \(burst)" }
+        case .comment(let comment):
+            text += "-m comment --comment "
+            text += Word.string(comment)
+        case .unknown(let words): words.write(to: &text)
         }
     }
 
-    private static func negation(_ negated: Bool) -> String { negated ? "! " : "" }
+    private static func write(_ option: String, _ negated: Bool, _ value: String, to text: inout String) {
+        if negated { text += "! " }
+        text += option
+        text += value
+    }
 
-    private static func text(_ option: String, _ ports: PortCondition) -> String {
-        " \(negation(ports.negated))\(option) \(ports.range.iptablesText)"
+    private static func write(_ blank: String, _ option: String, _ ports: PortCondition, to text: inout String) {
+        text += blank
+        write(option, ports.negated, ports.range.iptablesText, to: &text)
+    }
+
+    /// Writes a list, a comma between two.
+    private static func write(_ values: some Sequence<String>, to text: inout String) {
+        var isFirst = true
+        for value in values {
+            if !isFirst { text += "," }
+            text += value
+            isFirst = false
+        }
     }
 }

@@ -1,21 +1,20 @@
 extension Match {
     /// The condition that these words stand for: typed if its typed form is written in the same bytes.
-    init(reading words: [Word]) {
-        if let typed = Self.typed(words), typed.text == words.spelled {
+    init(reading words: ArraySlice<Word>) {
+        if let typed = Self.typed(words), words.spell(typed.write) {
             self = typed
         } else {
-            self = .unknown(words)
+            self = .unknown(Array(words))
         }
     }
 
-    private static func typed(_ words: [Word]) -> Match? {
-        var values = words.map(\.value)[...]
-        let negated = values.first == "!"
-        if negated { values.removeFirst() }
-        guard values.count >= 2 else { return nil }
-        let option = values.removeFirst()
-        let value = values.removeFirst()
-        if option == "-m" { return negated ? nil : typedExtension(value, Array(values)) }
+    private static func typed(_ words: ArraySlice<Word>) -> Match? {
+        let negated = words.first?.value == "!"
+        let words = words.dropFirst(negated ? 1 : 0)
+        guard words.count >= 2 else { return nil }
+        let option = words[words.startIndex].value
+        let value = words[words.startIndex + 1].value
+        if option == "-m" { return negated ? nil : typedExtension(value, words.dropFirst(2)) }
         switch option {
         case "-s": return (try? CIDR(parsing: value)).map { .source($0, negated: negated) }
         case "-d": return (try? CIDR(parsing: value)).map { .destination($0, negated: negated) }
@@ -26,69 +25,85 @@ extension Match {
         }
     }
 
-    private static func typedExtension(_ name: String, _ values: [String]) -> Match? {
+    private static func typedExtension(_ name: String, _ words: ArraySlice<Word>) -> Match? {
         switch name {
-        case "tcp": return ports(.tcp, values[...])
-        case "udp": return ports(.udp, values[...])
-        case "multiport": return multiport(values[...])
-        case "conntrack": return conntrack(values[...])
-        case "limit": return limit(values)
-        case "icmp" where values.count == 2 && values[0] == "--icmp-type":
-            return typeAndCode(values[1]).map { .icmp(type: $0, code: $1) }
-        case "icmp6" where values.count == 2 && values[0] == "--icmpv6-type":
-            return typeAndCode(values[1]).map { .icmpv6(type: $0, code: $1) }
-        case "hl" where values.count == 2 && values[0] == "--hl-eq":
-            return Ascii.number(values[1], as: UInt8.self).map { .hopLimit($0) }
-        case "comment" where values.count == 2 && values[0] == "--comment":
-            return .comment(values[1])
-        default:
-            return nil
+        case "tcp": ports(.tcp, words)
+        case "udp": ports(.udp, words)
+        case "multiport": multiport(words)
+        case "conntrack": conntrack(words)
+        case "limit": limit(words.map(\.value))
+        case "icmp":
+            value(of: "--icmp-type", in: words).flatMap(typeAndCode).map { .icmp(type: $0, code: $1) }
+        case "icmp6":
+            value(of: "--icmpv6-type", in: words).flatMap(typeAndCode).map { .icmpv6(type: $0, code: $1) }
+        case "hl": value(of: "--hl-eq", in: words).flatMap { Ascii.number($0, as: UInt8.self) }.map { .hopLimit($0) }
+        case "comment": value(of: "--comment", in: words).map { .comment($0) }
+        default: nil
         }
     }
 
-    private static func ports(_ transport: TransportProtocol, _ values: ArraySlice<String>) -> Match? {
-        var rest = values
+    /// The value of the only option that an extension has.
+    private static func value(of option: String, in words: ArraySlice<Word>) -> String? {
+        guard words.count == 2, words[words.startIndex].value == option else { return nil }
+        return words[words.startIndex + 1].value
+    }
+
+    private static func ports(_ transport: TransportProtocol, _ words: ArraySlice<Word>) -> Match? {
+        var rest = words
         let source = portCondition("--sport", &rest)
         let destination = portCondition("--dport", &rest)
         return rest.isEmpty ? .ports(transport, source: source, destination: destination) : nil
     }
 
     /// Takes one side's ports off the front of the words, if they stand there.
-    private static func portCondition(_ option: String, _ rest: inout ArraySlice<String>) -> PortCondition? {
-        let negated = rest.first == "!"
+    private static func portCondition(_ option: String, _ rest: inout ArraySlice<Word>) -> PortCondition? {
+        let negated = rest.first?.value == "!"
         let words = rest.dropFirst(negated ? 1 : 0)
-        guard words.count >= 2, words.first == option, let range = portRange(words[words.startIndex + 1]) else {
-            return nil
-        }
+        guard words.count >= 2, words[words.startIndex].value == option,
+            let range = portRange(words[words.startIndex + 1].value)
+        else { return nil }
         rest = words.dropFirst(2)
         return PortCondition(range, negated: negated)
     }
 
     /// A range as iptables writes it; one with port 0, which `PortRange` refuses, stays untyped.
     private static func portRange(_ text: some StringProtocol) -> PortRange? {
-        let ends = text.split(separator: ":", omittingEmptySubsequences: false)
-        guard ends.count <= 2, let first = ends.first, let last = ends.last,
-            let lower = Ascii.number(first, as: UInt16.self), let upper = Ascii.number(last, as: UInt16.self)
+        guard let colon = text.utf8.firstIndex(of: Ascii.colon) else {
+            return Ascii.number(text, as: UInt16.self).flatMap { try? PortRange(validating: $0, $0) }
+        }
+        guard let lower = Ascii.number(text[..<colon], as: UInt16.self),
+            let upper = Ascii.number(text[text.utf8.index(after: colon)...], as: UInt16.self)
         else { return nil }
         return try? PortRange(validating: lower, upper)
     }
 
-    private static func multiport(_ values: ArraySlice<String>) -> Match? {
-        let negated = values.first == "!"
-        let words = Array(values.dropFirst(negated ? 1 : 0))
-        guard words.count == 2, let side = PortSide(rawValue: words[0]) else { return nil }
-        let list = words[1].split(separator: ",", omittingEmptySubsequences: false)
-        let ranges = list.compactMap { portRange($0) }
-        return ranges.count == list.count ? .multiport(side, ranges, negated: negated) : nil
+    private static func multiport(_ words: ArraySlice<Word>) -> Match? {
+        let negated = words.first?.value == "!"
+        let words = words.dropFirst(negated ? 1 : 0)
+        guard words.count == 2, let side = PortSide(rawValue: words[words.startIndex].value),
+            let ranges = list(words[words.startIndex + 1].value, of: portRange)
+        else { return nil }
+        return .multiport(side, ranges, negated: negated)
     }
 
-    private static func conntrack(_ values: ArraySlice<String>) -> Match? {
-        let negated = values.first == "!"
-        let words = Array(values.dropFirst(negated ? 1 : 0))
-        guard words.count == 2, words[0] == "--ctstate" else { return nil }
-        let list = words[1].split(separator: ",", omittingEmptySubsequences: false)
-        let states = list.compactMap { ConnectionState(rawValue: String($0)) }
-        return states.count == list.count ? .conntrack(states, negated: negated) : nil
+    private static func conntrack(_ words: ArraySlice<Word>) -> Match? {
+        let negated = words.first?.value == "!"
+        guard let value = value(of: "--ctstate", in: words.dropFirst(negated ? 1 : 0)),
+            let states = list(value, of: { ConnectionState(rawValue: String($0)) })
+        else { return nil }
+        return .conntrack(states, negated: negated)
+    }
+
+    /// A list with commas; nil where one of it is not what `read` takes.
+    private static func list<Element>(_ text: String, of read: (Substring) -> Element?) -> [Element]? {
+        let parts = text.utf8.split(separator: Ascii.comma, omittingEmptySubsequences: false)
+        var elements: [Element] = []
+        elements.reserveCapacity(parts.count)
+        for part in parts {
+            guard let element = read(Substring(part)) else { return nil }
+            elements.append(element)
+        }
+        return elements
     }
 
     private static func limit(_ values: [String]) -> Match? {

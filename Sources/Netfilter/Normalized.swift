@@ -72,7 +72,7 @@ private struct TableState {
         case "-F", "--flush":
             if let chain { rules[chain] = nil } else { rules = [:] }
         case "-X", "--delete-chain":
-            userChains = chain.map { userChains.subtracting([$0]) } ?? []
+            if let chain { userChains.remove(chain) } else { userChains = [] }
         case "-Z", "--zero":
             break
         case "-I", "--insert":

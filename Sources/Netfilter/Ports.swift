@@ -30,9 +30,10 @@ package struct PortRange: Hashable, Sendable {
 
     /// A range of numbers that came from outside.
     package init(validating lower: UInt16, _ upper: UInt16) throws(PortError) {
-        let text = lower == upper ? "\(lower)" : "\(lower)-\(upper)"
-        guard lower > 0, upper > 0 else { throw .zero(text) }
-        guard lower <= upper else { throw .reversed(text, lower: lower, upper: upper) }
+        guard lower > 0, lower <= upper else {
+            let text = lower == upper ? "\(lower)" : "\(lower)-\(upper)"
+            throw lower == 0 || upper == 0 ? .zero(text) : .reversed(text, lower: lower, upper: upper)
+        }
         self.init(lower: lower, upper: upper)
     }
 
@@ -71,7 +72,7 @@ extension PortRange: Comparable, CustomStringConvertible {
     package var description: String { lower == upper ? "\(lower)" : "\(lower)-\(upper)" }
 
     /// As iptables prints it: `80`, `60000:61000`.
-    package var iptablesText: String { lower == upper ? "\(lower)" : "\(lower):\(upper)" }
+    package var iptablesText: String { lower == upper ? String(lower) : String(lower) + ":" + String(upper) }
 
     /// The same ports in as few ranges as hold them, ascending: overlapping and touching ranges become one.
     package static func merged(_ ranges: some Sequence<PortRange>) -> [PortRange] {

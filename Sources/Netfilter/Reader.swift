@@ -56,82 +56,113 @@ private struct Reader {
 
     mutating func read(_ text: String) throws(RuleSetError) {
         guard !text.isEmpty else { return }
-        var lines = text.utf8.split(separator: Ascii.newline, omittingEmptySubsequences: false)
-        endsInNewline = lines.last?.isEmpty ?? false
-        if endsInNewline { lines.removeLast() }
-        var rest = lines[...]
+        let bytes = Array(text.utf8)
+        endsInNewline = bytes.last == Ascii.newline
+        var rest = bytes[...]
         while !rest.isEmpty {
-            let count = lineCount(rest)
+            let (line, count) = Self.firstLine(of: rest, isDump: isDump)
             number += count
-            try read(line: rest.prefix(count).map { String(Substring($0)) }.joined(separator: "\n"))
-            rest = rest.dropFirst(count)
+            try read(line: line)
+            rest = rest[line.endIndex...].dropFirst()
         }
         if let table {
             throw RuleSetError(file: file, line: table.line, text: table.spelling, problem: .missingCommit)
         }
     }
 
-    /// How many of the lines the first one's rule takes.
+    /// The first line, or as many of a dump as the rule takes that begins there; without its end.
     ///
     /// iptables-save prints a line end inside a comment as it is: the rule goes on to the end of the quote. Where the
     /// next rule comes first, or the table's end, the quote was a character like any other (`--name "x`).
-    private func lineCount(_ lines: ArraySlice<Substring.UTF8View>) -> Int {
-        guard isDump, let first = lines.first, Self.beginsRule(first) else { return 1 }
-        var whole = Array(first)
-        for (index, next) in lines.enumerated() {
-            if index > 0 { whole += [Ascii.newline] + next }
-            if !Word.splitPrinted(whole).isOpen { return index + 1 }
-            let following = lines.dropFirst(index + 1).first
-            guard let following, !Self.beginsRule(following), !following.elementsEqual("COMMIT".utf8) else { return 1 }
+    private static func firstLine(
+        of text: ArraySlice<UInt8>, isDump: Bool
+    ) -> (line: ArraySlice<UInt8>, count: Int) {
+        let first = text[..<end(in: text)]
+        guard isDump, first.contains(Ascii.quote), beginsRule(first) else { return (first, 1) }
+        var quotes = PrintedQuotes()
+        quotes.read(first)
+        var (whole, count) = (first, 1)
+        while quotes.isOpen {
+            let rest = text[whole.endIndex...].dropFirst()
+            let next = rest[..<end(in: rest)]
+            if rest.isEmpty || beginsRule(next) || next.elementsEqual("COMMIT".utf8) { return (first, 1) }
+            quotes.read(text[whole.endIndex..<next.endIndex])
+            whole = text[..<next.endIndex]
+            count += 1
         }
-        return 1
+        return (whole, count)
     }
 
-    private static func beginsRule(_ line: Substring.UTF8View) -> Bool {
-        let words = line.split(separator: UInt8(ascii: " "), maxSplits: 2).map { String(Substring($0)) }
-        guard let first = words.first else { return false }
-        return first == "-A" || (Counters(parsing: first) != nil && words.dropFirst().first == "-A")
+    private static func end(in text: ArraySlice<UInt8>) -> Int { text.firstIndex(of: Ascii.newline) ?? text.endIndex }
+
+    private static func beginsRule(_ line: ArraySlice<UInt8>) -> Bool {
+        var rest = line.drop { $0 == Ascii.blank }
+        if rest.first == UInt8(ascii: "[") {
+            let counters = rest.prefix { $0 != Ascii.blank }
+            guard Counters(parsing: String(decoding: counters, as: UTF8.self)) != nil else { return false }
+            rest = rest[counters.endIndex...].drop { $0 == Ascii.blank }
+        }
+        return rest.prefix { $0 != Ascii.blank }.elementsEqual("-A".utf8)
     }
 
     private func error(_ problem: RuleSetError.Problem, _ text: String) -> RuleSetError {
         RuleSetError(file: file, line: number, text: text, problem: problem)
     }
 
-    private mutating func read(line: String) throws(RuleSetError) {
-        if !isDump {
-            if line.unicodeScalars.contains(where: { $0.properties.generalCategory == .control && $0 != "\t" }) {
-                throw error(.controlCharacter, line)
-            }
-            if line.utf8.count > RuleSet.longestLine { throw error(.lineTooLong, line) }
+    private func error(_ problem: RuleSetError.Problem, _ line: ArraySlice<UInt8>) -> RuleSetError {
+        error(problem, String(decoding: line, as: UTF8.self))
+    }
+
+    /// Whether a line has one of Unicode's control characters, U+0000 to U+001F and U+007F to U+009F, but for a tab.
+    private static func hasControl(_ line: ArraySlice<UInt8>) -> Bool {
+        var isAfterC2 = false
+        for byte in line {
+            if byte < 0x20 && byte != 0x09 || byte == 0x7F || isAfterC2 && byte < 0xA0 { return true }
+            isAfterC2 = byte == 0xC2
         }
-        if line.isEmpty || line.hasPrefix("#") {
-            if table == nil { parts.append(.note(line)) } else { entries.append(Entry(.note(line))) }
+        return false
+    }
+
+    private mutating func read(line: ArraySlice<UInt8>) throws(RuleSetError) {
+        if !isDump {
+            if Self.hasControl(line) { throw error(.controlCharacter, line) }
+            if line.count > RuleSet.longestLine { throw error(.lineTooLong, line) }
+        }
+        guard let start = line.first, start != Ascii.hash else {
+            let note = String(decoding: line, as: UTF8.self)
+            if table == nil { parts.append(.note(note)) } else { entries.append(Entry(.note(note))) }
             return
         }
-        // Declarations know no quotes: iptables splits them at blanks alone.
-        let isDeclaration = line.hasPrefix(":") || line.hasPrefix("*")
-        let plain = line.utf8.split(whereSeparator: Ascii.isBlank).map { Word(verbatim: String(Substring($0))) }
-        let quoted = isDump ? Word.splitPrinted(line.utf8).words : Word.split(line.utf8)
-        guard let words = isDeclaration ? plain : quoted else { throw error(.unterminatedQuote, line) }
+        let words = try words(of: line)
         guard let first = words.first else { throw error(.unknownCommand, line) }
-        if line.hasPrefix("*") {
+        if start == Ascii.asterisk {
             try beginTable(words, line)
         } else if table == nil {
             throw error(.outsideTable, line)
-        } else if line == "COMMIT" {
+        } else if line.count == 6, line.elementsEqual("COMMIT".utf8) {
             endTable()
-        } else if line.hasPrefix(":") {
+        } else if start == Ascii.colon {
             entries.append(Entry(.chain(try declaration(words)), readFrom: line))
         } else {
-            entries.append(Entry(try command(words, first, line), readFrom: line))
+            entries.append(try command(words, first, line))
         }
     }
 
-    private mutating func beginTable(_ words: [Word], _ line: String) throws(RuleSetError) {
+    private func words(of line: ArraySlice<UInt8>) throws(RuleSetError) -> [Word] {
+        // Declarations know no quotes: iptables splits them at blanks alone.
+        if line.first == Ascii.colon || line.first == Ascii.asterisk {
+            return line.split(whereSeparator: Ascii.isBlank).map { Word(verbatim: String(decoding: $0, as: UTF8.self)) }
+        }
+        if isDump { return Word.splitPrinted(line) }
+        guard let words = Word.split(line) else { throw error(.unterminatedQuote, line) }
+        return words
+    }
+
+    private mutating func beginTable(_ words: [Word], _ line: ArraySlice<UInt8>) throws(RuleSetError) {
         if table != nil { throw error(.tableInsideTable, line) }
         let name = String(words[0].value.dropFirst())
         guard words.count == 1, Chain.builtIn(ofTable: name) != nil else { throw error(.unknownTable, line) }
-        table = (name, line, number)
+        table = (name, String(decoding: line, as: UTF8.self), number)
     }
 
     private mutating func endTable() {
@@ -168,30 +199,33 @@ private struct Reader {
     private static let chainOptional: Set<String> = ["-F", "--flush", "-Z", "--zero", "-X", "--delete-chain"]
 
     private func command(
-        _ words: [Word], _ first: Word, _ line: String
-    ) throws(RuleSetError)
-        -> Entry.Statement
-    {
+        _ words: [Word], _ first: Word, _ line: ArraySlice<UInt8>
+    ) throws(RuleSetError) -> Entry {
+        // A rule prints the words that it was read from, whatever it makes of them.
+        var isCanonical = line.withUnsafeBufferPointer { words[...].spell($0) }
         var words = words[...]
         var counters: Counters?
-        if first.value.hasPrefix("[") {
+        if first.value.utf8.first == UInt8(ascii: "[") {
             guard let read = Counters(parsing: first.value) else { throw error(.badCounters, first.value) }
             counters = read
+            isCanonical = isCanonical && first.isPlain
             words = words.dropFirst()
         }
         guard let command = words.first else { throw error(.unknownCommand, line) }
-        if !isDump { try refuseApostrophes(words, line) }
+        if !isDump { try refuseApostrophes(words) }
         let isAppend = command.value == "-A" || command.value == "--append"
-        guard isAppend || (Self.commands.contains(command.value)) else { throw error(.unknownCommand, line) }
+        guard isAppend || Self.commands.contains(command.value) else { throw error(.unknownCommand, line) }
         let arguments = words.dropFirst()
         guard let chain = arguments.first else {
-            if Self.chainOptional.contains(command.value) { return .command(Array(words)) }
+            if Self.chainOptional.contains(command.value) { return Entry(.command(Array(words)), readFrom: line) }
             throw error(.missingChain, line)
         }
         _ = try chainName(chain.value)
         do {
             let rule = try Rule(chain: chain.value, counters: counters, words: arguments.dropFirst())
-            return isAppend ? .rule(rule) : .command(Array(words))
+            guard isAppend else { return Entry(.command(Array(words)), readFrom: line) }
+            let isPlain = command.spelling == "-A" && chain.isPlain
+            return Entry(.rule(rule), readFrom: line, isCanonical: isCanonical && isPlain)
         } catch {
             throw self.error(.missingValue, error.option.value)
         }
@@ -200,10 +234,34 @@ private struct Reader {
     /// `--comment 'two words'` is two words to iptables-restore, and the second one an error that explains nothing.
     ///
     /// iptables-save itself puts every option's text that has an apostrophe in double quotes.
-    private func refuseApostrophes(_ words: ArraySlice<Word>, _ line: String) throws(RuleSetError) {
-        for (option, value) in zip(words, words.dropFirst())
-        where option.value.hasPrefix("--") && value.spelling.hasPrefix("'") {
-            throw error(.apostrophe, value.spelling)
+    private func refuseApostrophes(_ words: ArraySlice<Word>) throws(RuleSetError) {
+        for index in words.indices.dropFirst()
+        where words[index].spelling.utf8.first == Ascii.apostrophe && words[index - 1].value.hasPrefix("--") {
+            throw error(.apostrophe, words[index].spelling)
+        }
+    }
+}
+
+/// Follows the quotes of a line that iptables-save printed: they stand around a whole word or mean nothing.
+private struct PrintedQuotes {
+    /// Whether a quote is open.
+    private(set) var isOpen = false
+    private var isEscaped = false
+    private var isInsideWord = false
+
+    mutating func read(_ bytes: ArraySlice<UInt8>) {
+        for byte in bytes {
+            if isEscaped {
+                isEscaped = false
+            } else if isOpen {
+                if byte == Ascii.backslash { isEscaped = true }
+                if byte == Ascii.quote { (isOpen, isInsideWord) = (false, false) }
+            } else if Ascii.isBlank(byte) {
+                isInsideWord = false
+            } else {
+                isOpen = byte == Ascii.quote && !isInsideWord
+                isInsideWord = true
+            }
         }
     }
 }

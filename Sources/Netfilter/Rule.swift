@@ -34,24 +34,58 @@ package struct Rule: Hashable, Sendable {
 
     /// The rule after its chain: `-s 192.168.1.33/32 -j ACCEPT`.
     package var body: String {
-        (matches.map(\.text) + (target.map { [$0.text] } ?? [])).joined(separator: " ")
+        var text = ""
+        writeBody(to: &text)
+        // Each part was written behind a space.
+        return String(text.dropFirst())
     }
 
     /// The rule as iptables-save prints it, with its counters if it has them.
     package var text: String {
-        let line = body.isEmpty ? "-A \(chain)" : "-A \(chain) \(body)"
-        return counters.map { "\($0.text) \(line)" } ?? line
+        var text = ""
+        write(to: &text)
+        return text
+    }
+
+    /// Writes the rule as iptables-save prints it.
+    func write(to text: inout String) {
+        if let counters {
+            text += counters.text
+            text += " "
+        }
+        text += "-A "
+        text += chain
+        writeBody(to: &text)
+    }
+
+    /// Writes the conditions and the target, a space ahead of each.
+    private func writeBody(to text: inout String) {
+        for match in matches {
+            text += " "
+            match.write(to: &text)
+        }
+        guard let target else { return }
+        text += " "
+        target.write(to: &text)
     }
 
     /// Whether iptables-restore makes of the rule's line what iptables-save printed it for.
     ///
     /// Not so for a line end in a comment, a quote in the middle of a name, and what is longer than it takes.
     package var isRestorable: Bool {
+        let text = text
         let line = DumpText.bytes(text)
-        let words = Word.splitPrinted(text.utf8).words
-        let names = zip(words, words.dropFirst()).filter { ["-A", "-j", "-g"].contains($0.0.value) }.map(\.1.value)
-        return line.count <= RuleSet.longestLine && !line.contains(Ascii.newline) && Word.split(text.utf8) == words
-            && names.allSatisfy { DumpText.bytes($0).count <= Chain.longestName }
+        guard line.count <= RuleSet.longestLine, !line.contains(Ascii.newline) else { return false }
+        let written = Array(text.utf8)
+        let words = Word.splitPrinted(written[...])
+        // Without a quote there are no two ways to split the line.
+        guard !written.contains(Ascii.quote) || Word.split(written[...]) == words else { return false }
+        return words.indices.dropLast().allSatisfy { index in
+            switch words[index].value {
+            case "-A", "-j", "-g": DumpText.bytes(words[index + 1].value).count <= Chain.longestName
+            default: true
+            }
+        }
     }
 
     /// The same rule without its counters.

@@ -11,22 +11,54 @@ struct Segment {
     }
 
     let kind: Kind
-    let words: [Word]
+    let words: ArraySlice<Word>
 
-    /// iptables' own options that take one value; everything else belongs to an extension.
-    private static let valued: Set<String> = [
-        "-s", "--source", "--src", "-d", "--destination", "--dst", "-i", "--in-interface", "-o", "--out-interface",
-        "-p", "--protocol", "--proto",
-    ]
-    private static let fragment: Set<String> = ["-f", "--fragment"]
-    private static let match: Set<String> = ["-m", "--match"]
-    private static let target: Set<String> = ["-j", "--jump", "-g", "--goto"]
-    private static let core = valued.union(fragment).union(match).union(target)
+    /// What an option of a rule is to the grouping of its words.
+    private enum Option {
+        /// One of iptables' own that takes one value.
+        case valued
+        /// `-f`, which takes none.
+        case fragment
+        /// `-m`: its value and what follows belong to an extension.
+        case match
+        /// What becomes of the packet: the rest of the line belongs to it.
+        case target
+        /// An extension's, whose value is free text and may therefore look like an option.
+        case freeText
+        /// Everything else belongs to an extension.
+        case other
 
-    /// Extensions' options whose value is free text and may therefore look like an option.
-    private static let freeText: Set<String> = [
-        "--comment", "--log-prefix", "--nflog-prefix", "--string", "--hex-string", "--cmd-owner", "--helper",
-    ]
+        /// Whether iptables itself knows it.
+        var isCore: Bool {
+            switch self {
+            case .valued, .fragment, .match, .target: true
+            case .freeText, .other: false
+            }
+        }
+
+        init(_ word: Word) {
+            // Most words are no options at all.
+            guard word.value.utf8.first == Ascii.dash else {
+                self = .other
+                return
+            }
+            switch word.value {
+            case "-s", "-d", "-i", "-o", "-p": self = .valued
+            case "-m": self = .match
+            case "-j", "-g": self = .target
+            case "-f": self = .fragment
+            default: self = Self.long[word.value] ?? .other
+            }
+        }
+
+        private static let long: [String: Option] = [
+            "--source": .valued, "--src": .valued, "--destination": .valued, "--dst": .valued,
+            "--in-interface": .valued, "--out-interface": .valued, "--protocol": .valued, "--proto": .valued,
+            "--fragment": .fragment, "--match": .match, "--jump": .target, "--goto": .target,
+            "--comment": .freeText, "--log-prefix": .freeText, "--nflog-prefix": .freeText, "--string": .freeText,
+            "--hex-string": .freeText, "--cmd-owner": .freeText, "--helper": .freeText,
+        ]
+    }
 
     /// Splits the words of a rule at iptables' own options.
     ///
@@ -34,38 +66,41 @@ struct Segment {
     /// guessed wrong.
     static func split(_ words: ArraySlice<Word>) throws(MissingValue) -> [Segment] {
         var segments: [Segment] = []
+        segments.reserveCapacity(6)
         var rest = words
         while let first = rest.first {
-            let option = first.value == "!" ? rest.dropFirst().first ?? first : first
-            let head = min(first.value == "!" ? 2 : 1, rest.count)
-            if target.contains(option.value) {
-                guard rest.count > head else { throw MissingValue(option: option) }
-                segments.append(Segment(kind: .target, words: Array(rest)))
+            let isNegated = first.value == "!"
+            let word = isNegated ? rest.dropFirst().first ?? first : first
+            let option = Option(word)
+            let head = min(isNegated ? 2 : 1, rest.count)
+            if option == .target {
+                guard rest.count > head else { throw MissingValue(option: word) }
+                segments.append(Segment(kind: .target, words: rest))
                 return segments
             }
             var length = head
-            if valued.contains(option.value) || match.contains(option.value) {
-                guard rest.count > head else { throw MissingValue(option: option) }
+            if option == .valued || option == .match {
+                guard rest.count > head else { throw MissingValue(option: word) }
                 length += 1
             }
-            if !valued.contains(option.value), !fragment.contains(option.value) {
+            if option != .valued, option != .fragment {
                 length += extensionLength(rest.dropFirst(length), after: option)
             }
-            segments.append(Segment(kind: .match, words: Array(rest.prefix(length))))
+            segments.append(Segment(kind: .match, words: rest.prefix(length)))
             rest = rest.dropFirst(length)
         }
         return segments
     }
 
     /// How many words belong to an extension before iptables' next own option.
-    private static func extensionLength(_ words: ArraySlice<Word>, after option: Word) -> Int {
+    private static func extensionLength(_ words: ArraySlice<Word>, after option: Option) -> Int {
         var index = words.startIndex
-        if freeText.contains(option.value), index < words.endIndex { index += 1 }
+        if option == .freeText, index < words.endIndex { index += 1 }
         while index < words.endIndex {
-            let value = words[index].value
-            if core.contains(value) { break }
-            if value == "!", index + 1 < words.endIndex, core.contains(words[index + 1].value) { break }
-            index += freeText.contains(value) ? 2 : 1
+            let next = Option(words[index])
+            if next.isCore { break }
+            if words[index].value == "!", index + 1 < words.endIndex, Option(words[index + 1]).isCore { break }
+            index += next == .freeText ? 2 : 1
         }
         return min(index, words.endIndex) - words.startIndex
     }

@@ -24,20 +24,36 @@ package struct Entry: Hashable, Sendable {
     }
 
     /// A line that was read.
-    init(_ statement: Statement, readFrom line: String) {
+    init(_ statement: Statement, readFrom line: ArraySlice<UInt8>) {
+        var text = ""
+        Self.write(statement, to: &text)
+        self.init(statement, readFrom: line, isCanonical: text.utf8.elementsEqual(line))
+    }
+
+    /// A line that was read, where it is known whether iptables-save would print it so.
+    init(_ statement: Statement, readFrom line: ArraySlice<UInt8>, isCanonical: Bool) {
         self.statement = statement
-        spelling = line == Self.text(statement) ? nil : line
+        spelling = isCanonical ? nil : String(decoding: line, as: UTF8.self)
     }
 
     /// The line without its end.
-    package var text: String { spelling ?? Self.text(statement) }
+    package var text: String {
+        var text = ""
+        write(to: &text)
+        return text
+    }
 
-    private static func text(_ statement: Statement) -> String {
+    /// Writes the line without its end.
+    func write(to text: inout String) {
+        if let spelling { text += spelling } else { Self.write(statement, to: &text) }
+    }
+
+    private static func write(_ statement: Statement, to text: inout String) {
         switch statement {
-        case .chain(let chain): chain.text
-        case .rule(let rule): rule.text
-        case .command(let words): words.spelled
-        case .note(let line): line
+        case .chain(let chain): text += chain.text
+        case .rule(let rule): rule.write(to: &text)
+        case .command(let words): words.write(to: &text)
+        case .note(let line): text += line
         }
     }
 }
@@ -73,10 +89,15 @@ package struct Table: Hashable, Sendable {
     }
 
     /// The chain of that name, if the table declares it.
-    package func chain(_ name: String) -> Chain? { chains.last { $0.name == name } }
+    package func chain(_ name: String) -> Chain? {
+        for case .chain(let chain) in entries.reversed().lazy.map(\.statement) where chain.name == name { return chain }
+        return nil
+    }
 
     /// The rules of one chain, in order.
-    package func rules(in chain: String) -> [Rule] { rules.filter { $0.chain == chain } }
+    package func rules(in chain: String) -> [Rule] {
+        entries.compactMap { if case .rule(let rule) = $0.statement, rule.chain == chain { rule } else { nil } }
+    }
 
     /// Whether the table holds commands that only a person writes (`-I`, `-D`, `-F` ...).
     package var hasCommands: Bool {

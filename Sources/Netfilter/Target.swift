@@ -21,17 +21,30 @@ package enum Target: Hashable, Sendable {
 
     /// The target as iptables-save prints it.
     package var text: String {
+        var text = ""
+        write(to: &text)
+        return text
+    }
+
+    /// Writes the target as iptables-save prints it.
+    func write(to text: inout String) {
         switch self {
-        case .accept: "-j ACCEPT"
-        case .drop: "-j DROP"
-        case .return: "-j RETURN"
-        case .jump(let chain): "-j \(chain)"
-        case .goto(let chain): "-g \(chain)"
+        case .accept: text += "-j ACCEPT"
+        case .drop: text += "-j DROP"
+        case .return: text += "-j RETURN"
+        case .jump(let chain):
+            text += "-j "
+            text += chain
+        case .goto(let chain):
+            text += "-g "
+            text += chain
         case .log(let prefix, let level):
-            "-j LOG" + (prefix.map { " --log-prefix \(Word.string($0))" } ?? "")
-                + (level.map { " --log-level \($0)" } ?? "")
-        case .reject(let answer): "-j REJECT --reject-with \(answer)"
-        case .unknown(let words): words.spelled
+            text += "-j LOG" + (prefix.map { " --log-prefix \(Word.string($0))" } ?? "")
+            text += level.map { " --log-level \($0)" } ?? ""
+        case .reject(let answer):
+            text += "-j REJECT --reject-with "
+            text += answer
+        case .unknown(let words): words.write(to: &text)
         }
     }
 
@@ -72,27 +85,33 @@ package enum Target: Hashable, Sendable {
     ]
 
     /// The target that these words stand for: typed if its typed form is written in the same bytes.
-    init(reading words: [Word]) {
-        if let typed = Self.typed(words.map(\.value)), typed.text == words.spelled {
+    init(reading words: ArraySlice<Word>) {
+        if let typed = Self.typed(words), words.spell(typed.write) {
             self = typed
         } else {
-            self = .unknown(words)
+            self = .unknown(Array(words))
         }
     }
 
-    private static func typed(_ values: [String]) -> Target? {
-        guard values.count >= 2 else { return nil }
-        let options = Array(values.dropFirst(2))
-        switch (values[0], values[1]) {
-        case ("-j", "ACCEPT"): return .accept
-        case ("-j", "DROP"): return .drop
-        case ("-j", "RETURN"): return .return
-        case ("-j", "LOG"): return log(options[...])
-        case ("-j", "REJECT"):
-            return options.count == 2 && options[0] == "--reject-with" ? .reject(with: options[1]) : nil
-        case ("-j", let name) where options.isEmpty && !extensions.contains(name) && Chain.isValidName(name):
-            return .jump(name)
-        case ("-g", let name) where options.isEmpty && Chain.isValidName(name): return .goto(name)
+    private static func typed(_ words: ArraySlice<Word>) -> Target? {
+        guard words.count >= 2 else { return nil }
+        let name = words[words.startIndex + 1].value
+        let options = words.dropFirst(2)
+        switch words[words.startIndex].value {
+        case "-j":
+            switch name {
+            case "ACCEPT": return .accept
+            case "DROP": return .drop
+            case "RETURN": return .return
+            case "LOG": return log(options.map(\.value)[...])
+            case "REJECT":
+                let values = options.map(\.value)
+                return values.count == 2 && values[0] == "--reject-with" ? .reject(with: values[1]) : nil
+            default:
+                let isChain = options.isEmpty && !extensions.contains(name) && Chain.isValidName(name)
+                return isChain ? .jump(name) : nil
+            }
+        case "-g": return options.isEmpty && Chain.isValidName(name) ? .goto(name) : nil
         default: return nil
         }
     }

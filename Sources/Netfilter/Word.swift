@@ -22,11 +22,14 @@ package struct Word: Hashable, Sendable {
         spelling = Self.isPlain(value) ? value : Self.quoted(value)
     }
 
+    /// Whether the word is spelled as it is, without quotes and escapes.
+    var isPlain: Bool { value == spelling }
+
     /// Blanks, quotes and emptiness would make another word of it, or none; an apostrophe iptables itself escapes.
     private static func isPlain(_ value: String) -> Bool {
         !value.isEmpty
             && !value.utf8.contains {
-                Ascii.isBlank($0) || [Ascii.quote, Ascii.apostrophe, Ascii.newline].contains($0)
+                Ascii.isBlank($0) || $0 == Ascii.quote || $0 == Ascii.apostrophe || $0 == Ascii.newline
             }
     }
 
@@ -45,6 +48,8 @@ package struct Word: Hashable, Sendable {
     }
 
     private static func quoted(_ text: String) -> String {
+        let isPlain = !text.utf8.contains { $0 == Ascii.quote || $0 == Ascii.backslash || $0 == Ascii.apostrophe }
+        if isPlain { return "\"" + text + "\"" }
         var bytes = [Ascii.quote]
         for byte in text.utf8 {
             if byte == Ascii.quote || byte == Ascii.backslash || byte == Ascii.apostrophe {
@@ -58,7 +63,46 @@ package struct Word: Hashable, Sendable {
 
 extension Sequence<Word> {
     /// The words as one text, a space between two.
-    var spelled: String { map(\.spelling).joined(separator: " ") }
+    var spelled: String {
+        var text = ""
+        write(to: &text)
+        return text
+    }
+
+    /// Writes the words, a space between two.
+    func write(to text: inout String) {
+        var isFirst = true
+        for word in self {
+            if !isFirst { text += " " }
+            text += word.spelling
+            isFirst = false
+        }
+    }
+}
+
+extension ArraySlice<Word> {
+    /// Whether what `write` writes is how the words are spelled, byte for byte.
+    func spell(_ write: (inout String) -> Void) -> Bool {
+        var written = ""
+        write(&written)
+        return written.withUTF8 { spell($0) }
+    }
+
+    /// Whether a line is the words as they are spelled, a space between two.
+    func spell(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
+        var place = 0
+        for (index, word) in enumerated() {
+            if index > 0 {
+                guard place < line.count, line[place] == Ascii.blank else { return false }
+                place += 1
+            }
+            for byte in word.spelling.utf8 {
+                guard place < line.count, line[place] == byte else { return false }
+                place += 1
+            }
+        }
+        return place == line.count
+    }
 }
 
 extension Word {
@@ -66,52 +110,61 @@ extension Word {
     ///
     /// A double quote may begin anywhere and always ends its word; a backslash counts only inside one. An apostrophe
     /// is a character like any other.
-    static func split(_ line: some Sequence<UInt8>) -> [Word]? {
-        let (words, isOpen) = split(line) { _ in true }
+    static func split(_ line: ArraySlice<UInt8>) -> [Word]? {
+        let (words, isOpen) = split(line, opensInsideWord: true)
         return isOpen ? nil : words
     }
 
     /// Splits a line as iptables-save prints it: quotes stand around a whole word or mean nothing (`--name x"y`).
-    ///
-    /// - Returns: the words, and whether the last one's quote is left open.
-    static func splitPrinted(_ line: some Sequence<UInt8>) -> (words: [Word], isOpen: Bool) {
-        split(line) { isInside in !isInside }
+    static func splitPrinted(_ line: ArraySlice<UInt8>) -> [Word] {
+        split(line, opensInsideWord: false).words
     }
 
     private static func split(
-        _ line: some Sequence<UInt8>, opens: (_ insideWord: Bool) -> Bool
+        _ line: ArraySlice<UInt8>, opensInsideWord: Bool
     ) -> (words: [Word], isOpen: Bool) {
         var words: [Word] = []
-        var value: [UInt8] = []
-        var spelling: [UInt8] = []
-        var isQuoted = false
-        var isEscaped = false
-        func finished() -> Word {
-            Word(value: String(decoding: value, as: UTF8.self), spelling: String(decoding: spelling, as: UTF8.self))
-        }
-        for byte in line {
-            if !isQuoted, Ascii.isBlank(byte) {
-                if !spelling.isEmpty { words.append(finished()) }
-                (value, spelling) = ([], [])
+        words.reserveCapacity(16)
+        var start = line.startIndex
+        while start < line.endIndex {
+            if Ascii.isBlank(line[start]) {
+                start += 1
                 continue
             }
-            let isInside = !spelling.isEmpty
-            spelling.append(byte)
-            if isEscaped {
-                value.append(byte)
-                isEscaped = false
-            } else if isQuoted, byte == Ascii.backslash {
-                isEscaped = true
-            } else if isQuoted, byte == Ascii.quote {
-                words.append(finished())
-                (value, spelling, isQuoted) = ([], [], false)
-            } else if byte == Ascii.quote, opens(isInside) {
-                isQuoted = true
-            } else {
-                value.append(byte)
+            var end = start
+            while end < line.endIndex, !Ascii.isBlank(line[end]) {
+                if line[end] == Ascii.quote, opensInsideWord || end == start { break }
+                end += 1
             }
+            let isQuoted = end < line.endIndex && line[end] == Ascii.quote
+            guard isQuoted else {
+                words.append(Word(verbatim: String(decoding: line[start..<end], as: UTF8.self)))
+                start = end
+                continue
+            }
+            let (value, next, isOpen) = quoted(line, from: start, quoteAt: end)
+            words.append(Word(value: value, spelling: String(decoding: line[start..<next], as: UTF8.self)))
+            if isOpen { return (words, true) }
+            start = next
         }
-        if !spelling.isEmpty { words.append(finished()) }
-        return (words, isQuoted)
+        return (words, false)
+    }
+
+    /// A word with a quote in it: what it means, where it ends, and whether its quote is left open.
+    private static func quoted(
+        _ line: ArraySlice<UInt8>, from start: Int, quoteAt quote: Int
+    ) -> (value: String, end: Int, isOpen: Bool) {
+        var value = line[start..<quote]
+        var place = quote + 1
+        while place < line.endIndex, line[place] != Ascii.quote {
+            if line[place] == Ascii.backslash {
+                place += 1
+                if place == line.endIndex { break }
+            }
+            value.append(line[place])
+            place += 1
+        }
+        let isOpen = place >= line.endIndex
+        return (String(decoding: value, as: UTF8.self), isOpen ? line.endIndex : place + 1, isOpen)
     }
 }
