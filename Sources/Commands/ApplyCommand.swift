@@ -97,7 +97,7 @@ struct ApplyCommand: ContextCommand {
         var mistake: RuleSetError?
         var parsed = RuleSet()
         do {
-            parsed = try RuleSet(parsing: file.text, file: file.name)
+            parsed = try RuleSet(parsing: file.text, file: file.name, for: family)
             try parsed.requireChains(file: file.name)
         } catch { mistake = error }
         guard file.text.split(whereSeparator: \.isNewline).contains(where: { $0.hasPrefix("*") }) else {

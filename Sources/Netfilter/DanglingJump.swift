@@ -54,15 +54,17 @@ extension Target {
 }
 
 extension Table {
-    /// What `:NAME` and `-N NAME` lines declare.
+    /// What `:NAME`, `-N NAME` and `-E OLD NAME` lines declare.
     fileprivate var declaredChains: Set<String> {
         Set(
             chains.map(\.name)
                 + entries.compactMap { entry in
-                    guard case .command(let words) = entry.statement, words.count >= 2,
-                        ["-N", "--new-chain"].contains(words[0].value)
-                    else { return nil }
-                    return words[1].value
+                    guard case .command(let words) = entry.statement, words.count >= 2 else { return nil }
+                    return switch words[0].value {
+                    case "-N", "--new-chain", "--new": words[1].value
+                    case "-E", "--rename-chain": words.dropFirst(2).first?.value
+                    default: nil
+                    }
                 })
     }
 }

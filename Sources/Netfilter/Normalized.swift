@@ -75,6 +75,9 @@ private struct TableState {
             if let chain { userChains.remove(chain) } else { userChains = [] }
         case "-Z", "--zero":
             break
+        case "-E", "--rename-chain":
+            guard let chain, let new = rest.first?.value else { return false }
+            return rename(chain, new)
         case "-I", "--insert":
             return edit(chain, rest) { rules, index, rule in
                 let place = index ?? 1
@@ -95,6 +98,16 @@ private struct TableState {
         return true
     }
 
+    /// Renames a chain of the user's; the rules that jump to it still do.
+    private mutating func rename(_ old: String, _ new: String) -> Bool {
+        guard userChains.contains(old), !userChains.contains(new), !builtIn.contains(new) else { return false }
+        userChains.remove(old)
+        userChains.insert(new)
+        rules[new] = rules.removeValue(forKey: old)
+        rules = rules.mapValues { $0.map { $0.renaming(chain: old, to: new) } }
+        return true
+    }
+
     /// Changes a chain's rules by a number, a rule or both, as `-I INPUT 1 -j ACCEPT` has them.
     private mutating func edit(
         _ chain: String?, _ words: ArraySlice<Word>, _ change: (inout [Rule], Int?, Rule?) -> Bool
@@ -103,5 +116,21 @@ private struct TableState {
         let index = words.first.flatMap { Ascii.number($0.value, as: Int.self) }
         let rule = try? Rule(chain: chain, counters: nil, words: index == nil ? words : words.dropFirst())
         return change(&rules[chain, default: []], index, rule)
+    }
+}
+
+extension Rule {
+    /// The same rule after a chain got another name.
+    fileprivate func renaming(chain old: String, to new: String) -> Rule {
+        var rule = self
+        if chain == old { rule.chain = new }
+        guard jumpsTo == old else { return rule }
+        switch target {
+        case .jump: rule.target = .jump(new)
+        case .goto: rule.target = .goto(new)
+        case .unknown(let words): rule.target = .unknown(words.prefix(1) + [Word(new)])
+        case .accept, .drop, .return, .log, .reject, nil: break
+        }
+        return rule
     }
 }

@@ -6,16 +6,21 @@ extension RuleSet {
     ///
     /// Takes what iptables-restore takes, and so what a person writes by hand: other commands than `-A`, long options,
     /// tabs, comments. Each line keeps its spelling.
-    package init(parsing text: String, file: String) throws(RuleSetError) {
-        try self.init(text, Reader(file: file))
+    ///
+    /// A line for one family only (`-4`, `-6`) is a rule for that family and a note for the other. Without `family` it
+    /// is carried through, and `normalized()` keeps it as a command: what it means is not known.
+    package init(parsing text: String, file: String, for family: Family? = nil) throws(RuleSetError) {
+        try self.init(text, Reader(file: file, family: family))
     }
 
     /// A rule set from what iptables-save printed, now or for a snapshot.
     ///
     /// Other programs' rules are carried through as they are, though iptables-restore might not take them: any bytes
     /// in a comment, line ends too, and chains that were made with nft(8).
-    package init(dumped text: String, file: String) throws(RuleSetError) {
-        try self.init(text, Reader(file: file, isDump: true))
+    ///
+    /// `family` matters where a person wrote the file that a boot loads: see `init(parsing:file:for:)`.
+    package init(dumped text: String, file: String, for family: Family? = nil) throws(RuleSetError) {
+        try self.init(text, Reader(file: file, isDump: true, family: family))
     }
 
     private init(_ text: String, _ reader: Reader) throws(RuleSetError) {
@@ -26,14 +31,14 @@ extension RuleSet {
     }
 
     /// A rule set from the bytes of a file, which must be UTF-8.
-    package init(bytes: [UInt8], file: String) throws(RuleSetError) {
+    package init(bytes: [UInt8], file: String, for family: Family? = nil) throws(RuleSetError) {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             let lines = bytes.split(separator: Ascii.newline, omittingEmptySubsequences: false)
             let bad = lines.firstIndex { String(validating: $0, as: UTF8.self) == nil } ?? 0
             let line = String(decoding: lines[bad], as: UTF8.self)
             throw RuleSetError(file: file, line: bad + 1, text: line, problem: .notUTF8)
         }
-        try self.init(parsing: text, file: file)
+        try self.init(parsing: text, file: file, for: family)
     }
 }
 
@@ -42,6 +47,8 @@ private struct Reader {
     let file: String
     /// Whether iptables-save wrote the text: what is odd in it is no mistake of a person's.
     let isDump: Bool
+    /// The family that the rules are for, where it is known.
+    let family: Family?
     var parts: [RuleSet.Part] = []
     var endsInNewline = true
 
@@ -49,9 +56,10 @@ private struct Reader {
     private var table: (name: String, spelling: String, line: Int)?
     private var entries: [Entry] = []
 
-    init(file: String, isDump: Bool = false) {
+    init(file: String, isDump: Bool = false, family: Family? = nil) {
         self.file = file
         self.isDump = isDump
+        self.family = family
     }
 
     mutating func read(_ text: String) throws(RuleSetError) {
@@ -201,31 +209,48 @@ private struct Reader {
     private func command(
         _ words: [Word], _ first: Word, _ line: ArraySlice<UInt8>
     ) throws(RuleSetError) -> Entry {
-        // A rule prints the words that it was read from, whatever it makes of them.
-        var isCanonical = line.withUnsafeBufferPointer { words[...].spell($0) }
-        var words = words[...]
         var counters: Counters?
         if first.value.utf8.first == UInt8(ascii: "[") {
             guard let read = Counters(parsing: first.value) else { throw error(.badCounters, first.value) }
             counters = read
-            isCanonical = isCanonical && first.isPlain
-            words = words.dropFirst()
         }
+        let marked = words.dropFirst(counters == nil ? 0 : 1)
+        let (plain, families) = FamilyMark.take(from: marked)
+        let statement = try statement(plain, counters, line)
+        if !families.isEmpty {
+            // Both tools ignore a line that is marked for both.
+            let isForAnother = families.count > 1 || family.map { !families.contains($0) } ?? false
+            if isForAnother { return Entry(.note(String(decoding: line, as: UTF8.self))) }
+            return Entry(family == nil ? .command(Array(marked)) : statement, readFrom: line)
+        }
+        guard case .rule = statement else { return Entry(statement, readFrom: line) }
+        // A rule prints the words that it was read from, whatever it makes of them.
+        let isCanonical =
+            plain.count >= 2 && plain[plain.startIndex].spelling == "-A" && plain[plain.startIndex + 1].isPlain
+            && first.isPlain && line.withUnsafeBufferPointer { words[...].spell($0) }
+        return Entry(statement, readFrom: line, isCanonical: isCanonical)
+    }
+
+    private func statement(
+        _ words: ArraySlice<Word>, _ counters: Counters?, _ line: ArraySlice<UInt8>
+    ) throws(RuleSetError) -> Entry.Statement {
         guard let command = words.first else { throw error(.unknownCommand, line) }
         if !isDump { try refuseApostrophes(words) }
         let isAppend = command.value == "-A" || command.value == "--append"
         guard isAppend || Self.commands.contains(command.value) else { throw error(.unknownCommand, line) }
         let arguments = words.dropFirst()
         guard let chain = arguments.first else {
-            if Self.chainOptional.contains(command.value) { return Entry(.command(Array(words)), readFrom: line) }
+            if Self.chainOptional.contains(command.value) { return .command(Array(words)) }
             throw error(.missingChain, line)
         }
         _ = try chainName(chain.value)
+        if ["-E", "--rename-chain"].contains(command.value) {
+            guard let new = arguments.dropFirst().first else { throw error(.missingChain, line) }
+            _ = try chainName(new.value)
+        }
         do {
             let rule = try Rule(chain: chain.value, counters: counters, words: arguments.dropFirst())
-            guard isAppend else { return Entry(.command(Array(words)), readFrom: line) }
-            let isPlain = command.spelling == "-A" && chain.isPlain
-            return Entry(.rule(rule), readFrom: line, isCanonical: isCanonical && isPlain)
+            return isAppend ? .rule(rule) : .command(Array(words))
         } catch {
             throw self.error(.missingValue, error.option.value)
         }

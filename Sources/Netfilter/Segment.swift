@@ -92,6 +92,18 @@ struct Segment {
         return segments
     }
 
+    /// How many words an option of iptables' own takes at the head of these, a `!` ahead of it too.
+    ///
+    /// - Returns: 0 where an extension or the target begins.
+    static func ownLength(_ words: ArraySlice<Word>) -> Int {
+        let head = words.first?.value == "!" ? 1 : 0
+        switch words.dropFirst(head).first.map(Option.init) {
+        case .valued: return min(head + 2, words.count)
+        case .fragment: return head + 1
+        case .match, .target, .freeText, .other, nil: return 0
+        }
+    }
+
     /// How many words belong to an extension before iptables' next own option.
     private static func extensionLength(_ words: ArraySlice<Word>, after option: Option) -> Int {
         var index = words.startIndex

@@ -6,9 +6,9 @@ package struct Entry: Hashable, Sendable {
         case chain(Chain)
         /// A rule at the end of its chain.
         case rule(Rule)
-        /// Another command, written by hand: `-I`, `-D`, `-F`, `-X`, `-P`, `-N` ...
+        /// Another command, written by hand: `-I`, `-D`, `-F`, `-X`, `-P`, `-N`, `-E` ...
         case command([Word])
-        /// A comment line with its `#`, or an empty line.
+        /// A line that says nothing here: a comment with its `#`, an empty one, or one that is for the other family.
         case note(String)
     }
 

@@ -22,7 +22,10 @@ struct DanglingJumpTests {
     @Test(
         "a declared chain, a new one, a verdict and an extension are no such thing",
         arguments: [
-            ":doors - [0:0]\n-A INPUT -j doors", "-N doors\n-A INPUT -g doors", "-A INPUT -j ACCEPT",
+            ":doors - [0:0]\n-A INPUT -j doors", "-N doors\n-A INPUT -g doors", "--new doors\n-A INPUT -j doors",
+            ":old - [0:0]\n-E old doors\n-A INPUT -j doors",
+            ":old - [0:0]\n--rename-chain old doors\n-A INPUT -j doors",
+            "-A INPUT -j ACCEPT",
             "-A INPUT -p tcp -j TARPIT", "-A INPUT -j NFLOG --nflog-group 1",
             "-I INPUT -j LOG", "-R INPUT 1 -p tcp -j MINE --with-options 1", "-D INPUT -j gone",
         ])

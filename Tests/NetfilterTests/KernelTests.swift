@@ -46,6 +46,32 @@ struct KernelTests {
         #expect(try RuleSet(bytes: again, file: "again").normalized() == original.normalized())
     }
 
+    @Test("both tools take a file for both families as it is read here", arguments: ["nft", "legacy"], Family.allCases)
+    func familyMarks(backend: String, family: Family) throws {
+        let text = FamilyMarkTests.both
+        let tool = (family == .ipv4 ? "iptables" : "ip6tables") + "-\(backend)"
+        let dump = try #require(try inNamespace("\(tool)-restore && \(tool)-save", input: Array(text.utf8)))
+        let read = try RuleSet(parsing: text, file: "mine", for: family)
+        #expect(RuleSet.differences(from: read, to: try RuleSet(bytes: dump, file: "live")) == [])
+    }
+
+    @Test("a chain is renamed as it is read here; the nft tool cannot rename one of the same file")
+    func renamedChain() throws {
+        let text = """
+            *filter
+            :old - [0:0]
+            -A INPUT -p tcp -j old
+            -E old new
+            -A INPUT -p udp -g new
+            COMMIT
+
+            """
+        let dump = try #require(
+            try inNamespace("iptables-legacy-restore && iptables-legacy-save", input: Array(text.utf8)))
+        let read = try RuleSet(parsing: text, file: "mine")
+        #expect(RuleSet.differences(from: read, to: try RuleSet(bytes: dump, file: "live")) == [])
+    }
+
     @Test("an apostrophe is no quote to iptables either", arguments: ["nft", "legacy"])
     func apostrophe(backend: String) throws {
         let rules = "*filter\n-A INPUT -m comment --comment 'two words' -j ACCEPT\nCOMMIT\n"

@@ -49,6 +49,10 @@ struct ReaderTests {
                 "*filter\n:abcdefghijklmnopqrstuvwxyz123 - [0:0]\nCOMMIT\n", 2, "abcdefghijklmnopqrstuvwxyz123",
                 .badChainName
             ),
+            ("*filter\n-E old\nCOMMIT\n", 2, "-E old", .missingChain),
+            ("*filter\n-E old !new\nCOMMIT\n", 2, "!new", .badChainName),
+            ("*filter\n-4\nCOMMIT\n", 2, "-4", .unknownCommand),
+            ("*filter\n-6 -A INPUT -j\nCOMMIT\n", 2, "-j", .missingValue),
             ("*filter\n:INPUT\nCOMMIT\n", 2, ":INPUT", .badPolicy),
             ("*filter\n:INPUT REJECT [0:0]\nCOMMIT\n", 2, "REJECT", .badPolicy),
             ("*filter\n:INPUT DROP [0:-1]\nCOMMIT\n", 2, "[0:-1]", .badCounters),
