@@ -32,7 +32,7 @@ build_image() {
     printf 'force-unsafe-io\npath-exclude=/usr/share/doc/*\npath-exclude=/usr/share/man/*\n' \
         >"$1/etc/dpkg/dpkg.cfg.d/latchkey-test"
     unshare --mount --propagation private -- debootstrap --variant=minbase --cache-dir="$1.debs" \
-        --include="$packages,$extras" "$suite" "$1" "${mirror:-http://deb.debian.org/debian}" || return 1
+        --include="$packages,$extras" "$suite" "$1" ${mirror:+"$mirror"} || return 1
     mkdir -p "$1/opt/extras"
     local extra
     for extra in ${extras//,/ }; do mv "$1.debs/$extra"_*.deb "$1/opt/extras/" || return 1; done
