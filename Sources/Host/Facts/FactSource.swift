@@ -40,6 +40,34 @@ package struct FactSource: Sendable, Equatable {
         return lstat(path(absolute), &info) == 0
     }
 
+    /// Whether a path of the machine leads to something, every link on the way followed under the same root.
+    func resolves(_ absolute: String) -> Bool {
+        var done: [Substring] = []
+        var rest = Array(absolute.split(separator: "/").reversed())
+        var links = 0
+        while let name = rest.popLast() {
+            if name == "." { continue }
+            if name == ".." {
+                _ = done.popLast()
+                continue
+            }
+            let place = "/" + (done + [name]).joined(separator: "/")
+            guard exists(place) else { return false }
+            guard let target = try? SecureFiles.target(ofLink: path(place)) else {
+                done.append(name)
+                continue
+            }
+            links += 1
+            guard links <= Self.mostLinks else { return false }
+            if target.hasPrefix("/") { done = [] }
+            rest += target.split(separator: "/").reversed()
+        }
+        return true
+    }
+
+    /// How many links the kernel follows in a path (path_resolution(7)).
+    private static let mostLinks = 40
+
     /// Whether a folder is at a path of the machine.
     func isDirectory(_ absolute: String) -> Bool {
         var info = stat()

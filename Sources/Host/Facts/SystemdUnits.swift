@@ -21,13 +21,17 @@ package struct SystemdUnits: Sendable {
     }
 
     /// Whether another unit wants it: what `systemctl enable` leaves behind.
+    ///
+    /// A package that is removed may leave its link behind. systemd looks at the link's name alone and for a unit file
+    /// of that name, so that a dangling link counts only where there is one.
     package func isEnabled(_ unit: String) -> Bool {
         guard !isMasked(unit) else { return false }
-        return Self.folders.prefix(3).contains { folder in
-            source.names(in: folder).contains {
-                ($0.hasSuffix(".wants") || $0.hasSuffix(".requires")) && source.exists("\(folder)/\($0)/\(unit)")
-            }
-        }
+        let links = Self.folders.prefix(3).lazy.flatMap { folder in
+            source.names(in: folder).filter { $0.hasSuffix(".wants") || $0.hasSuffix(".requires") }
+                .map { "\(folder)/\($0)/\(unit)" }
+        }.filter(source.exists)
+        return links.contains(where: source.resolves)
+            || !links.isEmpty && Self.folders.contains { source.resolves("\($0)/\(unit)") }
     }
 
     /// The values of one key of a unit and its drop-ins, in order; an empty value takes back those before it.

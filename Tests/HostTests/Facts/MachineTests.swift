@@ -61,10 +61,38 @@ struct OtherFirewallTests {
         "an enabled unit is found", arguments: ["nftables", "firewalld", "ferm", "shorewall", "netfilter-persistent"])
     func enabled(name: String) throws {
         let found = try findings {
+            try $0.write("", to: "/lib/x")
             try $0.link("/etc/systemd/system/multi-user.target.wants/\(name).service", to: "/lib/x")
         }
         #expect(found.map(\.name) == [name])
         #expect(found.map(\.state) == [.enabled])
+    }
+
+    @Test("a link that a removed package left behind enables nothing")
+    func danglingLink() throws {
+        let link = "/etc/systemd/system/multi-user.target.wants/netfilter-persistent.service"
+        func isEnabled(_ target: String, _ furnish: (FakeMachine) throws -> Void) throws -> Bool {
+            let machine = try FakeMachine()
+            try machine.link(link, to: target)
+            try furnish(machine)
+            return SystemdUnits(machine.source).isEnabled("netfilter-persistent.service")
+        }
+        let unit = "/lib/systemd/system/netfilter-persistent.service"
+        #expect(try !isEnabled(unit) { _ in })
+        #expect(try isEnabled(unit) { try $0.write("", to: unit) })
+        // Absolute links stay under the root, those on the way too, and relative ones begin at the link's folder.
+        #expect(
+            try isEnabled(unit) {
+                try $0.write("", to: "/usr" + unit)
+                try $0.link("/lib", to: "/usr/lib")
+            })
+        #expect(try isEnabled("../../../.." + unit) { try $0.write("", to: unit) })
+        #expect(try !isEnabled("/etc/hostname-of-nobody") { _ in })
+        // This file is on every machine that tests, and in no fake one.
+        #expect(try !isEnabled("/proc/self/stat") { _ in })
+        #expect(try !isEnabled(unit) { try $0.link(unit, to: link) })
+        // systemd goes by the name: a unit file elsewhere is found.
+        #expect(try isEnabled("/gone") { try $0.write("", to: unit) })
     }
 
     @Test("ufw is judged by its own setting, not by its unit")
@@ -72,6 +100,7 @@ struct OtherFirewallTests {
         func found(_ text: String) throws -> [String] {
             try findings {
                 try $0.write(text, to: "/etc/ufw/ufw.conf")
+                try $0.write("", to: "/lib/x")
                 try $0.link("/etc/systemd/system/multi-user.target.wants/ufw.service", to: "/lib/x")
             }.map(\.name)
         }
@@ -84,6 +113,7 @@ struct OtherFirewallTests {
     @Test("csf that is switched off is not found")
     func csf() throws {
         let found = try findings {
+            try $0.write("", to: "/lib/x")
             try $0.link("/etc/systemd/system/multi-user.target.wants/csf.service", to: "/lib/x")
             try $0.write("", to: "/etc/csf/csf.disable")
         }
