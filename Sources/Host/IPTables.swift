@@ -55,14 +55,34 @@ package struct IPTables: Sendable {
         self.runner = runner
     }
 
-    /// The backend of the command that the system calls `iptables`, told by its version text.
+    /// The backend of the command that the system calls `iptables`.
+    ///
+    /// Told by the names of the programs that it is a link to, which costs no process; by its version text where these
+    /// say nothing.
     ///
     /// - Throws: `toolMissing` where there is none, and what running it throws.
     package static func backend(
         of name: String = "iptables", toolbox: Toolbox, runner: any CommandRunner
     ) async throws(HostError) -> Backend {
-        let version = try await runner.check(Command(try toolbox.need(name), ["--version"]))
+        let program = try toolbox.need(name)
+        if let backend = backend(namedBy: program) { return backend }
+        let version = try await runner.check(Command(program, ["--version"]))
         return version.text.contains("nf_tables") ? .nft : .legacy
+    }
+
+    /// The backend that a program's name tells, or that of a link on the way to it: `xtables-nft-multi`, `iptables-nft`.
+    private static func backend(namedBy program: String) -> Backend? {
+        var path = program
+        for _ in 0..<8 {
+            let name = SecureFiles.name(of: path)
+            let told = Backend.allCases.first { backend in
+                name == "xtables-\(backend.rawValue)-multi" || name.hasSuffix("-\(backend.rawValue)")
+            }
+            if let told { return told }
+            guard let target = try? SecureFiles.target(ofLink: path) else { return nil }
+            path = target.hasPrefix("/") ? target : "\(SecureFiles.folder(of: path))/\(target)"
+        }
+        return nil
     }
 
     /// The version text, for example "iptables v1.8.9 (nf_tables)".

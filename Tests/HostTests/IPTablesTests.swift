@@ -1,3 +1,5 @@
+import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -48,5 +50,73 @@ struct IPTablesTests {
     @Test("it is there where the tool prints it")
     func present() async throws {
         #expect(try await has(0))
+    }
+}
+
+/// A runner that counts what it runs.
+private final class Counting: CommandRunner {
+    let runs = Mutex(0)
+    let version: String
+
+    init(version: String = "") { self.version = version }
+
+    func run(_ command: Command) async throws(HostError) -> CommandResult {
+        runs.withLock { $0 += 1 }
+        return CommandResult(status: 0, output: Array(version.utf8))
+    }
+}
+
+@Suite("The backend behind iptables")
+struct BackendTests {
+    private let folder: TemporaryFolder
+    private var toolbox: Toolbox { Toolbox(layout: Layout(root: folder.path)) }
+
+    init() throws { folder = try TemporaryFolder() }
+
+    private func link(_ path: String, to target: String) throws {
+        try folder.write("", to: path)
+        try FileManager.default.removeItem(atPath: "\(folder.path)/\(path)")
+        try FileManager.default.createSymbolicLink(atPath: "\(folder.path)/\(path)", withDestinationPath: target)
+    }
+
+    @Test(
+        "the links tell it without a process",
+        arguments: [
+            ("xtables-nft-multi", Backend.nft), ("xtables-legacy-multi", .legacy), ("iptables-nft", .nft),
+            ("iptables-legacy", .legacy),
+        ])
+    func links(program: String, backend: Backend) async throws {
+        try folder.write("", to: "usr/sbin/\(program)", mode: 0o700)
+        try link("usr/sbin/iptables", to: "../../etc/alternatives/iptables")
+        try link("etc/alternatives/iptables", to: "\(folder.path)/usr/sbin/\(program)")
+        let runner = Counting()
+        #expect(try await IPTables.backend(toolbox: toolbox, runner: runner) == backend)
+        #expect(runner.runs.withLock { $0 } == 0)
+    }
+
+    @Test(
+        "the program is asked where no name tells it",
+        arguments: [("iptables v1.8.9 (nf_tables)\n", Backend.nft), ("iptables v1.6.1\n", .legacy)])
+    func version(text: String, backend: Backend) async throws {
+        try folder.write("", to: "usr/sbin/xtables-multi", mode: 0o700)
+        try link("usr/sbin/iptables", to: "xtables-multi")
+        let runner = Counting(version: text)
+        #expect(try await IPTables.backend(toolbox: toolbox, runner: runner) == backend)
+        #expect(runner.runs.withLock { $0 } == 1)
+    }
+
+    @Test("commands under their full names are found without a process", arguments: Backend.allCases)
+    func fullNames(backend: Backend) async throws {
+        for name in ["iptables", "ip6tables"] {
+            for end in ["", "-save", "-restore"] {
+                try folder.write("", to: "usr/sbin/\(name)-\(backend.rawValue)\(end)", mode: 0o700)
+            }
+        }
+        let runner = Counting()
+        for isIPv6 in [false, true] {
+            let tools = try await IPTables(backend: backend, isIPv6: isIPv6, toolbox: toolbox, runner: runner)
+            #expect(tools.main == "\(folder.path)/usr/sbin/\(isIPv6 ? "ip6tables" : "iptables")-\(backend.rawValue)")
+        }
+        #expect(runner.runs.withLock { $0 } == 0)
     }
 }
