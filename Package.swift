@@ -10,6 +10,7 @@ let strict: [SwiftSetting] = [
 ]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
 let orderedCollections = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
@@ -32,6 +33,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
@@ -58,7 +60,7 @@ let package = Package(
         // Throwaway namespaces, probes, verdicts.
         room("Rehearsal", ["Policy", "Netfilter", "Host"]),
         // Snapshot, journal, change, guard, confirmation, persistence.
-        room("SafeApply", ["Netfilter", "Host", logging]),
+        room("SafeApply", ["Netfilter", "Host", crypto, logging]),
         // The wizard as data and a pure state machine.
         room("Interview", ["Policy", "Netfilter"]),
         // GNU Readline, and the Prompter on top of it.

@@ -49,6 +49,13 @@ struct SnapshotStoreTests {
         #expect(read == written)
     }
 
+    @Test("the sums are those of sha256sum")
+    func sums() async throws {
+        try await store.write(Self.snapshot("1"))
+        let sums = try await store.read("1").meta.sha256
+        #expect(sums["ipv4.rules"] == "c44d75ac918796fe872a4d580a10b5745e578527b5cbebead0d0a6709fe56b65")
+    }
+
     private static let files = ["meta.json", "ipv4.rules", "ipv6.rules", "ipsets", "saved.json"]
 
     @Test("only root reads them, even where the folder was open to all")

@@ -1,3 +1,4 @@
+import Crypto
 import Glibc
 import Host
 import Netfilter
@@ -5,14 +6,10 @@ import Netfilter
 /// The snapshots of a machine, one folder each, readable by root only.
 package struct SnapshotStore: Sendable {
     private let layout: Layout
-    private let toolbox: Toolbox
-    private let runner: any CommandRunner
 
     /// The store of a machine.
     package init(_ surroundings: Surroundings) {
         layout = surroundings.layout
-        toolbox = surroundings.toolbox
-        runner = surroundings.runner
     }
 
     /// Writes a snapshot so that a power cut after this call cannot lose it.
@@ -30,9 +27,9 @@ package struct SnapshotStore: Sendable {
             for (name, text) in files(of: snapshot) {
                 let bytes = DumpText.bytes(text)
                 try ChangeError.wrap { () throws(HostError) in try SecureFiles.write(bytes, to: "\(folder)/\(name)") }
-                meta.sha256[name] = try await sha256(bytes)
+                meta.sha256[name] = Self.sha256(bytes)
             }
-            meta.sha256[Self.metaName] = try await sum(of: meta)
+            meta.sha256[Self.metaName] = sum(of: meta)
             // meta.json comes last: a folder without it is no snapshot.
             let text = JSONText.encode(meta)
             try ChangeError.wrap { () throws(HostError) in
@@ -47,11 +44,11 @@ package struct SnapshotStore: Sendable {
 
     /// Reads a snapshot and checks every file against its sum.
     ///
-    /// - Throws: `noSnapshot`; `damaged` with the file; `host` where a tool is missing.
+    /// - Throws: `noSnapshot`; `damaged` with the file.
     package func read(_ id: String) async throws(ChangeError) -> Snapshot {
         let meta = try readMeta(id)
         let folder = folder(id)
-        guard try await sum(of: meta) == meta.sha256[Self.metaName] else {
+        guard sum(of: meta) == meta.sha256[Self.metaName] else {
             throw .damaged(path: "\(folder)/\(Self.metaName)", reason: "its SHA-256 is not the one it names")
         }
         var texts: [String: String] = [:]
@@ -59,7 +56,7 @@ package struct SnapshotStore: Sendable {
             let path = "\(folder)/\(name)"
             guard Self.fileNames.contains(name) else { throw .damaged(path: path, reason: "no such file belongs here") }
             let bytes = try trusted(path)
-            guard try await sha256(bytes) == sum else {
+            guard Self.sha256(bytes) == sum else {
                 throw .damaged(path: path, reason: "its SHA-256 is not the one in meta.json")
             }
             texts[name] = DumpText.decode(bytes)
@@ -182,17 +179,17 @@ package struct SnapshotStore: Sendable {
     }
 
     /// The sum of meta.json without its own.
-    private func sum(of meta: Snapshot.Meta) async throws(ChangeError) -> String {
+    private func sum(of meta: Snapshot.Meta) -> String {
         var bare = meta
         bare.sha256[Self.metaName] = nil
-        return try await sha256(Array(JSONText.encode(bare).utf8))
+        return Self.sha256(Array(JSONText.encode(bare).utf8))
     }
 
     /// The sum as sha256sum(1) of coreutils prints it.
-    private func sha256(_ bytes: [UInt8]) async throws(ChangeError) -> String {
-        let text = try await ChangeError.wrap { () async throws(HostError) in
-            try await runner.check(Command(try toolbox.need("sha256sum"), input: bytes)).text
-        }
-        return String(text.prefix { $0 != " " })
+    private static func sha256(_ bytes: [UInt8]) -> String {
+        SHA256.hash(data: bytes).map { byte in
+            let digits = String(byte, radix: 16)
+            return digits.count == 1 ? "0" + digits : digits
+        }.joined()
     }
 }
