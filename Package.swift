@@ -83,7 +83,9 @@ let package = Package(
         tests("NetfilterTests", ["Netfilter"], resources: [.copy("Dumps")]),
         tests("PolicyTests", ["Policy", "Netfilter", "Templates"]),
         tests("ComposerTests", ["Composer", "Policy", "Netfilter", "Templates"], resources: [.copy("Golden")]),
-        tests("RehearsalTests", ["Rehearsal", "Composer", "Policy", "Netfilter", "Host", "Templates"]),
+        tests(
+            "RehearsalTests",
+            ["Rehearsal", "SafeApply", "Composer", "Policy", "Netfilter", "Host", "Templates", logging]),
         tests("SafeApplyTests", ["SafeApply", "Netfilter", "Host"]),
         tests("InterviewTests", ["Interview", "Policy", "Netfilter"]),
         tests("CommandsTests", ["Commands", "Policy", "Netfilter", "Host", argumentParser]),

@@ -30,7 +30,9 @@ package enum BlockingCommand {
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
         latchkey_spawn_close_from(&actions, 3)
         var argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
-        var envp: [UnsafeMutablePointer<CChar>?] = [strdup("PATH=/usr/sbin:/usr/bin:/sbin:/bin"), strdup("LC_ALL=C"), nil]
+        var envp: [UnsafeMutablePointer<CChar>?] = [
+            strdup("PATH=/usr/sbin:/usr/bin:/sbin:/bin"), strdup("LC_ALL=C"), nil,
+        ]
         defer { (argv + envp).forEach { free($0) } }
         var child: pid_t = 0
         let code = posix_spawn(&child, program, &actions, nil, &argv, &envp)

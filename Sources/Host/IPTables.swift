@@ -99,6 +99,13 @@ package struct IPTables: Sendable {
         try await check(Command(save, ["-c"])).output
     }
 
+    /// One chain, as `iptables -v -S` prints it, with every rule's counters.
+    ///
+    /// - Throws: what running the tool throws; `toolFailed` where there is no such chain.
+    package func list(table: String, chain: String) async throws(HostError) -> [UInt8] {
+        try await check(Command(main, ["-w", "\(Self.lockWait)", "-t", table, "-v", "-S", chain])).output
+    }
+
     /// Puts rules in force: one transaction a table.
     ///
     /// - Parameters:
@@ -151,7 +158,8 @@ package struct IPTables: Sendable {
         }
         if command.program == restore {
             // Some input makes the tool itself crash, without a word.
-            let message = result.message.isEmpty && result.status > 128
+            let message =
+                result.message.isEmpty && result.status > 128
                 ? "it crashed (signal \(result.status - 128))" : result.message
             throw .rulesRefused(command: command.words, line: Self.line(in: result.message), message: message)
         }

@@ -13,6 +13,8 @@ package struct Rehearsal: Sendable {
     /// takes well under a millisecond.
     let patience: Duration
 
+    private let counters = CounterReader()
+
     /// A rehearsal on a stage.
     ///
     /// - Parameters:
@@ -103,6 +105,7 @@ package struct Rehearsal: Sendable {
     package func verdicts(
         _ expectations: [Expectation], untested: [Expectation: String], decidesAll: Bool = true
     ) async throws -> [Verdict] {
+        counters.forget()
         var seen: [Expectation: Bool] = [:]
         var decisions: [Expectation: Counted.Decision] = [:]
         let testable = expectations.filter { untested[$0] == nil && tools[$0.family] != nil }
@@ -293,9 +296,7 @@ package struct Rehearsal: Sendable {
         }
     }
 
-    func dump(_ tool: IPTables) async throws -> RuleSet {
-        try RuleSet(dumped: DumpText.decode(try await tool.dump()), file: tool.save)
-    }
+    func dump(_ tool: IPTables) async throws -> RuleSet { try await counters.read(tool) }
 }
 
 extension Expectation {

@@ -39,7 +39,8 @@ final class LoadedRules: CommandRunner {
             // A command that cannot be carried out fails the whole.
             let isDone = text.withLock { text in
                 let after = Self.loaded(input, onto: text)
-                let isDone = (try? RuleSet(dumped: after, file: "after"))?.tables.contains(where: \.hasCommands) == false
+                let isDone =
+                    (try? RuleSet(dumped: after, file: "after"))?.tables.contains(where: \.hasCommands) == false
                 if isDone { text = after }
                 return isDone
             }

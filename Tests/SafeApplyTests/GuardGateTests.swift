@@ -108,7 +108,9 @@ extension GuardTests {
         func tidying() async throws {
             let serving = bench.serve()
             #expect(try await bench.ask(GuardRequest(.begin)).answer == .done)
-            bench.rules.fail { _, _ in CommandResult(status: 4, message: "Another app is currently holding the xtables lock") }
+            bench.rules.fail { _, _ in
+                CommandResult(status: 4, message: "Another app is currently holding the xtables lock")
+            }
             let start = ContinuousClock.now
             let reverted = try await bench.ask(GuardRequest(.revert))
             #expect(ContinuousClock.now - start < .seconds(3))

@@ -19,7 +19,8 @@ extension Changing {
                 try tell(status, report, in: context)
                 return .done
             }
-            context.console.say(Self.invitation(status) + (status.gate == .some(.none) ? "  \(ChangeText.noClock)\n" : ""))
+            context.console.say(
+                Self.invitation(status) + (status.gate == .some(.none) ? "  \(ChangeText.noClock)\n" : ""))
             do { status = try await client.wait() } catch { throw Failure(error) }
         }
         try tell(status, report, in: context)
@@ -99,7 +100,7 @@ enum ChangeText {
                         ? [] : ["Saved for the next start: \(status.persisted.joined(separator: ", "))"])
                     + ["Undo: sudo latchkey snapshots restore \(status.id)"]
             case .reverted:
-                ["\(status.reason)" + (status.verified ? " Verified against the snapshot." : "")]
+                ["\(status.reason)" + (status.verified ? " (verified)" : "")]
             case .failed:
                 ["\(status.reason)", "The snapshot is \(status.id). Look at it from a console."]
             }

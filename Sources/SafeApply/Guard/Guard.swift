@@ -126,7 +126,9 @@ package struct Guard {
         return Guard(
             surroundings: surroundings, lock: lock, file: file, journal: journal,
             backend: try await IPTablesBackend(
-                carryingOn: journal.request, snapshot: snapshot, gateKind: journal.gate ?? .recent, in: surroundings),
+                carryingOn: journal.request, snapshot: snapshot,
+                // Which gates were loaded is on record once they are open; until then they count as open.
+                gateKind: journal.gate ?? .none, in: surroundings),
             snapshot: snapshot, inbox: try Inbox(surroundings.layout))
     }
 

@@ -27,7 +27,8 @@ extension Guard {
         if !areClosed { areClosed = await removeOpenGates() }
         guard areClosed else { return await emergency(reason) }
         if !(await removedSoon()) {
-            surroundings.log.warning("The previous rules decide again. Closed rules of latchkey's are still to be removed.")
+            surroundings.log.warning(
+                "The previous rules decide again. Closed rules of latchkey's are still to be removed.")
         }
         await end(.reverted, "\(reason) The previous rules are active again.", verified: true)
     }

@@ -78,7 +78,8 @@ package enum SavedRules {
         let jumps = table.rules(in: "INPUT").filter { RuleEdits.isForeignJump($0, others) }
         return Table(
             "filter",
-            chains: [Chain("INPUT", policy: chain.policy == .drop ? .drop : table.chain("INPUT")?.policy ?? .accept)] + table.chains.filter { $0.name != "INPUT" },
+            chains: [Chain("INPUT", policy: chain.policy == .drop ? .drop : table.chain("INPUT")?.policy ?? .accept)]
+                + table.chains.filter { $0.name != "INPUT" },
             rules: jumps + chain.rules + table.rules.filter { $0.chain != "INPUT" })
     }
 }

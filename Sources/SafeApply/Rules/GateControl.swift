@@ -75,9 +75,12 @@ struct SetGates: GateControl {
 
 /// Gates without a condition: they are open from the moment they are loaded until they are removed.
 struct UnconditionalGates: GateControl {
+    /// Gates that may be there instead, where a guard before this one did not say which it loaded.
+    var others: RecentGates?
+
     func renew() throws(HostError) {}
 
-    func close() throws(HostError) {}
+    func close() throws(HostError) { try others?.close() }
 
     var areClosed: Bool { false }
 }

@@ -143,7 +143,8 @@ struct IPTablesBackend: RuleBackend {
         case .recent: return RecentGates(families, folder: surroundings.recentFolder)
         case .set:
             return toolbox.find("ipset").map { SetGates(families, program: $0) } ?? UnconditionalGates()
-        case .timeout, .none: return UnconditionalGates()
+        case .timeout, .none:
+            return UnconditionalGates(others: RecentGates(families, folder: surroundings.recentFolder))
         }
     }
 
@@ -233,7 +234,7 @@ struct IPTablesBackend: RuleBackend {
             do throws(ChangeError) { try await kernel.load(trial.loading(over: live), family) } catch {
                 guard attempt == 1, case .host(.rulesRefused) = error else { throw error }
             }
-            live = try await kernel.read(family)
+            live = try await kernel.reread(trial.places, of: before, family)
             if trial.isWhole(in: live) { return true }
         }
         return false
@@ -241,8 +242,8 @@ struct IPTablesBackend: RuleBackend {
 
     func isTrialWhole() async throws(ChangeError) -> Bool {
         let whole = try await kernel.eachFamily(gatedFamilies) { family throws(ChangeError) in
-            let live = try await kernel.read(family)
             guard let trial = trials[family] else { return true }
+            let live = try await kernel.reread(trial.places, of: previous[family] ?? RuleSet(), family)
             try LiveRules.requireReadable(live, family, tables: trial.tables.map(\.name), isWhole: false)
             return trial.isWhole(in: live)
         }
@@ -349,13 +350,18 @@ struct IPTablesBackend: RuleBackend {
     private func load(_ step: PermanentRules, _ family: Family) async throws(ChangeError) {
         var differences: [String] = []
         for _ in 1...Self.loads {
-            try await kernel.load(step.loading(over: try await kernel.read(family)), family)
-            differences = step.differences(try await kernel.read(family))
+            try await kernel.load(step.loading(over: try await read(step, family)), family)
+            differences = step.differences(try await read(step, family))
             if differences.isEmpty { return }
         }
         throw .refused(
             reason: "The kernel did not take the \(family.title) rules as they were given: "
                 + differences.joined(separator: "; ") + ".")
+    }
+
+    private func read(_ step: PermanentRules, _ family: Family) async throws(ChangeError) -> RuleSet {
+        guard let places = step.places else { return try await kernel.read(family) }
+        return try await kernel.reread(places, of: previous[family] ?? RuleSet(), family)
     }
 
     /// What a person should know who keeps composed rules: what somebody put into INPUT inside the window stays there,
@@ -366,7 +372,9 @@ struct IPTablesBackend: RuleBackend {
         guard request.origin == .answers else { return [] }
         var notes: [String] = []
         for (family, plan) in plan.present where plan["filter"] != nil {
-            guard let live = try? await kernel.read(family), let rule = RuleEdits.unowned(in: live).first else {
+            guard let live = try? await kernel.reread(["filter": ["INPUT"]], of: previous[family] ?? RuleSet(), family),
+                let rule = RuleEdits.unowned(in: live).first
+            else {
                 continue
             }
             notes.append(

@@ -75,6 +75,39 @@ package struct LiveRules: Sendable {
         do { return try RuleSet(dumped: DumpText.decode(bytes), file: tool.save) } catch { throw .badRules(error) }
     }
 
+    /// How many rules make a dump slower than a look at a few chains.
+    private static let many = 2_000
+
+    /// Reads some chains anew, by themselves where the whole is large.
+    ///
+    /// - Parameters:
+    ///   - chains: which, by table.
+    ///   - known: the rules of a moment ago; of other chains these are returned where the whole is large.
+    /// - Throws: as `read`.
+    func reread(
+        _ chains: [String: [String]], of known: RuleSet, _ family: Family
+    ) async throws(ChangeError) -> RuleSet {
+        guard let tool = tools[family], known.tables.reduce(0, { $0 + $1.entries.count }) > Self.many else {
+            return try await read(family)
+        }
+        var rules = known
+        for (name, chains) in chains.sorted(by: { $0.key < $1.key }) {
+            for chain in chains {
+                let listing: [UInt8]
+                do { listing = try await tool.list(table: name, chain: chain) } catch {
+                    // No such chain, or a table that iptables cannot print: the dump tells.
+                    return try await read(family)
+                }
+                let table = rules[name] ?? Table(name, chains: [])
+                guard let read = table.replacing(chain, listing: DumpText.decode(listing)) else {
+                    return try await self.read(family)
+                }
+                rules[name] = read
+            }
+        }
+        return rules
+    }
+
     /// The rules of every family that the kernel has.
     ///
     /// - Throws: as `read`.

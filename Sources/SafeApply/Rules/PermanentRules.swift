@@ -23,6 +23,13 @@ struct PermanentRules {
             earlier.tables.map { ($0.name, Set($0.chains.map(\.name))) }, uniquingKeysWith: { _, last in last })
     }
 
+    /// The chains that it changes, by table; nil where these are whole tables.
+    var places: [String: [String]]? {
+        guard wanted.tables.allSatisfy({ !$0.isWhole }) else { return nil }
+        return Dictionary(
+            wanted.tables.map { ($0.name, ($0.base + $0.user).map(\.name)) }, uniquingKeysWith: { _, last in last })
+    }
+
     /// What loads it.
     ///
     /// - Parameter live: a fresh dump.

@@ -18,7 +18,8 @@ package struct Trial: Sendable, Equatable {
 
         static func == (left: Self, right: Self) -> Bool {
             left.name == right.name && left.chains == right.chains && left.rules == right.rules
-                && left.gates.map(\.rule) == right.gates.map(\.rule) && left.gates.map(\.place) == right.gates.map(\.place)
+                && left.gates.map(\.rule) == right.gates.map(\.rule)
+                && left.gates.map(\.place) == right.gates.map(\.place)
         }
     }
 
@@ -149,6 +150,13 @@ package struct Trial: Sendable, Equatable {
                 (present[gate.rule.chain] ?? []).contains { $0.body == gate.rule.body }
             } && trial.chains.allSatisfy { (present[$0] ?? []).map(\.body) == (wanted[$0] ?? []).map(\.body) }
         }
+    }
+
+    /// The chains that hold it, by table: gates and their goals.
+    var places: [String: [String]] {
+        Dictionary(
+            tables.map { ($0.name, Set($0.gates.map(\.rule.chain)).sorted() + $0.chains) },
+            uniquingKeysWith: { _, last in last })
     }
 
     /// What loads the trial, in one transaction a table; it replaces an earlier trial, and touches nothing else.

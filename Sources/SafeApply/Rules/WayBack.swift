@@ -65,7 +65,8 @@ struct WayBack {
         let copies = copy?.rulesByChain ?? [:]
         for (chain, rules) in table.rulesByChain.sorted(by: { $0.key < $1.key }) {
             let found = copies[chain] ?? []
-            for (index, rule) in rules.enumerated() where !found.indices.contains(index) || found[index].body != rule.body {
+            for (index, rule) in rules.enumerated()
+            where !found.indices.contains(index) || found[index].body != rule.body {
                 throw untruthful(family, rule, "Loaded again, it would be another rule.")
             }
         }
