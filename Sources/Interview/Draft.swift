@@ -31,7 +31,7 @@ extension Wizard {
         recalled.answers = draft.answers
         recalled.answered = draft.answered
         let moment = draft.moment.map { " (\($0))" } ?? ""
-        return screen.paragraph("Your answers of a session that was broken off\(moment):", indent: 0, tone: .heading)
+        return screen.paragraph("Your answers from last time, not kept\(moment):", indent: 0, tone: .heading)
             + overview(recalled) + [.blank]
     }
 

@@ -18,7 +18,7 @@ struct DraftTests {
     func goOn() throws {
         var wizard = try wizard([.admins, .ssh])
         let text = wizard.begin().lines.text
-        #expect(text.contains("Your answers of a session that was broken off (2026-11-22 15:42:10 UTC):"))
+        #expect(text.contains("Your answers from last time, not kept (2026-11-22 15:42:10 UTC):"))
         #expect(text.contains("1 admins     192.168.1.33"))
         #expect(wizard.request.prompt == "     go on / anew [go on] > ")
         #expect(wizard.draft == nil)

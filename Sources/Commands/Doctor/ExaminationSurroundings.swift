@@ -93,6 +93,7 @@ extension Examination {
         var findings = [Finding.ok("rehearsal", "throwaway networks can be made here")]
         guard let chosen = try? await backend(options) else { return findings }
         var refused: [String] = []
+        var withoutRecent = false
         var known = 0
         for rule in SampleRule.all(surroundings.families) {
             guard
@@ -103,18 +104,14 @@ extension Examination {
             let result = try? await surroundings.runner.run(stage.enter(command))
             if result?.status == 0 {
                 known += 1
+            } else if rule.purpose == SampleRule.recent {
+                withoutRecent = true
             } else {
                 refused.append("\(rule.family.rawValue) \(rule.purpose)")
             }
         }
         if refused.isEmpty {
             findings.append(.ok("kernel", "all \(known) kinds of rule that latchkey writes are known here"))
-        } else if refused.allSatisfy({ $0.hasSuffix(SampleRule.expiry) }) {
-            findings.append(
-                .found(
-                    .warning, "kernel",
-                    "It lacks the time match (xt_time): pending rules cannot expire by themselves; the guard alone "
-                        + "returns to the old ones.", remedy: "Install the kernel's extra modules, if there are any."))
         } else {
             findings.append(
                 .found(
@@ -122,7 +119,22 @@ extension Examination {
                     remedy: "Install the kernel's extra netfilter modules (linux-modules-extra, kernel-modules-extra).")
             )
         }
+        findings.append(gate(withoutRecent: withoutRecent))
         return findings
+    }
+
+    /// What ends a trial when every process of latchkey is dead.
+    private func gate(withoutRecent: Bool) -> Finding {
+        if !withoutRecent {
+            return .ok("trial", "the kernel ends it by itself, with the match recent (xt_recent)")
+        }
+        if toolbox.find("ipset") != nil {
+            return .ok("trial", "the kernel ends it by itself, with an ipset (this kernel lacks xt_recent)")
+        }
+        return .found(
+            .warning, "trial",
+            "This kernel lacks the match recent (xt_recent), and ipset is not installed: only latchkey's guard can end a "
+                + "trial, not the kernel.", remedy: "Install ipset (Debian: apt-get install ipset).")
     }
 
     // MARK: - Guard and boot
@@ -145,7 +157,7 @@ extension Examination {
         .found(
             .warning, "supervision",
             "By a process of latchkey's own, as \(reason): where logind has KillUserProcesses=yes, it ends with the "
-                + "login, and the kernel's own expiry alone opens the door again.", remedy: remedy)
+                + "login, and the kernel itself rolls back within 20 s.", remedy: remedy)
     }
 
     var persistence: Finding {
@@ -168,7 +180,7 @@ private struct SampleRule {
     let purpose: String
     let words: [String]
 
-    static let expiry = "expiry"
+    static let recent = "trials"
 
     static func all(_ families: [Family]) -> [SampleRule] {
         families.flatMap { family in
@@ -181,7 +193,13 @@ private struct SampleRule {
                 ("replies", ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED"]),
                 ("ports", ["-p", "tcp", "-m", "multiport", "--dports", "80,443,6000:6010"]), ("pings", icmp),
                 ("rates", ["-m", "limit", "--limit", "5/min", "--limit-burst", "10"]),
-                (expiry, ["-m", "time", "--datestop", "2037-01-01T00:00:00"]),
+                (
+                    recent,
+                    [
+                        "-m", "recent", "--rcheck", "--seconds", "10", "--name", "latchkey-doctor", "--mask",
+                        family == .ipv4 ? "0.0.0.0" : "::",
+                    ]
+                ),
             ]
             let accepted = common.map {
                 SampleRule(family: family, purpose: $0.0, words: $0.1 + ["-j", "ACCEPT"])

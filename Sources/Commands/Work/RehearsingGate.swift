@@ -40,7 +40,13 @@ extension Rehearsing {
             context.console.say(Wrapping.text("\(Self.unchecked) \(Self.reason(error))"))
             return
         }
-        try Self.pass(result, in: context)
+        do { try Self.pass(result, in: context) } catch {
+            var failure = error
+            failure.next =
+                "add a rule that accepts \(you.map { "\($0)" } ?? "your address") on the SSH port, or override with "
+                + "--no-rehearsal."
+            throw failure
+        }
     }
 
     private static func pass(_ result: RehearsalResult, in context: CommandContext) throws(Failure) {
