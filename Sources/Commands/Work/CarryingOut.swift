@@ -100,7 +100,7 @@ enum ChangeText {
                         ? [] : ["Saved for the next start: \(status.persisted.joined(separator: ", "))"])
                     + ["Undo: sudo latchkey snapshots restore \(status.id)"]
             case .reverted:
-                ["\(status.reason)" + (status.verified ? " (verified)" : "")]
+                [status.reason]
             case .failed:
                 ["\(status.reason)", "The snapshot is \(status.id). Look at it from a console."]
             }

@@ -30,7 +30,7 @@ extension Guard {
             surroundings.log.warning(
                 "The previous rules decide again. Closed rules of latchkey's are still to be removed.")
         }
-        await end(.reverted, "\(reason) The previous rules are active again.", verified: true)
+        await end(.reverted, "\(reason) The previous rules are active again (verified).", verified: true)
     }
 
     /// Takes half-made permanent rules back.
@@ -151,7 +151,7 @@ extension Guard {
                 }
             }
             if snapshot != nil, (try? await backend.takeBack()) != nil, (try? await backend.removeTrial()) != nil {
-                await end(.reverted, "\(reason) The previous rules are active again.", verified: true)
+                await end(.reverted, "\(reason) The previous rules are active again (verified).", verified: true)
                 return
             }
             try? await Task.sleep(for: .seconds(2))
