@@ -121,13 +121,17 @@ struct PermanentRules {
         declarations += table.user.filter { there[$0.name] == nil }.map { ":\($0.name) - \(Counters.zero.text)" }
         for chain in table.base + table.user {
             let own = rules[chain.name] ?? []
-            let gate = own.lastIndex(where: \.isGate) ?? -1
             let wanted = Set(chain.rules.map(\.body))
+            let isRemovable = removable(chain, table, others)
+            // What stands ahead of the gate stays ahead; without one, what stands ahead of all that is latchkey's affair.
+            let ahead =
+                own.lastIndex(where: \.isGate)
+                ?? (own.firstIndex { isRemovable($0) || wanted.contains($0.body) } ?? own.endIndex) - 1
             let earlier = previous[table.name]?[chain.name] ?? []
             let edit = ChainEdit(
-                chain.name, present: own, wanted: chain.rules, isRemovable: removable(chain, table, others),
+                chain.name, present: own, wanted: chain.rules, isRemovable: isRemovable,
                 isAnchor: { index, rule in
-                    if index <= gate { return true }
+                    if index <= ahead { return true }
                     // Jumps that were there before come ahead of what is latchkey's.
                     return !table.isWhole && RuleEdits.isForeignJump(rule, others) && earlier.contains(rule.body)
                         && !wanted.contains(rule.body)
