@@ -3,7 +3,7 @@ import Testing
 
 @Suite("A change that nobody confirms", .kernel, .inTurn)
 struct DeadlineTests {
-    @Test("the earlier rules are back, of all tables and both families, with sets in use", arguments: Case.all)
+    @Test("the previous rules are back, of all tables and both families, with sets in use", arguments: Case.all)
     func fullStart(_ test: Case) async throws {
         try await Machine.with(test.backend) { machine in
             try await EarlierRules.makeSets(on: machine)
@@ -12,9 +12,9 @@ struct DeadlineTests {
             let sets = try await machine.namespace.mustRun(["ipset", "save"])
             let applied = try await expectRevert(on: machine, test.existing)
 
-            #expect(try await machine.rules() == before)
+            try await machine.expectBack(before)
             #expect(try await machine.namespace.mustRun(["ipset", "save"]) == sets)
-            #expect(applied.errors.contains("earlier rules are back"))
+            #expect(applied.errors.contains("previous rules are active again"))
             let report = try JSON(applied)
             #expect(report.text("outcome") == "reverted")
             #expect(report.truth("verified") == true)
@@ -23,7 +23,7 @@ struct DeadlineTests {
             let confirmed = try await machine.latchkey("confirm")
             #expect(confirmed.status == 6)
             #expect(confirmed.errors.contains("reverted"))
-            #expect(try await machine.rules() == before)
+            try await machine.expectBack(before)
         }
     }
 
@@ -43,6 +43,7 @@ struct DeadlineTests {
 
     /// Applies, and sees the rules come and go: not before ten seconds, and not much later.
     private func expectRevert(on machine: Machine, _ existing: Existing) async throws -> Finished {
+        let before = try await machine.rules()
         async let outcome = machine.apply(existing, "--json")
         var lastWithout = ContinuousClock.now
         try await until("the rules", within: .seconds(40)) {
@@ -56,6 +57,9 @@ struct DeadlineTests {
         let asked = ContinuousClock.now
         let left = try #require(status.number("secondsLeft"))
         #expect((5...10).contains(left))
+        #expect(status.text("gate") == "recent")
+        #expect(!status.keys.contains("expires"))
+        try await machine.expectPending(on: before)
         var lastSeen = ContinuousClock.now
         try await until("the revert", within: .seconds(20)) {
             let now = ContinuousClock.now
@@ -73,7 +77,6 @@ struct DeadlineTests {
     }
 
     private func isInForce(on machine: Machine) async throws -> Bool {
-        let four = try await machine.dump(.ipv4)
-        return four.contains("latchkey: ssh")
+        !machine.namespace.areGateListsEmpty
     }
 }

@@ -34,19 +34,45 @@ struct KeepTests {
         }
     }
 
-    @Test("rules that expire by themselves are made permanent: no time match is left", arguments: Case.all)
+    @Test(
+        "what is kept has no gate, no chain of the pending form and no list of the kernel's left", arguments: Case.all)
     func permanent(_ test: Case) async throws {
         try await Machine.with(test.backend) { machine in
             try await machine.begin(test.existing)
-            #expect(try await machine.rules().contains("--datestop"))
+            #expect(try await machine.rules().contains("-m recent --rcheck"))
+            #expect(try await machine.status().text("gate") == "recent")
             let confirmed = try await machine.latchkey("confirm")
             #expect(confirmed.status == 0)
             let said = confirmed.errors.split(whereSeparator: \.isWhitespace).joined(separator: " ")
-            #expect(said.contains("Confirmed at this machine: no new connection has proved that the door opens."))
+            #expect(said.contains("Confirmed at this machine: no new SSH login was tested."))
+            try await machine.expectNoGate()
             let rules = try await machine.rules()
-            #expect(!rules.contains("--datestop"))
-            #expect(!rules.contains("pending"))
-            #expect(rules.components(separatedBy: ":INPUT DROP").count == 3)
+            #expect(!rules.contains("pending") && !rules.contains("recent"))
+            let policy = test.existing == .keep ? ":INPUT ACCEPT" : ":INPUT DROP"
+            #expect(rules.components(separatedBy: policy).count == 3)
+            #expect(try await machine.status().kinds["gate"] == "null")
+        }
+    }
+
+    @Test(
+        "with keep, INPUT's policy stays what it was, and the last rule drops", arguments: TestBackend.installed,
+        ["ACCEPT", "DROP"])
+    func policy(_ backend: TestBackend, _ policy: String) async throws {
+        try await Machine.withOutside(backend) { machine, outside in
+            for family in IPFamily.allCases { try await machine.iptables("-P INPUT \(policy)", family) }
+            try await machine.begin(.keep)
+            #expect(try await machine.latchkey("confirm").status == 0)
+            for family in IPFamily.allCases {
+                let live = try await machine.dump(family)
+                #expect(live.contains(":INPUT \(policy)"))
+                let input = EarlierRules.chain("INPUT", in: "filter", of: live)
+                #expect(input.last == #"-A INPUT -m comment --comment "latchkey: drop all else" -j DROP"#)
+            }
+            #expect(try await outside.reachesByBoth(80))
+            #expect(try await outside.reachesByNeither(7))
+            // What another program's flush comes to is as it was before.
+            for family in IPFamily.allCases { try await machine.iptables("-F INPUT", family) }
+            if policy == "ACCEPT" { #expect(try await outside.reachesByBoth(7)) }
         }
     }
 
@@ -88,7 +114,10 @@ struct KeepTests {
             #expect(try await machine.status().truth("drift") == true)
             try await machine.iptables("-D INPUT -p tcp --dport 4444 -j ACCEPT")
             #expect(try await machine.status().truth("drift") == false)
-            try await machine.iptables("-P INPUT ACCEPT", .ipv6)
+            // The policy is latchkey's with "replace" alone.
+            try await machine.iptables("-P INPUT \(test.existing == .keep ? "DROP" : "ACCEPT")", .ipv6)
+            #expect(try await machine.status().truth("drift") == (test.existing == .replace))
+            try await machine.iptables("-D INPUT 1", .ipv6)
             #expect(try await machine.status().truth("drift") == true)
         }
     }
@@ -105,14 +134,18 @@ func expectPlan(_ existing: Existing, on machine: Machine) async throws {
         let words = ["plan", "--family", family.rawValue, "--answers", "\(machine.root.path)/\(existing).yaml"]
         let plan = Dump.withoutCounters(try await Latchkey.run(words, root: machine.root).output)
         let live = try await machine.dump(family)
-        #expect(live.contains(":INPUT DROP"))
+        #expect(!PendingRules.areIn(live))
         switch existing {
         case .replace:
+            #expect(live.contains(":INPUT DROP"))
             #expect(plan.contains("*nat"))
             for table in ["filter", "nat"] {
-                #expect(EarlierRules.table(table, of: live) == EarlierRules.table(table, of: plan))
+                let (own, wanted) = (EarlierRules.table(table, of: live), EarlierRules.table(table, of: plan))
+                // A table that is empty need not be there.
+                #expect(EarlierRules.withoutEmptyTables(own) == EarlierRules.withoutEmptyTables(wanted))
             }
         case .keep:
+            #expect(plan.contains("latchkey: drop all else"))
             let input = EarlierRules.chain("INPUT", in: "filter", of: live)
             let owned = input.drop { !$0.contains("latchkey: ") }
             #expect(!owned.isEmpty)

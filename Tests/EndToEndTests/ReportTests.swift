@@ -38,6 +38,7 @@ struct ReportTests {
             #expect(pending.text("backend") == backend.rawValue)
             #expect(pending.text("change") == id)
             #expect(pending.truth("drift") == false)
+            #expect(pending.text("gate") == "recent")
 
             let reverted = try JSON(await machine.latchkey("revert", "--json"))
             #expect(reverted.kinds == change)
@@ -59,7 +60,7 @@ struct ReportTests {
                 #expect(refused.kinds == change)
                 #expect(refused.text("outcome") == "refused")
                 #expect(refused.text("change") == confirmed.text("change"))
-                #expect(refused.text("reason")?.contains("already been kept. This was said of it: ") == true)
+                #expect(refused.text("reason")?.contains("already been kept. Reason: ") == true)
             }
         }
     }

@@ -3,17 +3,17 @@ import Testing
 
 @Suite("A change at a time", .kernel, .inTurn)
 struct RevertTests {
-    @Test("revert ends with 0, the waiting apply with 3, and the earlier rules are back", arguments: Case.all)
+    @Test("revert ends with 0, the waiting apply with 3, and the previous rules are back", arguments: Case.all)
     func reverted(_ test: Case) async throws {
         try await Machine.with(test.backend) { machine in
             try await machine.load(EarlierRules.filterWithoutSets)
             let before = try await machine.rules()
             async let outcome = machine.apply(test.existing, "--deadline", "5m", "--json")
             _ = try await machine.pending()
-            #expect(try await machine.rules() != before)
+            try await machine.expectPending(on: before)
             let reverted = try await machine.latchkey("revert", "--json")
             #expect(reverted.status == 0)
-            #expect(try await machine.rules() == before)
+            try await machine.expectBack(before)
             let applied = try await outcome
             #expect(applied.status == 3)
             for report in [try JSON(reverted), try JSON(applied)] {

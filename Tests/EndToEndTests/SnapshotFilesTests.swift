@@ -156,14 +156,14 @@ struct SnapshotFilesTests {
         let id = try await server.apply()
         try await server.must("revert")
         let lines = log.received()
-        let wanted = ["begins: ", "is in force", "is reverted: It was asked to revert."]
+        let wanted = ["begins: ", "is in force", "is reverted: A rollback was requested."]
         for words in wanted {
             let line = lines.first { $0.contains("Change \(id) \(words)") }
             #expect(
                 line?.contains(#/^<85>[A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d:\d\d latchkey\[\d+\]: /#) == true, "\(lines)")
         }
         let history = try await server.must("status", "--history")
-        #expect(history.contains(id) && history.contains("reverted") && history.contains("It was asked to revert."))
+        #expect(history.contains(id) && history.contains("reverted") && history.contains("A rollback was requested."))
         #expect(history.split(separator: "\n").allSatisfy { $0.count <= 80 })
         #expect(try await server.must("status", "--history", "--json").contains("\"outcome\":\"reverted\""))
     }

@@ -9,6 +9,8 @@ final class FaultScene: Sendable {
     let root: TemporaryFolder
     let backend: TestBackend
     private let before: [IPFamily: String]
+    /// What nft printed before the change.
+    let listingBefore: String
 
     /// What the server has before the change: a policy that drops, odd quoting, user chains, several tables.
     private static let earlier = """
@@ -62,6 +64,7 @@ final class FaultScene: Sendable {
             dumps[family] = try await self.server.dump(family, backend)
         }
         before = dumps
+        listingBefore = try await self.server.mustRun(["nft", "-s", "list", "ruleset"])
     }
 
     // MARK: The change
@@ -125,6 +128,23 @@ final class FaultScene: Sendable {
         }
     }
 
+    /// Kills the processes of the change until none is left: each may have started the other between two looks.
+    func killAll(_ roles: [String] = ["guard", "supervise", "apply"]) async throws {
+        var quiet = 0
+        while quiet < 5 {
+            send(SIGKILL, to: roles)
+            quiet = processes(roles).isEmpty ? quiet + 1 : 0
+            try await Task.sleep(for: .milliseconds(2))
+        }
+    }
+
+    /// Waits until somebody holds the lock of iptables-legacy.
+    func lockIsHeld() async throws {
+        try await until("the lock is held") {
+            try await server.run(["flock", "--nonblock", "/run/xtables.lock", "true"]).status != 0
+        }
+    }
+
     func send(_ signal: Int32, to roles: [String]) { for pid in processes(roles) { kill(pid, signal) } }
 
     // MARK: Tools put in front
@@ -152,6 +172,14 @@ final class FaultScene: Sendable {
     /// From now on the scripts do what they are there for.
     func misbehave() throws { try root.write("", to: "misbehave") }
 
+    /// Has the file of the snapshot's IPv4 rules hold others.
+    func damageSnapshot() async throws {
+        let snapshots = "var/lib/latchkey/snapshots"
+        let names = try FileManager.default.contentsOfDirectory(atPath: "\(root.path)/\(snapshots)")
+        guard let id = names.first else { throw SpawnError("there is no snapshot") }
+        try root.write("*filter\n:INPUT DROP [0:0]\nCOMMIT\n", to: "\(snapshots)/\(id)/ipv4.rules")
+    }
+
     // MARK: What must hold
 
     /// INPUT of IPv4 as it is now.
@@ -159,10 +187,23 @@ final class FaultScene: Sendable {
         try await server.mustRun([backend.tool(.ipv4), "-S", "INPUT"])
     }
 
-    /// The rules are the earlier ones, all tables of both families.
+    /// The previous rules decide, all tables of both families, and nothing else is left soon.
     func expectBack(_ comment: Comment? = nil, at location: SourceLocation = #_sourceLocation) async throws {
+        try await expectUntouched(comment, at: location)
+        #expect(server.areGateListsEmpty, comment, sourceLocation: location)
+        try await until("the end of the pending rules", within: .seconds(45)) {
+            for family in IPFamily.allCases where PendingRules.areIn(try await server.dump(family, backend)) {
+                return false
+            }
+            return true
+        }
+        try await expectUntouched(comment, at: location)
+    }
+
+    /// The previous rules are all loaded, whatever stands on top of them.
+    func expectUntouched(_ comment: Comment? = nil, at location: SourceLocation = #_sourceLocation) async throws {
         for family in IPFamily.allCases {
-            let live = try await server.dump(family, backend)
+            let live = PendingRules.removed(from: try await server.dump(family, backend))
             #expect(live == before[family], comment, sourceLocation: location)
         }
     }
