@@ -18,8 +18,8 @@ package struct ConnectionWitness: Sendable {
     package var freshLogin: @Sendable (_ since: BootInstant) -> String?
     /// Whether no connection that began earlier still waits to be accepted on one of these ports.
     package var noneWaiting: @Sendable (_ ports: [UInt16]) -> Bool
-    /// Whether an SSH connection is established on one of these ports.
-    package var hasSessions: @Sendable (_ ports: [UInt16]) -> Bool = { _ in false }
+    /// Whether another machine is connected to this one.
+    package var hasConnections: @Sendable () -> Bool = { false }
     /// Changes whenever a process has begun; "" where that cannot be told.
     package var processMark: @Sendable () -> String = { "" }
     /// Whether the kernel tracks connections here already; it begins to with the first rule that asks.
@@ -44,9 +44,9 @@ package struct ConnectionWitness: Sendable {
     /// which the rules came into force is taken for an old one.
     package static let system: ConnectionWitness = {
         var witness = readings
-        witness.hasSessions = { ports in
+        witness.hasConnections = {
             let table = SocketTable(transports: [.tcp])
-            return ports.contains { !table.peers(ofPort: $0).isEmpty }
+            return table.establishedByInode.values.contains { !table.isOwn($0) }
         }
         witness.processMark = {
             // proc_loadavg(5): the last field is the number of the process that began last.

@@ -7,6 +7,9 @@ extension Guard {
     /// For how long the kernel may take to know connections that are older than the rules, in milliseconds.
     private static let tracking: Int64 = 500
 
+    /// How often a guard is started again before that counts as trouble: each one opens the gates for a while.
+    private static let mostRestarts = 5
+
     mutating func apply() async {
         guard record(.armed) else {
             await end(.reverted, "The journal cannot be written. Nothing was applied.", verified: true)
@@ -16,7 +19,7 @@ extension Guard {
         do {
             try await backend.loadTrial()
             gatekeeper = Gatekeeper(backend.gates, clock: surroundings.clock)
-            if !isTracking, surroundings.witness.hasSessions(journal.request.sshPorts) {
+            if !isTracking, surroundings.witness.hasConnections() {
                 // The trial is loaded, and with it the kernel began to track connections. One that is older than that
                 // has to be seen before anything is dropped: whoever waits prints meanwhile, and so sends packets.
                 try? await Task.sleep(for: .milliseconds(Self.tracking))
@@ -43,6 +46,11 @@ extension Guard {
     /// Takes up a trial that another guard began.
     mutating func carryTrialOn() async {
         guard let deadline = journal.deadline, now < deadline else { return }
+        journal.restarts = (journal.restarts ?? 0) + 1
+        guard journal.restarts ?? 0 <= Self.mostRestarts else {
+            return await revert(.trouble, "The guard was killed again and again.")
+        }
+        guard record(.applied) else { return await revert(.trouble, "The journal cannot be written.") }
         do { try gatekeeper.open(until: deadline, renewed: lastRenewal) } catch {
             await reloadTrial("A gate is gone: \(error)")
         }

@@ -55,6 +55,8 @@ package struct Journal: Codable, Sendable, Equatable {
     package var deadline: BootInstant?
     /// What the gates of the trial rest on; nil while there is no trial.
     package var gate: GateKind?
+    /// How often a guard took up a change that was pending already; nil for never.
+    package var restarts: Int?
     /// Whether permanent rules may have been made, wholly or in part.
     package var isHalfKept: Bool?
     /// Why the change ended as it did, for people.

@@ -1,0 +1,177 @@
+import Host
+import Logging
+import Netfilter
+
+/// The trial on the kernel: loading it, looking at it, taking it away.
+extension IPTablesBackend {
+    mutating func loadTrial() async throws(ChangeError) {
+        try await makeSets()
+        var first: ChangeError?
+        for kind in [gateKind] + Self.weaker(than: gateKind) {
+            setGate(kind)
+            do {
+                try await loadOnce()
+                if isElsewhere { try await openByPrograms() }
+                if isElsewhere || isGateUsable { return }
+                log.warning("A gate of the kind \(kind.rawValue) cannot be opened here; another one is used.")
+            } catch {
+                // A rule that the kernel refuses with every kind of gate is refused for itself.
+                if case .host(.xtablesLocked) = error { throw error }
+                first = first ?? error
+                log.warning("The trial could not be loaded behind a gate of the kind \(kind.rawValue): \(error)")
+            }
+        }
+        throw first ?? .refused(reason: "The trial could not be loaded.")
+    }
+
+    /// Whether this process may open and close the gates that are loaded.
+    private var isGateUsable: Bool {
+        switch gateKind {
+        case .recent: RecentGates(gatedFamilies, folder: surroundings.recentFolder).areWritable
+        case .set: (try? gates.close()) != nil
+        case .timeout, .none: true
+        }
+    }
+
+    /// Opens the gates where the rules are.
+    private func openByPrograms() async throws(ChangeError) {
+        for family in gatedFamilies {
+            let gate = Gate(gateKind, family, seconds: gateSeconds)
+            try await ChangeError.wrap { () async throws(HostError) in
+                switch gateKind {
+                case .recent:
+                    let command = Command(
+                        try toolbox.need("tee"), ["\(RecentList.folder)/\(gate.name)"],
+                        input: Array("+\(gate.anyAddress)".utf8))
+                    _ = try await kernel.runner.check(command)
+                case .set:
+                    let lines = gate.halves.map { "add \(gate.name) \($0) timeout \(gate.seconds)\n" }
+                    try await kernel.sets?.restoreMissing(lines.joined())
+                case .timeout, .none: break
+                }
+            }
+        }
+    }
+
+    private static func weaker(than kind: GateKind) -> [GateKind] {
+        switch kind {
+        case .recent: [.set, .none]
+        case .set: [.none]
+        case .timeout, .none: []
+        }
+    }
+
+    private func loadOnce() async throws(ChangeError) {
+        if gateKind == .set {
+            guard let sets = kernel.sets else { throw .host(.toolMissing(name: "ipset", lookedIn: [])) }
+            let lines = gatedFamilies.compactMap { Gate(.set, $0, seconds: gateSeconds).setLine }.joined()
+            try await ChangeError.wrap { () async throws(HostError) in try await sets.restoreMissing(lines) }
+        }
+        let before = previous
+        let loaded = try await kernel.eachFamily(gatedFamilies) { family throws(ChangeError) in
+            guard let trial = trials[family] else { return true }
+            return try await load(trial, over: before[family] ?? RuleSet(), family)
+        }
+        guard loaded.present.allSatisfy({ $0.value }) else {
+            throw .refused(reason: "The kernel did not take the rules as they were given.")
+        }
+    }
+
+    /// Loads a trial and reads it back.
+    ///
+    /// - Parameter before: the rules as they are known; looked at again where that does not do.
+    /// - Returns: whether it is there.
+    private func load(_ trial: Trial, over before: RuleSet, _ family: Family) async throws(ChangeError) -> Bool {
+        var live = before
+        for attempt in 1...Self.loads {
+            do throws(ChangeError) { try await kernel.load(trial.loading(over: live), family) } catch {
+                guard attempt == 1, case .host(.rulesRefused) = error else { throw error }
+            }
+            live = try await kernel.reread(trial.places, of: before, family)
+            if trial.isWhole(in: live) { return true }
+        }
+        return false
+    }
+
+    func isTrialWhole() async throws(ChangeError) -> Bool {
+        let whole = try await kernel.eachFamily(gatedFamilies) { family throws(ChangeError) in
+            guard let trial = trials[family] else { return true }
+            let live = try await kernel.reread(trial.places, of: previous[family] ?? RuleSet(), family)
+            try LiveRules.requireReadable(live, family, tables: trial.tables.map(\.name), isWhole: false)
+            return trial.isWhole(in: live)
+        }
+        return whole.present.allSatisfy { $0.value }
+    }
+
+    func removeTrial() async throws(ChangeError) {
+        _ = try await kernel.eachFamily(gatedFamilies) { family throws(ChangeError) in
+            guard let trial = trials[family] else { return true }
+            do { try await kernel.load(trial.removing, family) } catch {
+                // Somebody has taken a part of it away: look what is left.
+                let live: RuleSet
+                do { live = try await kernel.read(family) } catch {
+                    try await removeByHandle(trial, family)
+                    return true
+                }
+                if !live.unreadableTables.isEmpty {
+                    try await removeByHandle(trial, family)
+                } else if let input = Trial.removing(from: live, trial: trial) {
+                    try await kernel.load(input, family)
+                }
+            }
+            let made = trial.tables.map(\.name).filter { previous[family]?[$0] == nil }
+            await kernel.removeEmptyTables(made, family)
+            return true
+        }
+        if gateKind == .set { await kernel.sets?.remove(gatedFamilies.map { Gate(.set, $0).name }) }
+        await removeMadeSets()
+    }
+
+    /// Takes the trial away with nft, where iptables no longer touches the table.
+    private func removeByHandle(_ trial: Trial, _ family: Family) async throws(ChangeError) {
+        guard let nft = kernel.nft, kernel.tools[family]?.backend == .nft else {
+            throw .unreadable(family: family, tables: trial.tables.map(\.name), reason: "iptables cannot print it.")
+        }
+        let place = family == .ipv4 ? "ip" : "ip6"
+        var lines: [String] = []
+        for table in trial.tables {
+            let listing = try await ChangeError.wrap { () async throws(HostError) in
+                try await kernel.runner.check(Command(nft, ["-a", "list", "table", place, table.name]))
+            }
+            lines += Self.deletions(in: listing.text, place: "\(place) \(table.name)", chains: Set(table.chains))
+        }
+        guard !lines.isEmpty else { return }
+        let input = Array(lines.map { "\($0)\n" }.joined().utf8)
+        try await ChangeError.wrap { () async throws(HostError) in
+            _ = try await kernel.runner.check(Command(nft, ["-f", "-"], input: input))
+        }
+    }
+
+    /// The commands of nft that delete gates and the chains they lead to.
+    ///
+    /// - Parameters:
+    ///   - listing: what `nft -a list table` prints.
+    ///   - place: the family and name of the table.
+    ///   - chains: the trial's chains.
+    static func deletions(in listing: String, place: String, chains: Set<String>) -> [String] {
+        var rules: [String] = []
+        var found: [String] = []
+        var chain = ""
+        for line in listing.split(separator: "\n") {
+            if line.hasPrefix("\tchain ") {
+                chain = String(line.dropFirst("\tchain ".count).prefix { $0 != " " })
+                if chains.contains(chain) { found.append(chain) }
+            } else if line.hasPrefix("\t\t"), leads(line, chains), let handle = line.split(separator: " ").last {
+                rules.append("delete rule \(place) \(chain) handle \(handle)")
+            }
+        }
+        return rules + found.map { "flush chain \(place) \($0)" } + found.map { "delete chain \(place) \($0)" }
+    }
+
+    /// Whether a line of nft's is a gate: by its comment, or by the chain that it goes to.
+    private static func leads(_ line: Substring, _ chains: Set<String>) -> Bool {
+        let words = line.split(separator: " ")
+        return line.contains("\"\(Gate.comment)\"")
+            || zip(words, words.dropFirst()).contains { $0.0 == "goto" && chains.contains(String($0.1)) }
+    }
+}
