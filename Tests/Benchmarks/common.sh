@@ -1,0 +1,70 @@
+# What the benchmarks share; they read it with "source". Everything happens in namespaces of their own.
+
+# One line that says what was run, and where.
+machine() {
+  echo "$0 $*: $(nproc) cores, Linux $(uname -r), $(iptables-nft --version | cut -d' ' -f2)," \
+    "load $(cut -d' ' -f1 /proc/loadavg)"
+}
+
+# The path of the built program, unless another one is named.
+program() { echo "${1:-$(cd "$(dirname "$0")/../.." && pwd)/.build/release/latchkey}"; }
+
+# Runs this script again in fresh network, mount and process namespaces. What it started ends with it.
+in_namespaces() { timeout "$1" unshare --net --mount --pid --fork --mount-proc --kill-child --propagation private "${@:2}"; }
+
+# Inside: a /run and a root folder of its own, and the loopback.
+private_server() {
+  mount -t tmpfs tmpfs /run
+  export LATCHKEY_ROOT=/run/root
+  mkdir -m 700 "$LATCHKEY_ROOT"
+  ip link set lo up
+}
+
+# Inside: a veth to an outside namespace, held by process $outside. Neighbours are fixed: no packet but the probes.
+# Outside: the admins of the tutorial and a stranger, 198.51.100.7 and 2001:db8:bad::7.
+private_pair() {
+  private_server
+  unshare --net sleep 600 &
+  outside=$!
+  while [ "$(readlink "/proc/$outside/ns/net")" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
+  ip link add eth0 address 02:00:00:00:00:02 type veth \
+    peer name eth0 address 02:00:00:00:00:01 netns "$outside"
+  ip -batch - <<'END'
+address add 192.0.2.2/24 dev eth0
+address add 2001:db8:2::2/64 dev eth0 nodad
+link set eth0 up
+route add 0.0.0.0/0 via 192.0.2.1
+route add ::/0 via 2001:db8:2::1
+neighbour replace 192.0.2.1 lladdr 02:00:00:00:00:01 nud permanent dev eth0
+neighbour replace 2001:db8:2::1 lladdr 02:00:00:00:00:01 nud permanent dev eth0
+END
+  nsenter -t "$outside" -n ip -batch - <<'END'
+link set lo up
+address add 192.0.2.1/24 dev eth0
+address add 198.51.100.7/32 dev eth0
+address add 192.168.1.33/32 dev eth0
+address add 2001:db8:2::1/64 dev eth0 nodad
+address add 2001:db8:bad::7/128 dev eth0 nodad
+address add 2001:db8:5::33/128 dev eth0 nodad
+link set eth0 up
+neighbour replace 192.0.2.2 lladdr 02:00:00:00:00:02 nud permanent dev eth0
+neighbour replace 2001:db8:2::2 lladdr 02:00:00:00:00:02 nud permanent dev eth0
+END
+  until ip -o link show eth0 | grep -q LOWER_UP; do sleep 0.01; done
+}
+
+# The process ids of every latchkey in this process namespace. Its argument, if any: a word of the command line.
+latchkeys() {
+  local process
+  for process in /proc/[0-9]*; do
+    [ "$process/exe" -ef "$latchkey" ] || continue
+    [ $# = 0 ] || tr '\0' '\n' < "$process/cmdline" 2> /dev/null | grep -qx -- "$1" || continue
+    echo "${process#/proc/}"
+  done
+}
+
+# The middle of the numbers on standard input.
+median() { sort -n | awk 'NF { line[++n] = $1 } END { print n ? line[int((n + 1) / 2)] : "-" }'; }
+
+# The greatest of the numbers on standard input.
+worst() { sort -n | awk 'NF { last = $1 } END { print last == "" ? "-" : last }'; }
