@@ -10,7 +10,9 @@ machine() {
 program() { echo "${1:-$(cd "$(dirname "$0")/../.." && pwd)/.build/release/latchkey}"; }
 
 # Runs this script again in fresh network, mount and process namespaces. What it started ends with it.
-in_namespaces() { timeout "$1" unshare --net --mount --pid --fork --mount-proc --kill-child --propagation private "${@:2}"; }
+in_namespaces() {
+  timeout "$1" unshare --net --mount --pid --fork --mount-proc --kill-child --propagation private "${@:2}"
+}
 
 # Inside: a /run and a root folder of its own, and the loopback.
 private_server() {
