@@ -138,7 +138,8 @@ struct SignalTests {
                 try await Task.sleep(for: .milliseconds(100))
                 #expect(scene.processes(["supervise"]).count < 4)
             }
-            #expect(try await scene.latchkey(["revert"]).status == 0)
+            // So often killed, the guard itself may have rolled back.
+            #expect([0, 6].contains(try await scene.latchkey(["revert"]).status))
             try await scene.expectBack()
             try await Self.expectStatus(3, of: waiting)
         }
