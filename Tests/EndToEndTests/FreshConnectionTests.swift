@@ -56,6 +56,31 @@ struct FreshConnectionTests {
         }
     }
 
+    @Test("a login that got in because another program flushed the new rules confirms nothing")
+    func falseProof() async throws {
+        try await SSHServer.with(TestBackend.installed[0]) { server in
+            let machine = server.machine
+            try machine.root.write(
+                "version: 1\nssh: { from: [203.0.113.9] }\nexisting: replace\n", to: "replace.yaml")
+            try await machine.begin(.replace)
+            #expect(try await server.logIn("true", ["-o", "ConnectTimeout=2"]).status == 255, "nobody gets in")
+            for family in IPFamily.allCases { try await machine.iptables("-F INPUT", family) }
+            #expect(try await machine.status().truth("drift") == true)
+            let login = try await server.session("false")
+            let refused = try await login.run(1, server.line("confirm --json"))
+            #expect(refused.status == 7, "\(refused.errors)")
+            #expect(try JSON(refused).text("outcome") == "refused")
+            // The new rules are active again, and that login is older than they are.
+            let status = try await machine.status()
+            #expect(status.text("state") == "pending")
+            #expect(status.truth("drift") == false && status.truth("freshConnectionSeen") == false, "\(status)")
+            #expect(try await server.logIn("true", ["-o", "ConnectTimeout=2"]).status == 255, "nobody gets in")
+            #expect(try await login.run(2, server.line("confirm")).status == 7)
+            #expect(try await machine.latchkey("revert").status == 0)
+            #expect(try await server.logIn("true").status == 0)
+        }
+    }
+
     @Test("a connection that sshd was too slow to accept before the rules confirms nothing")
     func queued() async throws {
         try await SSHServer.with(TestBackend.installed[0]) { server in

@@ -37,6 +37,34 @@ struct GuardTests {
         }
     }
 
+    @Test("an apply that is held up at any moment of the start does not take it for failed")
+    func slowStart() async throws {
+        try await Machine.with(TestBackend.installed[0]) { machine in
+            for round in 0..<8 {
+                let applying = try machine.namespace.start(
+                    [Latchkey.path] + machine.applyWords(.keep, ["--detach", "--deadline", "5m"]),
+                    environment: Latchkey.environment(root: machine.root))
+                try await until("the guard") { !machine.processes("supervise").isEmpty }
+                // The guard writes its journal and removes the request meanwhile.
+                try await Task.sleep(for: .milliseconds(round * 25))
+                kill(applying.id, SIGSTOP)
+                try await Task.sleep(for: .milliseconds(400))
+                kill(applying.id, SIGCONT)
+                var status: Int32?
+                try await until("the end of apply") {
+                    status = applying.statusIfEnded()
+                    return status != nil
+                }
+                #expect(status == 0, "held up after \(round * 25) ms")
+                #expect(try await machine.status().text("state") == "pending")
+                #expect(try await machine.latchkey("revert").status == 0)
+                try await until("the end of the guard") {
+                    machine.processes("guard").isEmpty && machine.processes("supervise").isEmpty
+                }
+            }
+        }
+    }
+
     @Test("signals that end other programs do not end it")
     func signals() async throws {
         try await Machine.with(TestBackend.installed[0]) { machine in

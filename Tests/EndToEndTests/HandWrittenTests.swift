@@ -132,6 +132,52 @@ struct HandWrittenTests {
         }
     }
 
+    /// Files that the tools take, each in its own way; `-4` and `-6` mark lines for one family.
+    static let taken = [
+        "*filter\n:INPUT DROP\n-A INPUT -i lo -j ACCEPT\n-4 -A INPUT -p icmp -j ACCEPT\n"
+            + "-6 -A INPUT -p ipv6-icmp -j ACCEPT\nCOMMIT\n",
+        "*filter\n:old - [0:0]\n-A old -p tcp --dport 22 -j ACCEPT\n-E old new\n-A INPUT -j new\nCOMMIT\n",
+        "*filter\n:INPUT DROP\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT",
+        "*filter\n-A INPUT -i lo -j ACCEPT\n-A INPUT -p tcp --dport 1 -j DROP\n-I INPUT 1 -p tcp --dport 22 -j ACCEPT\n"
+            + "-R INPUT 3 -p tcp --dport 2 -j DROP\n-D INPUT 2\n-P INPUT DROP\nCOMMIT\n",
+        "*filter\n-A INPUT -i lo -j ACCEPT\n-R INPUT 1 -i lo -j ACCEPT\n-D INPUT -i lo -j ACCEPT\n-I INPUT 1 -j ACCEPT\n"
+            + "-R INPUT 1 -j DROP\n-D INPUT 1\nCOMMIT\n",
+        "*filter\n-N late\n-A INPUT -p tcp -g late\n-A late -j RETURN\n-P FORWARD DROP\nCOMMIT\n",
+    ]
+
+    @Test(
+        "a file that both tools take is kept as they load it; another is 65 with a reason, and nothing is done",
+        arguments: TestBackend.installed, taken)
+    func asTheToolsTakeIt(_ backend: TestBackend, _ text: String) async throws {
+        try await Machine.with(backend) { machine in
+            let reference = try await NetworkNamespace()
+            defer { reference.close() }
+            // iptables-legacy-restore alone wants the last line's end.
+            let whole = Array((text.hasSuffix("\n") ? text : text + "\n").utf8)
+            var isTaken = true
+            for family in IPFamily.allCases {
+                let loaded = try await reference.run([backend.tool(family, "restore"), "-w", "5"], input: whole)
+                isTaken = isTaken && loaded.status == 0
+            }
+            let words = try self.words(on: machine, four: text, six: text)
+            let applied = try await Latchkey.run(words, root: machine.root, in: machine.namespace)
+            guard isTaken else {
+                #expect(applied.status == 65, "\(applied.errors)")
+                let path = "\(machine.root.path)/four.rules"
+                #expect(applied.errors.replacing("\n    ", with: " ").contains(path), "\(applied.errors)")
+                #expect(!applied.errors.contains("rules: \n"), "\(applied.errors)")
+                try await machine.expectBack(Machine.none)
+                return
+            }
+            #expect(applied.status == 0, "\(applied.errors)")
+            #expect(try await machine.latchkey("confirm").status == 0)
+            for family in IPFamily.allCases {
+                let wanted = EarlierRules.withoutEmptyTables(try await reference.dump(family, backend))
+                #expect(EarlierRules.withoutEmptyTables(try await machine.dump(family)) == wanted)
+            }
+        }
+    }
+
     @Test("one family's may come from standard input, and mistakes there have a line too")
     func standardInput() async throws {
         try await Machine.with(TestBackend.installed[0]) { machine in

@@ -120,7 +120,7 @@ struct WizardChangeTests {
         #expect(mode == 0o600)
 
         let next = try await WizardSession(on: session.server, root: session.root)
-        try await next.pty.expect("Your answers of a session that was broken off (2", within: .seconds(20))
+        try await next.pty.expect("Your answers from last time, not kept (2", within: .seconds(20))
         try await next.pty.expect("1 admins     192.168.1.33")
         try await next.pty.expect("go on / anew [go on] > ")
         try await next.pty.line("")
