@@ -14,7 +14,9 @@ package struct IPSets: Sendable {
     ///
     /// - Throws: what running the tool throws.
     package func dump() async throws(HostError) -> String {
-        try await runner.check(Command(program, ["save"])).text
+        // Without the module there is no set; asking ipset would load it.
+        guard SecureFiles.exists("/sys/module/ip_set") || !SecureFiles.exists("/sys/module") else { return "" }
+        return try await runner.check(Command(program, ["save"])).text
     }
 
     /// Makes sets and entries that are missing; those that exist stay as they are.

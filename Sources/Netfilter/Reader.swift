@@ -161,7 +161,7 @@ private struct Reader {
         if line.first == Ascii.colon || line.first == Ascii.asterisk {
             return line.split(whereSeparator: Ascii.isBlank).map { Word(verbatim: String(decoding: $0, as: UTF8.self)) }
         }
-        if isDump { return Word.splitPrinted(line) }
+        if isDump { return Word.rejoined(Word.splitPrinted(line)) }
         guard let words = Word.split(line) else { throw error(.unterminatedQuote, line) }
         return words
     }

@@ -60,7 +60,9 @@ extension Guard {
             return
         }
         await keep()
-        reply(message, journal.state == .persisted ? .done : .refused, journal.reason)
+        // The emergency opening has a status of its own, told by the state.
+        let isTold = journal.state == .persisted || journal.state == .failed
+        reply(message, isTold ? .done : .refused, journal.reason)
     }
 
     private mutating func proof(of peer: PeerCredentials?) -> Proof {

@@ -9,6 +9,9 @@ struct ChainEdit {
     /// The rules that go or are written anew, as they stand in the chain now.
     let rewritten: [Rule]
 
+    /// The tool looks for a rule by what it says from the chain's beginning: with more than these it takes too long.
+    private static let mostByBody = 100
+
     /// Plans the edit.
     ///
     /// - Parameters:
@@ -16,9 +19,11 @@ struct ChainEdit {
     ///   - present: its rules now.
     ///   - wanted: the rules that it is to hold, in this order; between them others may stay.
     ///   - isRemovable: whether a rule that is not wanted goes; others stay.
+    ///   - byPlace: whether rules are deleted by their places, because the tool does not find them by what they say.
     ///   - isAnchor: whether a rule that stays comes ahead of all that is wanted.
     init(
-        _ chain: String, present: [Rule], wanted: [Rule], isRemovable: (Rule) -> Bool, isAnchor: (Int, Rule) -> Bool
+        _ chain: String, present: [Rule], wanted: [Rule], byPlace: Bool = false, isRemovable: (Rule) -> Bool,
+        isAnchor: (Int, Rule) -> Bool
     ) {
         let bodies = present.map(\.body)
         let removable = present.map(isRemovable)
@@ -39,7 +44,14 @@ struct ChainEdit {
         let removed = present.indices.filter { removable[$0] && !kept.contains($0) }
         rewritten = removed.map { present[$0] }
 
-        var lines = removed.reversed().map { "-D \(chain) \($0 + 1)" }
+        // By what it says, a rule is found though another program has changed the chain since it was read; where there
+        // are two of a kind, or very many, only the place tells them.
+        let counts = Dictionary(bodies.map { ($0, 1) }, uniquingKeysWith: +)
+        let isShort = removed.count <= Self.mostByBody
+        var lines = removed.reversed().map { index in
+            isShort && !byPlace && counts[bodies[index]] == 1
+                ? "-D \(chain) \(bodies[index])" : "-D \(chain) \(index + 1)"
+        }
         // Where each rule that stays is once the others have gone.
         var position = [Int](repeating: 0, count: present.count)
         var count = 0

@@ -44,6 +44,11 @@ package struct HandWrittenRules: Sendable {
             let table = String(line.dropFirst().prefix { !$0.isWhitespace })
             if !names.contains(table) { names.append(table) }
         }
-        return RuleSet(tables: names.map { RuleEdits.whole($0, of: loaded) })
+        // As the tool reads it, not as it printed it.
+        let tables = names.map { name in
+            let whole = RuleEdits.whole(name, of: loaded)
+            return Table(name, chains: whole.chains, rules: whole.rules.map(\.withoutCounters))
+        }
+        return RuleSet(tables: tables)
     }
 }

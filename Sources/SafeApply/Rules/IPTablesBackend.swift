@@ -178,8 +178,16 @@ struct IPTablesBackend: RuleBackend {
     /// the two.
     private func load(_ step: PermanentRules, _ family: Family) async throws(ChangeError) {
         var differences: [String] = []
-        for _ in 1...Self.loads {
-            try await kernel.load(step.loading(over: try await read(step, family)), family)
+        for attempt in 1...Self.loads {
+            let isLast = attempt == Self.loads
+            do throws(ChangeError) {
+                let live = try await read(step, family)
+                try await kernel.load(step.loading(over: live, byPlace: isLast), family)
+            } catch {
+                // A rule that was to go has gone meanwhile, or the tool does not find it by what it says.
+                guard !isLast, case .host(.rulesRefused) = error else { throw error }
+                continue
+            }
             differences = step.differences(try await read(step, family))
             if differences.isEmpty { return }
         }

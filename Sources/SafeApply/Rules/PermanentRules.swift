@@ -32,10 +32,12 @@ struct PermanentRules {
 
     /// What loads it.
     ///
-    /// - Parameter live: a fresh dump.
-    func loading(over live: RuleSet) -> RestoreInput {
+    /// - Parameters:
+    ///   - live: a fresh dump.
+    ///   - byPlace: whether rules are deleted by their places alone.
+    func loading(over live: RuleSet, byPlace: Bool = false) -> RestoreInput {
         let texts = wanted.tables.compactMap { table -> String? in
-            let lines = edits(table, live).lines
+            let lines = edits(table, live, byPlace: byPlace).lines
             return lines.isEmpty ? nil : "*\(table.name)\n\(lines.joined(separator: "\n"))\nCOMMIT\n"
         }
         return RestoreInput(text: texts.joined(), flush: false, counters: true)
@@ -105,7 +107,9 @@ struct PermanentRules {
         }
     }
 
-    private func edits(_ table: WantedRules.WantedTable, _ live: RuleSet) -> (lines: [String], rewritten: [Rule]) {
+    private func edits(
+        _ table: WantedRules.WantedTable, _ live: RuleSet, byPlace: Bool = false
+    ) -> (lines: [String], rewritten: [Rule]) {
         let present = live[table.name]
         let rules = present?.rulesByChain ?? [:]
         let there = Dictionary((present?.chains ?? []).map { ($0.name, $0) }, uniquingKeysWith: { _, last in last })
@@ -129,7 +133,7 @@ struct PermanentRules {
                 ?? (own.firstIndex { isRemovable($0) || wanted.contains($0.body) } ?? own.endIndex) - 1
             let earlier = previous[table.name]?[chain.name] ?? []
             let edit = ChainEdit(
-                chain.name, present: own, wanted: chain.rules, isRemovable: isRemovable,
+                chain.name, present: own, wanted: chain.rules, byPlace: byPlace, isRemovable: isRemovable,
                 isAnchor: { index, rule in
                     if index <= ahead { return true }
                     // Jumps that were there before come ahead of what is latchkey's.
@@ -152,9 +156,7 @@ struct PermanentRules {
         _ table: WantedRules.WantedTable, _ present: Table?, _ rules: [String: [Rule]]
     ) -> [String] {
         let wanted = Set((table.base + table.user).map(\.name))
-        let own = (present?.chains ?? []).map(\.name).filter {
-            !wanted.contains($0) && !$0.hasPrefix(Trial.chainPrefix)
-        }
+        let own = (present?.chains ?? []).map(\.name).filter { !wanted.contains($0) }
         let earlier = own.filter { previousChains[table.name]?.contains($0) ?? false }
         var used: Set<String> = []
         var open = own.filter { !earlier.contains($0) }.flatMap { rules[$0] ?? [] }
