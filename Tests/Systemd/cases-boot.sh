@@ -10,13 +10,30 @@ case_reboot_pending() {
     answers 'services: [web]' 'existing: replace'
     as_root 'latchkey apply --answers /root/answers.yaml --deadline 5m --detach' || fail "apply said $?"
     is_before && fail 'the rules have not changed'
+    is_beneath || differ 'the previous rules are not beneath' "$before"
     began=$(now)
     reboot
     (($(now) - began < 300)) || fail 'the reboot waited for the guard'
-    is_before || differ 'not the earlier rules' "$before"
+    is_before || differ 'not the previous rules' "$before"
     [[ $(state) == idle ]] || fail "the state is $(state)"
     as_root latchkey status | grep -q 'was cut off by a restart' || fail 'status does not say what became of the change'
     expect_status 6 as_root latchkey confirm
+}
+
+# what another program saves inside the window does not lock anybody out after a power cut
+case_saved_by_others() {
+    fresh persistent
+    earlier_rules
+    lock_everybody_out 300
+    inside 'netfilter-persistent save'
+    power_cut
+    is_open || fail 'what was saved locks out'
+    [[ $(rules) == *latchkey-trial* ]] || fail 'nothing of the trial was saved: the case shows nothing'
+    is_beneath || differ 'the previous rules are not beneath' "$before"
+    lock_everybody_out 300
+    expect_status 0 inside latchkey revert
+    is_open || fail 'the door stays locked'
+    earlier_rules_are_back
 }
 
 # a power cut inside the window brings up the open server that it was
@@ -32,7 +49,7 @@ case_power_cut_pending() {
     expect_status 0 as_root latchkey confirm
 }
 
-# What is kept is in force after a power cut, before eth0 has an address.
+# What is kept is active after a power cut, before eth0 has an address.
 keep_and_cut() {
     local kept
     answers 'services: [web]'
@@ -44,8 +61,8 @@ keep_and_cut() {
     [[ $(state) == kept ]] || fail "the state is $(state)"
     [[ $(inside 'latchkey status --json') == *'"drift":false'* ]] || fail 'drift'
     inside 'cat /run/before-network' | grep -q 'inet' && fail 'the network was up: the case shows nothing'
-    inside 'cat /run/before-network' | grep -q '^:INPUT DROP' || fail 'the network came up before the rules'
-    inside 'cat /run/before-network6' | grep -q '^:INPUT DROP' || fail 'the network came up before the IPv6 rules'
+    inside 'cat /run/before-network' | grep -q 'latchkey: drop all else' || fail 'the network came up before the rules'
+    inside 'cat /run/before-network6' | grep -q 'latchkey: drop all else' || fail 'the network came up before the IPv6 rules'
     [[ -z $(inside 'systemctl --failed --no-legend') ]] || fail 'a unit has failed'
 }
 
@@ -98,6 +115,6 @@ case_kept_half() {
     expect_status 0 as_root latchkey confirm
     inside 'printf "*filter\n-A INPUT -j nowhere\nCOMMIT\n" > /var/lib/latchkey/restore/ipv4.rules'
     power_cut
-    inside 'ip6tables-save' | grep -q '^:INPUT DROP' || fail 'IPv6 has no rules'
+    inside 'ip6tables-save' | grep -q 'latchkey: drop all else' || fail 'IPv6 has no rules'
     [[ $(inside 'systemctl --failed --no-legend') == *latchkey-restore.service* ]] || fail 'no unit has failed'
 }

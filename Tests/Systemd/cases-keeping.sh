@@ -8,13 +8,16 @@ case_confirm() {
     answers 'services: [web]' 'existing: replace'
     as_ops 'sudo latchkey apply --answers /root/answers.yaml --detach' || fail "apply said $?"
     [[ $(inside 'latchkey status --json') == *'"supervisor":"systemd"'* ]] || fail 'systemd does not supervise the guard'
+    [[ $(status gate) == recent ]] || fail "the gate is $(status gate)"
+    is_beneath || differ 'the previous rules are not beneath' "$before"
     inside 'systemctl show -P OOMScoreAdjust "latchkey-*.service"' | grep -qx -- -1000 || fail 'no shield from OOM'
     [[ $(inside 'cat /proc/$(pgrep -f "latchkey guard" | head -n 1)/cgroup') == *system.slice/latchkey-* ]] ||
         fail 'the guard is in the cgroup of the login'
     expect_status 0 as_ops sudo latchkey confirm
     [[ $(state) == kept ]] || fail "the state is $(state)"
-    rules | grep -q datestop && fail 'the rules that are kept expire'
-    rules | grep -q '^:INPUT DROP' || fail 'the rules are not in force'
+    rules | grep -q 'recent\|latchkey-trial' && fail 'a gate is left'
+    inside 'ls /proc/net/xt_recent 2>/dev/null' | grep -q latchkey && fail 'a list is left'
+    rules | grep -q '^:INPUT DROP' || fail 'the rules are not active'
     wait_for 5 nothing_runs || fail 'something of latchkey still runs'
     expect_status 6 as_root latchkey confirm
 }

@@ -51,20 +51,42 @@ case_killed_again() {
     earlier_rules
     lock_everybody_out
     kill_everything 8
-    door_opens 40
+    door_opens 28
     earlier_rules_are_back
 }
 
-# kill -9 of everything without end: the kernel opens the door by itself
+# kill -9 of everything without end: the previous rules decide within 20 s, long before the deadline
 case_killed_for_good() {
     fresh
     earlier_rules
-    lock_everybody_out
-    kill_everything 45 &
-    door_opens 40
-    [[ $(rules) == *datestop* ]] || fail 'somebody has put the rules back: the case shows nothing'
+    lock_everybody_out 300
+    kill_everything 30 &
+    since=$(now)
+    door_opens 20
+    is_beneath || differ 'the previous rules are not beneath' "$before"
     wait $! || fail 'there was nothing to kill'
+    end_it
     earlier_rules_are_back
+}
+
+# everything is stopped: the previous rules decide within 20 s, long before the deadline
+case_stopped_for_good() {
+    fresh
+    earlier_rules
+    lock_everybody_out 300
+    inside "for process in /proc/[0-9]*; do
+            [[ \$process/exe -ef /usr/local/sbin/latchkey ]] && kill -STOP \${process#/proc/}
+        done; true"
+    since=$(now)
+    door_opens 20
+    is_beneath || differ 'the previous rules are not beneath' "$before"
+    end_it
+    earlier_rules_are_back
+}
+# A guard that was killed too often has rolled back by itself.
+end_it() {
+    status_of inside latchkey revert
+    [[ $last_status == 0 || $(state) == reverted ]] || fail "revert said $last_status"
 }
 
 # daemon-reexec, daemon-reload and stopping the service leave the guard at work

@@ -5,7 +5,8 @@
 # at the first thing that is not as it should be ("fail").
 
 every_case() {
-    local long=(killed_for_good others reboot_pending killed_again kept_in_parts kept_own_unit kept_persistent killed_once
+    local long=(killed_for_good stopped_for_good saved_by_others others reboot_pending killed_again kept_in_parts
+        kept_own_unit kept_persistent killed_once
         power_cut_pending kept_half_installed logout hang_up old_connection stopped_unit)
     # Dealt out to the lanes one by one: the long ones come first, and none is forgotten.
     {
@@ -75,7 +76,7 @@ locked() {
 established='-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT'
 lock_out='latchkey apply --rules /root/locked.rules --rules6 /root/locked.rules --no-rehearsal --deadline'
 
-# Puts rules in force that let nobody in, from a login that ends then; for 10 s or as many as said. The moment is kept in $since.
+# Activates rules that let nobody in, from a login that ends then; for 10 s or as many as said. The moment is kept in $since.
 lock_everybody_out() {
     locked
     as_ops "sudo $lock_out ${1:-10} --detach" || fail "apply said $?"
@@ -83,7 +84,7 @@ lock_everybody_out() {
     is_closed || fail 'the rules do not lock out: the case shows nothing'
 }
 
-# Within LATEST seconds of $since a new connection gets in, and the earlier rules are back.
+# Within LATEST seconds of $since a new connection gets in.
 door_opens() {
     local late
     wait_for $(($1 + 5)) is_open || fail 'the door stays locked'
@@ -92,15 +93,17 @@ door_opens() {
     ((late <= $1 * 10)) || fail "the door opened after $((late / 10)) s, not within $1 s"
 }
 earlier_rules_are_back() {
-    wait_for 10 is_before || differ 'the earlier rules are not back' "$before"
+    wait_for 10 is_before || differ 'the previous rules are not back' "$before"
     [[ $(state) == reverted ]] || fail "the state is $(state)"
 }
-# Fails and shows how the rules in force differ from others.
+# Fails and shows how the active rules differ from others.
 differ() {
     diff <(printf '%s\n' "$2") <(rules) || true
     fail "$1"
 }
 is_before() { [[ $(rules) == "$before" ]]; }
+# Whether the previous rules are all loaded, whatever stands on top of them.
+is_beneath() { [[ $(rules | grep -v -e latchkey-trial -e '"latchkey: trial"') == "$before" ]]; }
 
 status() { inside "latchkey status --json" | sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p"; }
 state() { status state; }
