@@ -28,7 +28,7 @@ case_saved_by_others() {
     inside 'netfilter-persistent save'
     power_cut
     is_open || fail 'what was saved locks out'
-    [[ $(rules) == *latchkey-trial* ]] || fail 'nothing of the trial was saved: the case shows nothing'
+    [[ $(rules) == *'latchkey: trial'* ]] || fail 'nothing of the trial was saved: the case shows nothing'
     is_beneath || differ 'the previous rules are not beneath' "$before"
     lock_everybody_out 300
     expect_status 0 inside latchkey revert
