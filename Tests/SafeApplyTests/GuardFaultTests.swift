@@ -91,11 +91,13 @@ extension GuardTests {
             let bench = try GuardBench()
             let serving = bench.serve()
             #expect(try await bench.ask(GuardRequest(.begin)).answer == .done)
-            // Neither permanent rules nor the previous ones are taken any more, and the opening is lost once.
-            let once = Countdown(1)
-            bench.rules.fail { _, input in
+            // The permanent rules come half, the previous ones are taken no more, and the opening is lost once.
+            let (half, once) = (Countdown(1), Countdown(1))
+            let rules = bench.rules
+            rules.fail { _, input in
                 if input.contains("emergency opening") { return once.take() ? CommandResult(status: 0) : nil }
-                return input.contains("-D INPUT") || input.contains(":INPUT") ? Self.refusal : nil
+                if half.take() { rules.edit("*filter\n:INPUT DROP [0:0]\nCOMMIT\n") }
+                return Self.refusal
             }
             // Nor has it to wait until the guard gives the previous rules up.
             let moved = bench.moved

@@ -41,14 +41,16 @@ struct TrialTests {
         #expect(SimulatedKernel.loaded(trial.removing.text, onto: during).normalized() == live.normalized())
     }
 
-    @Test("replace: what is only emptied has a gate that accepts, and what stays the same has none")
+    @Test("replace: what is only emptied is accepted, and what stays the same has no gate")
     func replace() throws {
         let live = try Self.set(
             ":INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n-A FORWARD -i docker0 -j ACCEPT")
         let plan = try Self.set(
             ":INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -i lo -j ACCEPT")
         let lines = Self.loaded(Trial(of: plan, scope: .tables, previous: live, gate: Self.gate), over: live)
-        #expect(lines.contains("-I FORWARD 1 \(Self.gateText) -j ACCEPT"))
+        let forward = Self.gateText.replacing("latchkey4", with: "latchkey4-filter-FORWARD")
+        #expect(lines.contains("-I FORWARD 1 \(forward) -g latchkey-trial-FORWARD"))
+        #expect(lines.contains("-A latchkey-trial-FORWARD -m comment --comment \"latchkey: trial, policy\" -j ACCEPT"))
         #expect(lines.contains("-A latchkey-trial-INPUT -m comment --comment \"latchkey: trial, policy\" -j DROP"))
         #expect(!lines.contains { $0.contains("OUTPUT") })
         #expect(Trial(of: live, scope: .tables, previous: live, gate: Self.gate).isEmpty)

@@ -17,7 +17,7 @@ extension Guard {
         }
         let isTracking = surroundings.witness.tracksConnections()
         do {
-            try await backend.loadTrial()
+            try await backend.loadTrial(again: false)
             gatekeeper = Gatekeeper(backend.gates, clock: surroundings.clock)
             if !isTracking, surroundings.witness.hasConnections() {
                 // The trial is loaded, and with it the kernel began to track connections. One that is older than that
@@ -46,6 +46,9 @@ extension Guard {
     /// Takes up a trial that another guard began.
     mutating func carryTrialOn() async {
         guard let deadline = journal.deadline, now < deadline else { return }
+        guard snapshot != nil else {
+            return await revert(.trouble, "The snapshot of this change is damaged, so it could not be kept.")
+        }
         journal.restarts = (journal.restarts ?? 0) + 1
         guard journal.restarts ?? 0 <= Self.mostRestarts else {
             return await revert(.trouble, "The guard was killed again and again.")
@@ -77,7 +80,7 @@ extension Guard {
         surroundings.log.warning("\(reason) The trial is loaded again.")
         journal.freshSince = nil
         do {
-            try await backend.loadTrial()
+            try await backend.loadTrial(again: true)
             if gatekeeper.phase == .idle, let deadline = journal.deadline {
                 try gatekeeper.open(until: deadline)
             } else {

@@ -35,8 +35,13 @@ struct Gate: Sendable, Equatable {
         self.seconds = seconds
     }
 
-    /// The name of the list or set.
+    /// The name of the set, and of the list of the gate that leads INPUT of filter into the trial.
     var name: String { family == .ipv4 ? "latchkey4" : "latchkey6" }
+
+    /// The name of a gate's list: each has its own, because the kernel shows a list only while its rule is there.
+    func listName(table: String, chain: String) -> String {
+        table == "filter" && chain == "INPUT" ? name : "\(name)-\(table)-\(chain)"
+    }
 
     /// The address that stands for all: with this mask every source is it.
     var anyAddress: String { family == .ipv4 ? "0.0.0.0" : "::" }
@@ -44,15 +49,15 @@ struct Gate: Sendable, Equatable {
     /// The two halves of the address space, because hash:net takes no prefix of length 0 (ipset(8)).
     var halves: [String] { family == .ipv4 ? ["0.0.0.0/1", "128.0.0.0/1"] : ["::/1", "8000::/1"] }
 
-    /// The gate's conditions, as iptables-save prints them.
-    var matches: [Match] {
+    /// The conditions of the gate of a chain, as iptables-save prints them.
+    func matches(table: String, chain: String) -> [Match] {
         let condition: [Match] =
             switch kind {
             case .recent:
                 [
                     .words([
-                        "-m", "recent", "--rcheck", "--seconds", "\(seconds)", "--name", name, "--mask", anyAddress,
-                        "--rsource",
+                        "-m", "recent", "--rcheck", "--seconds", "\(seconds)", "--name",
+                        listName(table: table, chain: chain), "--mask", anyAddress, "--rsource",
                     ])
                 ]
             case .set: [.words(["-m", "set", "--match-set", name, "src"])]

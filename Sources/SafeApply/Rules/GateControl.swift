@@ -17,14 +17,20 @@ protocol GateControl: Sendable {
     var areClosed: Bool { get }
 }
 
-/// Gates that rest on the match `recent`: one write a family.
+/// Gates that rest on the match `recent`: one write a gate.
 struct RecentGates: GateControl {
     private let lists: [(list: RecentList, address: String)]
 
-    init(_ families: [Family], folder: String) {
-        lists = families.map { family in
+    /// The gates of trials.
+    init(_ trials: PerFamily<Trial>, folder: String) {
+        lists = trials.present.flatMap { family, trial in
             let gate = Gate(.recent, family)
-            return (RecentList(name: gate.name, folder: folder), gate.anyAddress)
+            return trial.tables.flatMap { table in
+                table.gates.map { rule, _ in
+                    let name = gate.listName(table: table.name, chain: rule.chain)
+                    return (RecentList(name: name, folder: folder), gate.anyAddress)
+                }
+            }
         }
     }
 

@@ -16,6 +16,8 @@ struct IPTablesBackend: RuleBackend {
     /// Whether the gates are opened by programs, because the rules are in another network than this process.
     let isElsewhere: Bool
     var gateSeconds: Int { isElsewhere ? Self.rehearsalSeconds : Gate.usualSeconds }
+    /// Whether `previous` is what was read before the change; otherwise the snapshot is lost.
+    private(set) var isPreviousKnown = true
     /// What `ipset save` printed before the change.
     let sets: String
 
@@ -63,10 +65,18 @@ struct IPTablesBackend: RuleBackend {
             backend: request.backend, families: surroundings.families, toolbox: surroundings.toolbox,
             runner: surroundings.runner)
         var previous = PerFamily<RuleSet>()
-        for (family, _) in kernel.tools.present { previous[family] = try snapshot?.ruleSet(family) }
+        for (family, _) in kernel.tools.present {
+            if let snapshot {
+                previous[family] = try snapshot.ruleSet(family)
+            } else {
+                // What is there now has to stand for what was: a trial can be told from the rest.
+                previous[family] = try await kernel.read(family).withoutTrial
+            }
+        }
         try self.init(
             request, kernel, previous: previous, sets: snapshot?.sets ?? "", gateKind: gateKind, surroundings,
             isElsewhere: false)
+        isPreviousKnown = snapshot != nil
     }
 
     private init(
@@ -140,11 +150,11 @@ struct IPTablesBackend: RuleBackend {
     var gates: any GateControl {
         let families = gatedFamilies
         switch gateKind {
-        case .recent: return RecentGates(families, folder: surroundings.recentFolder)
+        case .recent: return RecentGates(trials, folder: surroundings.recentFolder)
         case .set:
             return toolbox.find("ipset").map { SetGates(families, program: $0) } ?? UnconditionalGates()
         case .timeout, .none:
-            return UnconditionalGates(others: RecentGates(families, folder: surroundings.recentFolder))
+            return UnconditionalGates(others: RecentGates(trials, folder: surroundings.recentFolder))
         }
     }
 

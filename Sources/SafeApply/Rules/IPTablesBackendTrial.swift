@@ -4,30 +4,31 @@ import Netfilter
 
 /// The trial on the kernel: loading it, looking at it, taking it away.
 extension IPTablesBackend {
-    mutating func loadTrial() async throws(ChangeError) {
+    mutating func loadTrial(again: Bool) async throws(ChangeError) {
         try await makeSets()
-        var first: ChangeError?
+        var trouble: ChangeError?
+        let first = gateKind
         for kind in [gateKind] + Self.weaker(than: gateKind) {
             setGate(kind)
             do {
-                try await loadOnce()
+                try await loadOnce(again: again || kind != first)
                 if isElsewhere { try await openByPrograms() }
                 if isElsewhere || isGateUsable { return }
                 log.warning("A gate of the kind \(kind.rawValue) cannot be opened here; another one is used.")
             } catch {
                 // A rule that the kernel refuses with every kind of gate is refused for itself.
                 if case .host(.xtablesLocked) = error { throw error }
-                first = first ?? error
+                trouble = trouble ?? error
                 log.warning("The trial could not be loaded behind a gate of the kind \(kind.rawValue): \(error)")
             }
         }
-        throw first ?? .refused(reason: "The trial could not be loaded.")
+        throw trouble ?? .refused(reason: "The trial could not be loaded.")
     }
 
     /// Whether this process may open and close the gates that are loaded.
     private var isGateUsable: Bool {
         switch gateKind {
-        case .recent: RecentGates(gatedFamilies, folder: surroundings.recentFolder).areWritable
+        case .recent: RecentGates(trials, folder: surroundings.recentFolder).areWritable
         case .set: (try? gates.close()) != nil
         case .timeout, .none: true
         }
@@ -40,8 +41,11 @@ extension IPTablesBackend {
             try await ChangeError.wrap { () async throws(HostError) in
                 switch gateKind {
                 case .recent:
+                    let lists = (trials[family]?.tables ?? []).flatMap { table in
+                        table.gates.map { gate.listName(table: table.name, chain: $0.rule.chain) }
+                    }
                     let command = Command(
-                        try toolbox.need("tee"), ["\(RecentList.folder)/\(gate.name)"],
+                        try toolbox.need("tee"), lists.map { "\(RecentList.folder)/\($0)" },
                         input: Array("+\(gate.anyAddress)".utf8))
                     _ = try await kernel.runner.check(command)
                 case .set:
@@ -61,7 +65,8 @@ extension IPTablesBackend {
         }
     }
 
-    private func loadOnce() async throws(ChangeError) {
+    /// - Parameter again: whether something of it may be there already.
+    private func loadOnce(again: Bool) async throws(ChangeError) {
         if gateKind == .set {
             guard let sets = kernel.sets else { throw .host(.toolMissing(name: "ipset", lookedIn: [])) }
             let lines = gatedFamilies.compactMap { Gate(.set, $0, seconds: gateSeconds).setLine }.joined()
@@ -70,7 +75,8 @@ extension IPTablesBackend {
         let before = previous
         let loaded = try await kernel.eachFamily(gatedFamilies) { family throws(ChangeError) in
             guard let trial = trials[family] else { return true }
-            return try await load(trial, over: before[family] ?? RuleSet(), family)
+            let known = again ? try await kernel.read(family) : before[family] ?? RuleSet()
+            return try await load(trial, over: known, family)
         }
         guard loaded.present.allSatisfy({ $0.value }) else {
             throw .refused(reason: "The kernel did not take the rules as they were given.")
@@ -104,27 +110,24 @@ extension IPTablesBackend {
     }
 
     func removeTrial() async throws(ChangeError) {
-        _ = try await kernel.eachFamily(gatedFamilies) { family throws(ChangeError) in
+        _ = try await kernel.eachFamily(plan.present.map(\.family)) { family throws(ChangeError) in
             guard let trial = trials[family] else { return true }
-            do { try await kernel.load(trial.removing, family) } catch {
-                // Somebody has taken a part of it away: look what is left.
-                let live: RuleSet
-                do { live = try await kernel.read(family) } catch {
-                    try await removeByHandle(trial, family)
-                    return true
-                }
-                if !live.unreadableTables.isEmpty {
-                    try await removeByHandle(trial, family)
-                } else if let input = Trial.removing(from: live, trial: trial) {
-                    try await kernel.load(input, family)
-                }
-            }
+            try await remove(trial, family)
             let made = trial.tables.map(\.name).filter { previous[family]?[$0] == nil }
             await kernel.removeEmptyTables(made, family)
             return true
         }
         if gateKind == .set { await kernel.sets?.remove(gatedFamilies.map { Gate(.set, $0).name }) }
         await removeMadeSets()
+    }
+
+    private func remove(_ trial: Trial, _ family: Family) async throws(ChangeError) {
+        if isPreviousKnown, (try? await kernel.load(trial.removing, family)) != nil { return }
+        // Somebody has taken a part of it away, or it is not known what it was: look what is there.
+        guard let live = try? await kernel.read(family), live.unreadableTables.isEmpty else {
+            return try await removeByHandle(trial, family)
+        }
+        if let input = Trial.removing(from: live, trial: trial) { try await kernel.load(input, family) }
     }
 
     /// Takes the trial away with nft, where iptables no longer touches the table.

@@ -20,7 +20,7 @@ package struct RehearsedChange: Sendable {
     /// Activates the rules in the form in which they wait to be confirmed.
     ///
     /// - Throws: when the tools do not take them.
-    package mutating func activateTrial() async throws(ChangeError) { try await backend.loadTrial() }
+    package mutating func activateTrial() async throws(ChangeError) { try await backend.loadTrial(again: false) }
 
     /// Makes the rules permanent and takes the trial away, as `confirm` does.
     ///

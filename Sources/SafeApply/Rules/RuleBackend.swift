@@ -17,10 +17,11 @@ protocol RuleBackend: Sendable {
     /// - Throws: `unreadable`, `untruthful`; nothing has been changed.
     func requireWayBack() async throws(ChangeError)
 
-    /// Loads the trial, its gates closed, and reads it back; again where a part of it is gone.
+    /// Loads the trial, its gates closed, and reads it back.
     ///
+    /// - Parameter again: whether a part of it may be there.
     /// - Throws: when it is not wholly there.
-    mutating func loadTrial() async throws(ChangeError)
+    mutating func loadTrial(again: Bool) async throws(ChangeError)
 
     /// Whether all of the trial is there, unchanged.
     ///

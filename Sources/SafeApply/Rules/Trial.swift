@@ -61,7 +61,7 @@ package struct Trial: Sendable, Equatable {
         let name = freeName("\(chainPrefix)-INPUT", taken)
         trial.chains = [name]
         trial.rules = (later + (wanted.base.first?.rules ?? [])).map { $0.moved(to: name) }
-        trial.gates = [(Rule("INPUT", gate.matches, target: .goto(name)), leading + 1)]
+        trial.gates = [(Rule("INPUT", gate.matches(table: "filter", chain: "INPUT"), target: .goto(name)), leading + 1)]
         return trial
     }
 
@@ -83,10 +83,6 @@ package struct Trial: Sendable, Equatable {
             let content = Content(from: chain.name, in: future)
             guard policy != before || content != Content(from: chain.name, in: present) else { continue }
             let verdict: Target = policy == .accept ? .accept : .drop
-            guard !chain.rules.isEmpty else {
-                trial.gates.append((Rule(chain.name, gate.matches, target: verdict), 1))
-                continue
-            }
             let name = freeName("\(chainPrefix)-\(chain.name)", taken)
             taken.insert(name)
             trial.chains.append(name)
@@ -101,7 +97,8 @@ package struct Trial: Sendable, Equatable {
             }
             trial.rules += chain.rules.map { $0.moved(to: body, renaming: names) }
             trial.rules.append(Rule(name, [.comment("\(Gate.comment), policy")], target: verdict))
-            trial.gates.append((Rule(chain.name, gate.matches, target: .goto(name)), 1))
+            trial.gates.append(
+                (Rule(chain.name, gate.matches(table: wanted.name, chain: chain.name), target: .goto(name)), 1))
             reached.formUnion(content.chains)
         }
         for chain in wanted.user where reached.contains(chain.name) {
