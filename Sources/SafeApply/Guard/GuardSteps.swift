@@ -41,6 +41,10 @@ extension Guard {
         guard record(.applied) else { return await revert(.trouble, "The journal cannot be written.") }
         noteRenewal()
         History(surroundings).inForce(journal)
+        // Who is told that the rules are pending may log in at once, and that login is to count.
+        if let since = journal.freshSince {
+            try? await Task.sleep(for: .milliseconds(max(0, now.milliseconds(until: since))))
+        }
     }
 
     /// Takes up a trial that another guard began.
