@@ -14,6 +14,11 @@ extension Guard {
             reply(message, .tooLate, journal.reason)
             return
         }
+        guard snapshot != nil else {
+            await revert(.trouble, "The snapshot of this change is damaged, so its rules cannot be kept.")
+            reply(message, .refused, journal.reason)
+            return
+        }
         await watchGates()
         let grounds: String
         switch proof(of: message.peer) {

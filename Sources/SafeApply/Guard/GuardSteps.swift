@@ -50,9 +50,6 @@ extension Guard {
     /// Takes up a trial that another guard began.
     mutating func carryTrialOn() async {
         guard let deadline = journal.deadline, now < deadline else { return }
-        guard snapshot != nil else {
-            return await revert(.trouble, "The snapshot of this change is damaged, so it could not be kept.")
-        }
         journal.restarts = (journal.restarts ?? 0) + 1
         guard journal.restarts ?? 0 <= Self.mostRestarts else {
             return await revert(.trouble, "The guard was killed again and again.")
