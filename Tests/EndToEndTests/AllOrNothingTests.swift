@@ -45,14 +45,14 @@ struct AllOrNothingTests {
     func emergency(_ test: Case) async throws {
         try await Machine.with(test.backend) { machine in
             try await machine.load(EarlierRules.filterWithoutSets)
-            // IPv6 is made permanent and says otherwise; after that only the opening passes.
+            // IPv6 is made permanent, but not as it was given; after that only the opening passes.
             let flag = "'\(machine.root.path)/loaded'"
             let trouble = """
                 case $input in
-                *latchkey-trial*) ;;
+                *latchkey-trial*) if [ -e \(flag) ]; then echo broken >&2; exit 1; fi;;
                 *'emergency opening'*) ;;
-                \(Self.planned)) real "$@"; touch \(flag); echo broken >&2; exit 1;;
-                *) if [ -e \(flag) ]; then echo broken >&2; exit 1; fi;;
+                *) if [ -e \(flag) ]; then echo broken >&2; exit 1; fi
+                    touch \(flag); input=$(printf '%s\\n' "$input" | sed 's/8080/8081/');;
                 esac
                 """
             try await FakeTool.ip6tablesRestore(trouble, on: machine)

@@ -136,7 +136,7 @@ struct GateTests {
                 let gates = PendingRules.gates(in: try await scene.server.dump(family, backend))
                 let name = family == .ipv4 ? "latchkey4" : "latchkey6"
                 #expect(!gates.isEmpty)
-                #expect(gates.allSatisfy { $0.contains("-m recent --rcheck ") && $0.contains(" --name \(name) ") })
+                #expect(gates.allSatisfy { $0.contains("-m recent --rcheck ") && $0.contains(" --name \(name)") })
             }
             try await scene.expectUntouched()
             let confirmed = try await scene.latchkey(["confirm"])

@@ -73,7 +73,8 @@ struct ToolTests {
             try await scene.damageSnapshot()
             // The guard that has the snapshot in memory dies; the next has only the damaged file.
             scene.send(SIGKILL, to: ["guard"])
-            if end == "revert" { #expect(try await scene.latchkey(["revert"]).status == 0) }
+            // The next guard may have rolled back by itself.
+            if end == "revert" { #expect([0, 6].contains(try await scene.latchkey(["revert"]).status)) }
             try await scene.wait(for: ["reverted"], seconds: 60)
             try await scene.expectBack()
         }

@@ -29,10 +29,15 @@ enum PendingRules {
 }
 
 extension NetworkNamespace {
-    /// What the kernel shows of a gate's list; nil where no rule names it.
+    /// What the kernel shows of the gates' lists of a family; nil where no rule names one.
     func gateList(_ family: IPFamily) -> String? {
-        let name = family == .ipv4 ? "latchkey4" : "latchkey6"
-        return try? String(contentsOfFile: "/proc/\(holderID)/net/xt_recent/\(name)", encoding: .utf8)
+        let folder = "/proc/\(holderID)/net/xt_recent"
+        let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter {
+            $0.hasPrefix(family == .ipv4 ? "latchkey4" : "latchkey6")
+        }
+        guard !names.isEmpty else { return nil }
+        // One that is gone by now is empty.
+        return names.map { (try? String(contentsOfFile: "\(folder)/\($0)", encoding: .utf8)) ?? "" }.joined()
     }
 
     /// Whether no gate of any family is open, as the lists tell; one that is not there is closed.
