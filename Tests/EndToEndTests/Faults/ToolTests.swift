@@ -268,15 +268,9 @@ struct ToolTests {
             func isThere(_ family: IPFamily) async throws -> Bool {
                 PendingRules.gates(in: try await scene.server.dump(family, .nft)).contains { $0.hasPrefix("-A INPUT ") }
             }
-            if existing == "keep" {
-                // The list went with its only gate: the guard finds it gone when it renews.
-                for family in IPFamily.allCases { try await until("the new rules") { try await isThere(family) } }
-            } else {
-                // Other gates hold the list: who asks is told.
-                #expect(try JSON(await scene.latchkey(["status", "--json"])).truth("drift") == true)
-                #expect(try await scene.latchkey(["confirm"]).status == 7)
-                for family in IPFamily.allCases { #expect(try await isThere(family)) }
-            }
+            // The list went with its gate: the guard finds it gone when it renews.
+            for family in IPFamily.allCases { try await until("the new rules") { try await isThere(family) } }
+            #expect(try JSON(await scene.latchkey(["status", "--json"])).truth("drift") == false)
             try await until("open gates") {
                 IPFamily.allCases.allSatisfy { (scene.server.gateList($0) ?? "").contains("src=") }
             }

@@ -56,10 +56,10 @@ extension NetworkNamespace {
         return knock.status != 124
     }
 
-    /// Whether it passes in both families.
+    /// Whether it passes in both families; the answer comes at once, unless this machine is busy.
     func reachesByBoth(_ port: Int) async throws -> Bool {
-        async let six = reaches(port, .ipv6)
-        let four = try await reaches(port, .ipv4)
+        async let six = reaches(port, .ipv6, patience: 3)
+        let four = try await reaches(port, .ipv4, patience: 3)
         return try await six && four
     }
 
