@@ -42,6 +42,7 @@ package final class ThrowawayNetwork: Sendable {
     /// - Parameters:
     ///   - nsenter: the program nsenter(1).
     ///   - runner: what runs them.
+    /// - Returns: the runner; it keeps the network alive.
     package func runner(nsenter: String, over runner: any CommandRunner) -> any CommandRunner {
         EnteringRunner(network: self, nsenter: nsenter, runner: runner)
     }

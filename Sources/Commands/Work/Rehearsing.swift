@@ -200,6 +200,7 @@ struct Rehearsing: Sendable {
     /// - Parameters:
     ///   - piece: the rules.
     ///   - stage: where.
+    /// - Returns: the change, not yet made.
     /// - Throws: when the rules there cannot be read.
     func change(_ piece: Piece, on stage: Stage) async throws(ChangeError) -> RehearsedChange {
         var there = surroundings

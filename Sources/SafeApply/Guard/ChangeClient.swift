@@ -15,6 +15,8 @@ package struct ChangeClient: Sendable {
     private static let applyTime: Int64 = 120_000
     /// How long it may take to hear how things stand, in milliseconds: a guard at work answers when it is through.
     private static let answerTime: Int64 = 10_000
+    /// How often it asks again where nobody can tell how a change stands.
+    private static let mostLives = 100
     /// How long a change may take to end once that is asked for, in milliseconds; tools may fail, and be slow.
     private static let endTime: Int64 = 240_000
 
@@ -94,7 +96,7 @@ package struct ChangeClient: Sendable {
     ///
     /// - Throws: `undecided` when its guard dies again and again.
     package func wait() async throws(ChangeError) -> ChangeStatus {
-        var lives = 100
+        var lives = Self.mostLives
         while true {
             if let connection = try connect(),
                 let reply = ask(GuardRequest(.wait), over: connection, milliseconds: nil),
@@ -121,8 +123,16 @@ package struct ChangeClient: Sendable {
     private func settled(
         _ id: String, by end: BootInstant, _ isSettled: (JournalState) -> Bool
     ) async throws(ChangeError) -> ChangeStatus {
+        // A guard that starts puts a damaged journal right: until then nobody can tell.
+        var lives = Self.mostLives
         while true {
-            let status = try await current()
+            let status: ChangeStatus?
+            do { status = try await current() } catch {
+                lives -= 1
+                guard lives > 0, now < end else { throw error }
+                try? await Task.sleep(for: .milliseconds(200))
+                continue
+            }
             guard let status, status.id == id else { throw .undecided(id: id, state: nil) }
             if isSettled(status.state) { return status }
             guard now < end else { throw .undecided(id: id, state: status.state) }

@@ -65,7 +65,10 @@ extension IPTablesBackend {
         }
     }
 
+    /// Loads the trial behind gates of the present kind.
+    ///
     /// - Parameter again: whether something of it may be there already.
+    /// - Throws: when it is not wholly there.
     private func loadOnce(again: Bool) async throws(ChangeError) {
         if gateKind == .set {
             guard let sets = kernel.sets else { throw .host(.toolMissing(name: "ipset", lookedIn: [])) }
