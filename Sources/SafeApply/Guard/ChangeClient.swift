@@ -162,6 +162,7 @@ package struct ChangeClient: Sendable {
     ///
     /// - Parameter seconds: from now on; nil for as many as it had at first. More time never means less, and ends an hour
     ///   after the change began.
+    /// - Returns: the change, with its new deadline.
     /// - Throws: `nothingPending`, `refused`.
     package func extend(seconds: Int?) async throws(ChangeError) -> ChangeStatus {
         try await decide(GuardRequest(.extend, seconds: seconds))

@@ -18,8 +18,8 @@ struct ChainEdit {
     ///   - chain: the chain's name.
     ///   - present: its rules now.
     ///   - wanted: the rules that it is to hold, in this order; between them others may stay.
-    ///   - isRemovable: whether a rule that is not wanted goes; others stay.
     ///   - byPlace: whether rules are deleted by their places, because the tool does not find them by what they say.
+    ///   - isRemovable: whether a rule that is not wanted goes; others stay.
     ///   - isAnchor: whether a rule that stays comes ahead of all that is wanted.
     init(
         _ chain: String, present: [Rule], wanted: [Rule], byPlace: Bool = false, isRemovable: (Rule) -> Bool,

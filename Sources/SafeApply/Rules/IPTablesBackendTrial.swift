@@ -88,8 +88,12 @@ extension IPTablesBackend {
 
     /// Loads a trial and reads it back.
     ///
-    /// - Parameter before: the rules as they are known; looked at again where that does not do.
+    /// - Parameters:
+    ///   - trial: what to load.
+    ///   - before: the rules as they are known; looked at again where that does not do.
+    ///   - family: whose rules.
     /// - Returns: whether it is there.
+    /// - Throws: when the tool does not take it, or the rules cannot be read.
     private func load(_ trial: Trial, over before: RuleSet, _ family: Family) async throws(ChangeError) -> Bool {
         var live = before
         for attempt in 1...Self.loads {
@@ -159,6 +163,7 @@ extension IPTablesBackend {
     ///   - listing: what `nft -a list table` prints.
     ///   - place: the family and name of the table.
     ///   - chains: the trial's chains.
+    /// - Returns: one command a line.
     static func deletions(in listing: String, place: String, chains: Set<String>) -> [String] {
         var rules: [String] = []
         var found: [String] = []

@@ -83,6 +83,8 @@ package struct LiveRules: Sendable {
     /// - Parameters:
     ///   - chains: which, by table.
     ///   - known: the rules of a moment ago; of other chains these are returned where the whole is large.
+    ///   - family: whose rules.
+    /// - Returns: the rules.
     /// - Throws: as `read`.
     func reread(
         _ chains: [String: [String]], of known: RuleSet, _ family: Family
@@ -119,6 +121,7 @@ package struct LiveRules: Sendable {
     ///
     /// - Parameters:
     ///   - rules: the rules as they were read.
+    ///   - family: whose rules.
     ///   - tables: the tables that matter; nil for all.
     ///   - isWhole: whether all chains of these tables matter, not only the kernel's own.
     /// - Throws: `unreadable`.

@@ -35,6 +35,7 @@ struct PermanentRules {
     /// - Parameters:
     ///   - live: a fresh dump.
     ///   - byPlace: whether rules are deleted by their places alone.
+    /// - Returns: the input for iptables-restore.
     func loading(over live: RuleSet, byPlace: Bool = false) -> RestoreInput {
         let texts = wanted.tables.compactMap { table -> String? in
             let lines = edits(table, live, byPlace: byPlace).lines

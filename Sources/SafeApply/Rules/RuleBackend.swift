@@ -1,7 +1,9 @@
 import Host
 import Netfilter
 
-/// One way to the kernel's rules: all that a guard needs of it. No journal, no deadline, no socket.
+/// One way to the kernel's rules: all that a guard needs of it.
+///
+/// No journal, no deadline, no socket.
 protocol RuleBackend: Sendable {
     /// The rules of the change, of each family that the kernel has.
     var plan: PerFamily<RuleSet> { get }

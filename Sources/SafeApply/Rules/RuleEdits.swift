@@ -146,6 +146,7 @@ package enum RuleEdits {
     /// - Parameters:
     ///   - rule: a rule of the table filter.
     ///   - chains: the names that `userChains` gives.
+    /// - Returns: whether it does.
     static func isForeignJump(_ rule: Rule, _ chains: Set<String>) -> Bool {
         guard !rule.isOwned, let chain = rule.jumpsTo else { return false }
         return chains.contains(chain)

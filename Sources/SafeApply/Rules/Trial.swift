@@ -49,8 +49,9 @@ package struct Trial: Sendable, Equatable {
 
     // MARK: - Making it
 
-    /// INPUT behind the jumps into other programs' chains that it begins with: they stay, and their owners may take
-    /// them out at any time. Those that come later are repeated in the trial, where they will stand once it is kept.
+    /// INPUT behind the jumps into other programs' chains that it begins with.
+    ///
+    /// They stay, and their owners may take them out at any time. Those that come later are repeated in the trial, where they will stand once it is kept.
     private static func inputAlone(_ wanted: WantedRules.WantedTable, _ previous: RuleSet, _ gate: Gate) -> TrialTable {
         var trial = TrialTable(name: wanted.name)
         let present = previous["filter"]?.rulesByChain["INPUT"] ?? []
@@ -159,6 +160,7 @@ package struct Trial: Sendable, Equatable {
     /// What loads the trial, in one transaction a table; it replaces an earlier trial, and touches nothing else.
     ///
     /// - Parameter live: the rules that are active now.
+    /// - Returns: the input for iptables-restore.
     func loading(over live: RuleSet) -> RestoreInput {
         let texts = tables.map { trial in
             let leftover = Leftover(in: live[trial.name], besides: trial.chains)
@@ -192,6 +194,7 @@ package struct Trial: Sendable, Equatable {
     /// - Parameters:
     ///   - live: the rules that are active now.
     ///   - trial: the one whose chains are known; a chain that no gate leads to is taken for latchkey's only then.
+    /// - Returns: the input for iptables-restore.
     static func removing(from live: RuleSet, trial: Trial? = nil) -> RestoreInput? {
         let texts = live.tables.compactMap { table -> String? in
             let chains = trial?.tables.first { $0.name == table.name }?.chains ?? []

@@ -18,6 +18,7 @@ struct WayBack {
     ///   - scope: how far it reaches.
     ///   - trial: its trial, which copies some of the present rules.
     ///   - live: the rules that are active now.
+    ///   - family: whose rules.
     /// - Throws: `untruthful` with the first such rule.
     func check(
         _ plan: RuleSet, scope: ChangeScope, trial: Trial, live: RuleSet, _ family: Family
