@@ -112,15 +112,13 @@ package struct IPTables: Sendable {
     ///   - input: in iptables-save's format.
     ///   - flush: whether each table named is emptied first; without it only what the text names changes.
     ///   - counters: whether the counters in the text are set.
-    ///   - testOnly: whether the kernel is only asked, and nothing changed (`--test`).
     /// - Throws: `xtablesLocked`, `rulesRefused`, and what running the tool throws.
     package func restore(
-        _ input: [UInt8], flush: Bool, counters: Bool = false, testOnly: Bool = false
+        _ input: [UInt8], flush: Bool, counters: Bool = false
     ) async throws(HostError) {
         var arguments = ["-w", "\(Self.lockWait)"]
         if !flush { arguments.append("--noflush") }
         if counters { arguments.append("--counters") }
-        if testOnly { arguments.append("--test") }
         _ = try await check(Command(restore, arguments, input: input))
     }
 

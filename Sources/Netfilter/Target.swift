@@ -63,27 +63,6 @@ package enum Target: Hashable, Sendable {
         }
     }
 
-    /// Whether a packet certainly goes on to where it would go without the rule, or is accepted: nothing is in its way.
-    ///
-    /// What this type does not know may do anything with a packet; a jump leads into a chain that may, too.
-    package var letsPass: Bool {
-        switch self {
-        case .accept, .return, .log: true
-        case .drop, .reject, .jump, .goto: false
-        case .unknown(let words):
-            words.count > 1 && ["-j", "--jump"].contains(words[0].value) && Self.harmless.contains(words[1].value)
-        }
-    }
-
-    /// iptables-extensions(8): what marks, counts or changes a packet and leaves its way alone.
-    ///
-    /// The source that a packet is given on its way out belongs here, another destination does not.
-    private static let harmless: Set<String> = [
-        "ACCEPT", "AUDIT", "CHECKSUM", "CLASSIFY", "CONNMARK", "CONNSECMARK", "CT", "DSCP", "ECN", "HL", "HMARK",
-        "IDLETIMER", "LED", "LOG", "MARK", "MASQUERADE", "NFLOG", "NOTRACK", "RATEEST", "RETURN", "SECMARK", "SET",
-        "SNAT", "SNPT", "TCPMSS", "TCPOPTSTRIP", "TEE", "TOS", "TRACE", "TTL", "ULOG",
-    ]
-
     /// The target that these words stand for: typed if its typed form is written in the same bytes.
     init(reading words: ArraySlice<Word>) {
         if let typed = Self.typed(words), words.spell(typed.write) {

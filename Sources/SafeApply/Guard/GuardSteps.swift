@@ -119,7 +119,7 @@ extension Guard {
         let persistence = Persistence(surroundings)
         var notes = await backend.strangersNotes()
         do {
-            let saved = try await persistence.save(journal.request, plan: backend.plan)
+            let saved = try await persistence.save(journal.request, plan: await backend.planToSave())
             journal.persisted = saved.paths
             notes += saved.notes
         } catch {

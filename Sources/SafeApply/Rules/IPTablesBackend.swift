@@ -231,6 +231,16 @@ struct IPTablesBackend: RuleBackend {
         return notes
     }
 
+    /// The plan as it is saved for boot: without tables that it leaves empty and this kernel does not have.
+    func planToSave() async -> PerFamily<RuleSet> {
+        var saved = plan
+        for (family, plan) in plan.present {
+            // A tool that stumbles says nothing about the kernel.
+            saved[family] = (try? await kernel.supported(plan, family)) ?? plan
+        }
+        return saved
+    }
+
     // MARK: - The last resort
 
     func open() async throws(ChangeError) {
