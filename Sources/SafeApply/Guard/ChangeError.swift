@@ -15,7 +15,7 @@ package enum ChangeError: Error, Equatable, Sendable {
     case rulesRefused(source: String, line: Int?, message: String)
     /// Rules that are active cannot be printed by iptables, so that nobody knows what they are; no table named means all.
     case unreadable(family: Family, tables: [String], reason: String)
-    /// A rule that the change would have to write anew cannot be printed, or loaded, as what it is.
+    /// A rule that the change would have to rewrite cannot be printed, or loaded, as what it is.
     case untruthful(family: Family, rule: String, reason: String)
     /// A snapshot or journal is not what was written.
     case damaged(path: String, reason: String)

@@ -70,7 +70,7 @@ final class Gatekeeper: Sendable {
         start()
     }
 
-    /// Opens gates again that were loaded anew.
+    /// Opens the gates of a trial that was loaded again.
     ///
     /// - Throws: `host` when they cannot be opened.
     func reopen() throws(ChangeError) {

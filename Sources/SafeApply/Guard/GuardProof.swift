@@ -43,7 +43,7 @@ extension Guard {
                     "Another program removed or changed new rules while they were pending, so the login that was tested "
                         + "says nothing about them. "
                         + (isThere
-                            ? "They are active again: log in anew and confirm there."
+                            ? "They are active again: log in again and confirm there."
                             : "They could not be activated again; the previous rules decide."))
                 return
             }

@@ -11,7 +11,7 @@ extension Guard {
     private static let leastTries = 3
     /// How often it tries to open the server, two seconds and the tools' own time apart.
     private static let attempts = 100
-    /// For how long whoever asks waits for the tidying too, in milliseconds.
+    /// For how long a rollback waits for the trial to be removed, in milliseconds.
     private static let tidying: Int64 = 600
     /// For how long the trial's remains are removed in the background, in milliseconds.
     private static let lastTidying: Int64 = 600_000

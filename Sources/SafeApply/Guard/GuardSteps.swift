@@ -73,7 +73,7 @@ extension Guard {
         }
     }
 
-    /// Loads a trial anew of which a part is gone; logins count from then on.
+    /// Loads a trial again of which a part is gone; logins count from then on.
     ///
     /// - Returns: whether it is whole again.
     @discardableResult
