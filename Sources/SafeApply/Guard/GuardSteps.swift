@@ -21,7 +21,7 @@ extension Guard {
             gatekeeper = Gatekeeper(backend.gates, clock: surroundings.clock)
             if !isTracking, surroundings.witness.hasConnections() {
                 // The trial is loaded, and with it the kernel began to track connections. One that is older than that
-                // has to be seen before anything is dropped: whoever waits prints meanwhile, and so sends packets.
+                // has to be seen before anything is dropped: the waiting program prints meanwhile, and so sends packets.
                 try? await Task.sleep(for: .milliseconds(Self.tracking))
             }
         } catch {

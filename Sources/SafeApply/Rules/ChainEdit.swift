@@ -6,7 +6,7 @@ import Netfilter
 struct ChainEdit {
     /// The commands, in iptables' words; they count on the chain as it was read.
     let lines: [String]
-    /// The rules that go or are written anew, as they stand in the chain now.
+    /// The rules that are removed or rewritten, as they stand in the chain now.
     let rewritten: [Rule]
 
     /// The tool looks for a rule by what it says from the chain's beginning: with more than these it takes too long.

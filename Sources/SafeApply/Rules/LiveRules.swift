@@ -78,7 +78,7 @@ package struct LiveRules: Sendable {
     /// How many rules make a dump slower than a look at a few chains.
     private static let many = 2_000
 
-    /// Reads some chains anew, by themselves where the whole is large.
+    /// Reads some chains again, by themselves where the whole is large.
     ///
     /// - Parameters:
     ///   - chains: which, by table.

@@ -44,7 +44,7 @@ struct PermanentRules {
         return RestoreInput(text: texts.joined(), flush: false, counters: true)
     }
 
-    /// The live rules that it takes away or writes anew, by table: going back they would have to be written from a dump.
+    /// The live rules that it removes or rewrites, by table: going back they would have to be written from a dump.
     func rewritten(in live: RuleSet) -> [String: [Rule]] {
         var all: [String: [Rule]] = [:]
         for table in wanted.tables {

@@ -107,7 +107,7 @@ package enum RuleEdits {
 
     /// The rules in INPUT that are neither latchkey's nor jumps into another program's chain.
     ///
-    /// - Parameter live: the rules that are in force now.
+    /// - Parameter live: the rules that are active now.
     /// - Returns: what a change with `inputChain` replaces.
     package static func unowned(in live: RuleSet) -> [Rule] {
         let chains = userChains(in: live)

@@ -1,7 +1,7 @@
 import Host
 import Netfilter
 
-/// Whether the rules that a change would have to write anew can be written at all.
+/// Whether the rules that a change would have to rewrite can be written at all.
 ///
 /// iptables-save does not always print what is there: a rule made with nft that looks into a set comes out without the
 /// set, and what is printed at times cannot be loaded, or loads as something else. So the rules are loaded in a
