@@ -12,14 +12,13 @@ let strict: [SwiftSetting] = [
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
-let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
-let orderedCollections = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
-let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
-func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+func room(
+    _ name: String, _ dependencies: [Target.Dependency] = [], linking linkerSettings: [LinkerSetting] = []
+) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict, linkerSettings: linkerSettings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
@@ -32,12 +31,9 @@ let package = Package(
     products: [.executable(name: "latchkey", targets: ["latchkey"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
-        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
     // In the order in which data flows: facts and answers, plan, rules, rehearsal, change, and the person in front.
@@ -54,9 +50,11 @@ let package = Package(
             resources: [.embedInCode("services"), .embedInCode("rules"), .embedInCode("examples")],
             swiftSettings: strict),
         // Answers, service templates, the plan and what is expected of it.
-        room("Policy", ["Netfilter", "Templates", yams, orderedCollections]),
+        // libYAML; static, because one file copied to a server is a whole installation.
+        .systemLibrary(name: "CYAML", providers: [.apt(["libyaml-dev"])]),
+        room("Policy", ["Netfilter", "Templates", "CYAML"], linking: [.linkedLibrary(":libyaml.a")]),
         // A plan and the rule templates into a rule set a family.
-        room("Composer", ["Policy", "Netfilter", "Templates", mustache]),
+        room("Composer", ["Policy", "Netfilter", "Templates"]),
         // Throwaway namespaces, probes, verdicts.
         room("Rehearsal", ["Policy", "Netfilter", "Host"]),
         // Snapshot, journal, change, guard, confirmation, persistence.
@@ -74,7 +72,15 @@ let package = Package(
                 "Templates", argumentParser, logging,
             ]),
         // @main and nothing else.
-        .executableTarget(name: "latchkey", dependencies: ["Commands"], swiftSettings: strict),
+        // The Swift runtime is linked into the release build: a server has none, and starting takes a third of the time.
+        .executableTarget(
+            name: "latchkey", dependencies: ["Commands"], swiftSettings: strict,
+            linkerSettings: [
+                .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
+                // FoundationEssentials' own parts, which a static link has to name.
+                .linkedLibrary("_FoundationCollections", .when(configuration: .release)),
+                .linkedLibrary("_FoundationCShims", .when(configuration: .release)),
+            ]),
 
         .target(
             name: "TestSupport", dependencies: [subprocess, system], path: "Tests/TestSupport", swiftSettings: strict),

@@ -52,7 +52,7 @@ struct ComposedCheck {
     private var plannedLines: [PlannedLine] {
         var rules = layout.rules[...]
         let text = RuleSet(tables: layout.tables(rules: rules.map(\.rule))).text
-        return text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+        return text.split(separator: "\n").map { line in
             let rule = line.hasPrefix("-A ") ? rules.popFirst() : nil
             return PlannedLine(text: String(line), template: rule?.template ?? .ruleset)
         }

@@ -1,15 +1,13 @@
-import Mustache
 import Netfilter
 import Policy
 import Templates
 
 /// Makes a rule set of a plan: fills in the rule templates, and believes nothing of what comes out.
 ///
-/// Mustache renders nothing where a name is missing and says nothing about it, and an administrator's own templates
-/// may hold any mistake. So the text is held against the plan, line by line.
+/// An administrator's own templates may hold any mistake, so the text is held against the plan, line by line.
 package struct Composer: Sendable {
-    private let library: MustacheLibrary
     private let templates: [String: RuleTemplate]
+    private let parsed: [String: (path: String, parts: [RuleTemplatePart])]
 
     /// A composer with the built-in rule templates, and the administrator's over them.
     ///
@@ -24,22 +22,16 @@ package struct Composer: Sendable {
             ComposerError.unknownTemplate($0.value.path, known: known)
         }
         let templates = Dictionary(uniqueKeysWithValues: builtIn).merging(ruleTemplates) { $1 }
-        var library = MustacheLibrary()
+        var parsed: [String: (path: String, parts: [RuleTemplatePart])] = [:]
         for (name, template) in templates.sorted(by: { $0.key < $1.key }) where known.contains(name) {
-            let found = RuleTemplateTag.mistakes(in: template, named: name)
-            mistakes += found
-            guard found.isEmpty else { continue }
             do {
-                // Text, not HTML: as HTML every quote would become an entity. Each partial begins as HTML anew.
-                try library.register(
-                    "{{% CONTENT_TYPE:TEXT}}\n" + RenderedText.marked(template, named: name), named: name)
+                parsed[name] = (template.path, try RuleTemplateParser.parse(template, named: name))
             } catch {
-                mistakes.append(
-                    .badTemplate(TemplatePlace(path: template.path, line: 1), text: "", reason: .sections))
+                mistakes.append(error)
             }
         }
         if let error = ComposerError.together(mistakes) { throw error }
-        self.library = library
+        self.parsed = parsed
         self.templates = templates
     }
 
@@ -54,32 +46,28 @@ package struct Composer: Sendable {
     package func compose(_ plan: Plan, family: Family) throws(ComposerError) -> RuleSet {
         let layout = RuleLayout(plan, family)
         let values = layout.templateValues
-        try Self.checkValues(values, name: "")
+        try Self.checkValues(values)
         let name = PlannedRule.Template.ruleset.rawValue
-        guard let marked = library.render(values, withTemplate: name) else {
-            throw .unknownTemplate(name, known: [])
-        }
-        let text = RenderedText(marked: marked, from: templates, beginning: name)
+        let text = RenderedText(rendering: name, of: parsed, with: values)
         let mistakes = ComposedCheck(layout: layout, templates: templates).mistakes(in: text)
         if let error = ComposerError.together(mistakes) { throw error }
         do { return try RuleSet(parsing: text.text, file: name) } catch { throw .unreadable(error) }
     }
 
     /// The types that values come from cannot hold anything hostile; should one ever, it stops here.
-    private static func checkValues(_ value: Any, name: String) throws(ComposerError) {
-        switch value {
-        case let text as String:
-            let isSafe = text.utf8.allSatisfy { (0x20...0x7e).contains($0) && !unsafe.contains($0) }
-            guard isSafe else { throw .unsafeValue(text, name: name) }
-        case let group as [String: Any]:
-            for (name, value) in group { try checkValues(value, name: name) }
-        case let list as [[String: Any]]:
-            for value in list { try checkValues(value, name: name) }
-        default: break
+    private static func checkValues(_ values: [String: RuleTemplateValue]) throws(ComposerError) {
+        for (name, value) in values {
+            switch value {
+            case .text(let text):
+                let isSafe = text.utf8.allSatisfy { (0x20...0x7e).contains($0) && !unsafe.contains($0) }
+                guard isSafe else { throw .unsafeValue(text, name: name) }
+            case .groups(let groups): for group in groups { try checkValues(group) }
+            case .flag: break
+            }
         }
     }
 
-    /// What would end a quoted comment, escape a character in it, or begin a Mustache tag.
+    /// What would end a quoted comment, escape a character in it, or begin a tag.
     private static let unsafe = Set("\"'\\`{}".utf8)
 }
 

@@ -4,24 +4,25 @@ import Policy
 extension RuleLayout {
     /// The values that the rule templates fill in, by the names they have there.
     ///
-    /// - Returns: text, truth values, and lists of such groups. `false` stands where a rule has no such part, so that
-    ///   Mustache never looks for the name further out.
-    var templateValues: [String: Any] {
+    /// - Returns: the values. `false` stands where a rule has no such part, so that the name is never looked for
+    ///   further out.
+    var templateValues: [String: RuleTemplateValue] {
         [
-            "replace": answers.existing == .replace,
-            "ipv6": family == .ipv6,
-            "ipv6Open": family == .ipv6 && isOpen,
-            "admins": admins.map { admin -> [String: Any] in
-                ["source": Self.value(RuleSource(admin).network?.canonical), "admin": admin.description]
-            },
-            "ssh": ssh.map { $0.templateValues(family) },
-            "services": services.map { $0.templateValues(family) },
-            "multicast": multicast.map { $0.templateValues(family) },
-            "protocols": protocols.map { $0.templateValues(family) },
-            "pingLimited": pingLimited == true,
-            "pingEveryone": pingLimited == false,
-            "echoRequest": echoRequest.map(\.text).joined(separator: " "),
-            "log": answers.log,
+            "replace": .flag(answers.existing == .replace),
+            "ipv6": .flag(family == .ipv6),
+            "ipv6Open": .flag(family == .ipv6 && isOpen),
+            "admins": .groups(
+                admins.map { admin in
+                    ["source": Self.value(RuleSource(admin).network?.canonical), "admin": .text(admin.description)]
+                }),
+            "ssh": .groups(ssh.map { $0.templateValues(family) }),
+            "services": .groups(services.map { $0.templateValues(family) }),
+            "multicast": .groups(multicast.map { $0.templateValues(family) }),
+            "protocols": .groups(protocols.map { $0.templateValues(family) }),
+            "pingLimited": .flag(pingLimited == true),
+            "pingEveryone": .flag(pingLimited == false),
+            "echoRequest": .text(echoRequest.map(\.text).joined(separator: " ")),
+            "log": .flag(answers.log),
         ]
     }
 
@@ -32,11 +33,11 @@ extension RuleLayout {
         "comment",
     ]
 
-    fileprivate static func value(_ text: String?) -> Any { text.map { $0 as Any } ?? false }
+    fileprivate static func value(_ text: String?) -> RuleTemplateValue { text.map { .text($0) } ?? .flag(false) }
 }
 
 extension RuleLayout.Item {
-    fileprivate func templateValues(_ family: Family) -> [String: Any] {
+    fileprivate func templateValues(_ family: Family) -> [String: RuleTemplateValue] {
         let isSingle = ports?.ranges.count == 1
         return [
             "source": RuleLayout.value(source.network?.canonical),
@@ -45,7 +46,7 @@ extension RuleLayout.Item {
             "ports": RuleLayout.value(isSingle ? nil : ports?.text),
             "group": RuleLayout.value(group.map { CIDR($0).canonical }),
             "match": RuleLayout.value(ipProtocol?.match(family).text),
-            "comment": Rule.ownershipPrefix + comment,
+            "comment": .text(Rule.ownershipPrefix + comment),
         ]
     }
 }

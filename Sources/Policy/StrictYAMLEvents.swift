@@ -1,6 +1,5 @@
-// libYAML's event parser, which Yams brings along. Yams itself composes whole trees by recursion, follows aliases and
-// stops at the first repeated key; events let us look before anything is built, and report every mistake.
-private import CYaml
+// libYAML's event parser: events let us look before anything is built, and report every mistake.
+private import CYAML
 
 /// One step of libYAML through a document.
 struct YAMLEvent {

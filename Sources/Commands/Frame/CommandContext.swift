@@ -1,4 +1,3 @@
-import Foundation
 import Glibc
 import Host
 
@@ -25,7 +24,19 @@ package struct CommandContext: Sendable {
     package static func system() -> Self {
         Self(
             layout: Layout(root: getenv("LATCHKEY_ROOT").map { absolute(String(cString: $0)) }), userID: geteuid(),
-            console: SystemConsole(), environment: ProcessInfo.processInfo.environment)
+            console: SystemConsole(), environment: variables)
+    }
+
+    /// The variables that this process was started with (environ(7)).
+    private static var variables: [String: String] {
+        var found: [String: String] = [:]
+        var next: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?> = environ
+        while let entry = next.pointee {
+            let parts = String(cString: entry).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts.count == 2 { found[String(parts[0])] = String(parts[1]) }
+            next += 1
+        }
+        return found
     }
 
     /// A path as it reads here, for processes that work in another folder; a guard works in none.
