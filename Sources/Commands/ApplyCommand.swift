@@ -32,56 +32,58 @@ struct ApplyCommand: ContextCommand {
     func run(in context: CommandContext) async throws -> ProgramStatus {
         try await report.reporting(in: context) { () async throws(Failure) in
             try context.requireRoot("apply")
-            let changing = Changing(in: context)
-            let request = try await request(changing, in: context)
-            return try await changing.carryOut(request, detach: detach, report, in: context)
+            let changeRunner = ChangeRunner(in: context)
+            let request = try await request(changeRunner, in: context)
+            return try await changeRunner.carryOut(request, detach: detach, report, in: context)
         }
     }
 
     // MARK: - What to put in force
 
-    private func request(_ changing: Changing, in context: CommandContext) async throws(Failure) -> ChangeRequest {
+    private func request(
+        _ changeRunner: ChangeRunner, in context: CommandContext
+    ) async throws(Failure) -> ChangeRequest {
         let caller = Caller()
-        if let rules { return try await handWritten(rules, rules6, caller, changing, in: context) }
+        if let rules { return try await handWritten(rules, rules6, caller, changeRunner, in: context) }
         let file = try answers.read(in: context)
-        let planning = try await Planning(templates, in: context)
-        let plan = try planning.plan(try planning.answers(file))
-        let rules = try planning.rules(plan)
+        let planner = try await Planner(templates, in: context)
+        let plan = try planner.plan(try planner.answers(file))
+        let rules = try planner.rules(plan)
         context.console.tellUnreachable(of: plan)
-        try await changing.requireNothingPending()
+        try await changeRunner.requireNothingPending()
         if change.rehearsal.isSkipped {
             context.console.say(RehearsalOptions.skipped)
         } else {
-            let rehearsing = try await Rehearsing(changing, change.backend, caller: caller)
-            try await rehearsing.requirePromises(of: plan, rules, in: context)
+            let rehearsalRunner = try await RehearsalRunner(changeRunner, change.backend, caller: caller)
+            try await rehearsalRunner.requirePromises(of: plan, rules, in: context)
         }
-        return try await changing.request(
+        return try await changeRunner.request(
             plan, rules: rules, caller: caller, options: change, layout: context.layout)
     }
 
     private func handWritten(
-        _ path: String, _ path6: String?, _ caller: Caller, _ changing: Changing, in context: CommandContext
+        _ path: String, _ path6: String?, _ caller: Caller, _ changeRunner: ChangeRunner, in context: CommandContext
     ) async throws(Failure) -> ChangeRequest {
         let ports = await SSHServer().ports(
-            sshd: changing.surroundings.toolbox.find("sshd"), runner: changing.surroundings.runner)
-        let backend = try await changing.backend(change.backend)
+            sshd: changeRunner.environment.toolbox.find("sshd"), runner: changeRunner.environment.runner)
+        let backend = try await changeRunner.backend(change.backend)
         var sources = PerFamily<String>()
         var sets = PerFamily<RuleSet>()
         for case (let family, let path?) in [(Family.ipv4, path), (.ipv6, path6)] {
             let name = path == "-" ? "standard input" : path
             sources[family] = name
             let file = try NamedText(name: name, path: path == "-" ? nil : path, in: context)
-            sets[family] = try await Self.rules(file, family, backend, changing.surroundings)
+            sets[family] = try await Self.rules(file, family, backend, changeRunner.environment)
         }
-        try await changing.requireNothingPending()
+        try await changeRunner.requireNothingPending()
         if change.rehearsal.isSkipped {
             context.console.say(RehearsalOptions.skipped)
         } else {
-            let rehearsing = try await Rehearsing(changing, change.backend, caller: caller)
-            try await rehearsing.requireOpenDoor(sets, in: context)
+            let rehearsalRunner = try await RehearsalRunner(changeRunner, change.backend, caller: caller)
+            try await rehearsalRunner.requireOpenDoor(sets, in: context)
         }
         return ChangeRequest(
-            id: changing.freshID(), scope: .tables,
+            id: changeRunner.freshID(), scope: .tables,
             rules: PerFamily(ipv4: sets.ipv4?.text, ipv6: sets.ipv6?.text),
             sources: sources, backend: backend,
             deadlineSeconds: change.deadline.seconds, requester: caller.requester,
@@ -92,7 +94,7 @@ struct ApplyCommand: ContextCommand {
     ///
     /// latchkey's own reader explains a mistake better than the tool does; but what the tool takes is none.
     private static func rules(
-        _ file: NamedText, _ family: Family, _ backend: Backend, _ surroundings: Surroundings
+        _ file: NamedText, _ family: Family, _ backend: Backend, _ environment: ChangeEnvironment
     ) async throws(Failure) -> RuleSet {
         var mistake: RuleSetError?
         var parsed = RuleSet()
@@ -108,7 +110,7 @@ struct ApplyCommand: ContextCommand {
         }
         do {
             let kernel = try await LiveRules(
-                backend: backend, families: [family], toolbox: surroundings.toolbox, runner: surroundings.runner)
+                backend: backend, families: [family], toolbox: environment.toolbox, runner: environment.runner)
             let read = try await HandWrittenRules(kernel).rules(file.text, named: file.name, family)
             if let read { return read }
         } catch .rulesRefused(let source, let line, let message) {

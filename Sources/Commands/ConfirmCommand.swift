@@ -55,7 +55,7 @@ private func decide(
     try await report.reporting(in: context) { () async throws(Failure) in
         try context.requireRoot(command)
         let status: ChangeStatus
-        do throws(ChangeError) { status = try await request(Changing(in: context).client) } catch {
+        do throws(ChangeError) { status = try await request(ChangeRunner(in: context).client) } catch {
             throw Failure(error)
         }
         if report.json { try context.console.result(ChangeReport(status).json()) }

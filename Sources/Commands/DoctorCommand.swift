@@ -14,7 +14,7 @@ struct DoctorCommand: ContextCommand {
     @OptionGroup var report: ReportOptions
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
-        let machine = Examination(surroundings: Changing(in: context).surroundings, isRoot: context.userID == 0)
+        let machine = Examination(environment: ChangeRunner(in: context).environment, isRoot: context.userID == 0)
         var findings = [machine.system, machine.rights]
         findings += await machine.tools(backend)
         findings += await machine.rules(backend)

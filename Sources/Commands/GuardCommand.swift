@@ -12,8 +12,8 @@ struct GuardCommand: ContextCommand {
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
         try context.requireRoot("guard")
-        let surroundings = Changing(in: context).surroundings
-        await GuardProcess.run(change.id, supervisor: change.kind, in: surroundings)
+        let environment = ChangeRunner(in: context).environment
+        await GuardProcess.run(change.id, supervisor: change.kind, in: environment)
         return .done
     }
 }
@@ -28,7 +28,7 @@ struct SuperviseCommand: ContextCommand {
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
         try context.requireRoot("supervise")
-        await Supervisor(change.id, kind: change.kind, in: Changing(in: context).surroundings).run()
+        await Supervisor(change.id, kind: change.kind, in: ChangeRunner(in: context).environment).run()
         return .done
     }
 }

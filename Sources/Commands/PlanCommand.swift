@@ -23,9 +23,9 @@ struct PlanCommand: ContextCommand {
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
         let file = try answers.read(in: context)
-        let planning = try await Planning(templates, in: context)
-        let plan = try planning.plan(try planning.answers(file))
-        let rules = try planning.rules(plan)
+        let planner = try await Planner(templates, in: context)
+        let plan = try planner.plan(try planner.answers(file))
+        let rules = try planner.rules(plan)
         context.console.tellUnreachable(of: plan)
         if effects {
             try await tellEffects(plan, in: context)
@@ -56,12 +56,12 @@ struct PlanCommand: ContextCommand {
 
 extension PlanCommand {
     private func tellEffects(_ plan: Plan, in context: CommandContext) async throws {
-        let live = await Discovering(Changing(in: context), backend: nil).live
+        let live = await MachineDiscovery(ChangeRunner(in: context), backend: nil).live
         if live == nil {
             context.console.say(
                 Wrapping.text("Ports that go past these rules (Docker's) are not known: only root may read the rules."))
         }
-        let life = PresentLife(live: live)
+        let life = PublishedPortsAndListeners(live: live)
         let published = plan.answers.existing == .keep ? life.published : []
         let effects = plan.effects(on: life.listeners, published: published)
         if report.json {

@@ -19,12 +19,12 @@ struct RehearseCommand: ContextCommand {
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
         let file = try answers.read(in: context)
-        let planning = try await Planning(templates, in: context)
-        let plan = try planning.plan(try planning.answers(file))
-        let rules = try planning.rules(plan)
-        let rehearsing = try await Rehearsing(Changing(in: context), backend, caller: Caller())
+        let planner = try await Planner(templates, in: context)
+        let plan = try planner.plan(try planner.answers(file))
+        let rules = try planner.rules(plan)
+        let rehearsalRunner = try await RehearsalRunner(ChangeRunner(in: context), backend, caller: Caller())
         let result: RehearsalResult
-        do { result = try await rehearsing.rehearse(plan, rules) } catch { throw Failure(rehearsal: error) }
+        do { result = try await rehearsalRunner.rehearse(plan, rules) } catch { throw Failure(rehearsal: error) }
         if report.json {
             try context.console.result(RehearseReport(result).json())
         } else {
@@ -43,7 +43,7 @@ struct RehearseCommand: ContextCommand {
     }
 }
 
-extension Rehearsing {
+extension RehearsalRunner {
     /// Tries a plan on a stage that looks like this machine.
     func rehearse(_ plan: Plan, _ rules: PerFamily<RuleSet>) async throws -> RehearsalResult {
         let machine = await machine(for: plan)

@@ -27,40 +27,40 @@ struct SetupCommand: ContextCommand {
         guard let prompter = Terminal.prompter(environment: context.environment, isPlain: screen.isPlain) else {
             throw Failure(.usage, Terminal.needed.joined(separator: " "))
         }
-        let changing = Changing(in: context)
+        let changeRunner = ChangeRunner(in: context)
         do {
-            if context.userID == 0, let status = try await changing.client.current(), !status.state.isFinal {
-                let (ending, _) = await watch(status, resumed(changing), prompter, changing, Caller())
+            if context.userID == 0, let status = try await changeRunner.client.current(), !status.state.isFinal {
+                let (ending, _) = await watch(status, resumed(changeRunner), prompter, changeRunner, Caller())
                 return ending
             }
-            return try await ask(prompter, changing, in: context)
+            return try await ask(prompter, changeRunner, in: context)
         } catch let error as ChangeError { throw Failure(error) }
     }
 
     private func ask(
-        _ prompter: any Prompter, _ changing: Changing, in context: CommandContext
+        _ prompter: any Prompter, _ changeRunner: ChangeRunner, in context: CommandContext
     ) async throws -> ProgramStatus {
         let caller = Caller()
-        let planning = try await Planning(templates, in: context)
-        let discovering = await Discovering(changing, backend: change.backend.named)
-        var discovery = discovering.discovery(caller: caller, sshPorts: planning.sshPorts)
+        let planner = try await Planner(templates, in: context)
+        let machineDiscovery = await MachineDiscovery(changeRunner, backend: change.backend.named)
+        var discovery = machineDiscovery.discovery(caller: caller, sshPorts: planner.sshPorts)
         if let trial { discovery.peer = try? IPAddress(parsing: trial) }
         // Through a pipe the questions are always the same ones.
-        let drafts = Terminal.isInteractive ? SetupDraft(in: context, clock: changing.surroundings.clock) : nil
+        let drafts = Terminal.isInteractive ? SetupDraft(in: context, clock: changeRunner.environment.clock) : nil
         let wizard = Wizard(
-            discovery: discovery, catalog: planning.catalog, proposals: try proposals(planning, in: context),
-            draft: answers.file == nil ? drafts?.read(planning) : nil, deadline: change.deadline.seconds,
+            discovery: discovery, catalog: planner.catalog, proposals: try proposals(planner, in: context),
+            draft: answers.file == nil ? drafts?.read(planner) : nil, deadline: change.deadline.seconds,
             mode: trial == nil ? .setup : .trial)
-        var rehearsing = try? await Rehearsing(changing, change.backend, caller: caller)
+        var rehearsalRunner = try? await RehearsalRunner(changeRunner, change.backend, caller: caller)
         if trial != nil {
-            rehearsing?.you = discovery.peer
-            rehearsing?.yourPort = discovery.peerPort ?? discovery.sshPorts.first
+            rehearsalRunner?.you = discovery.peer
+            rehearsalRunner?.yourPort = discovery.peerPort ?? discovery.sshPorts.first
         }
-        let workbench = SetupWorkbench(
-            planning: planning, caller: caller, live: discovering.live, rehearsing: rehearsing,
+        let actions = SetupActions(
+            planner: planner, caller: caller, live: machineDiscovery.live, rehearsalRunner: rehearsalRunner,
             skipsRehearsal: change.rehearsal.isSkipped,
             isRoot: context.userID == 0)
-        let (ending, finished) = await Conversation(prompter: prompter, workbench: workbench) { drafts?.write($0) }
+        let (ending, finished) = await Conversation(prompter: prompter, actions: actions) { drafts?.write($0) }
             .run(wizard)
         guard ending == .apply else {
             if drafts != nil, trial == nil, finished.draft != nil {
@@ -71,14 +71,14 @@ struct SetupCommand: ContextCommand {
         }
 
         try context.requireRoot("setup")
-        let plan = try planning.plan(finished.answers)
+        let plan = try planner.plan(finished.answers)
         var options = change
         options.time.deadline = DeadlineOption(seconds: finished.deadline) ?? options.deadline
-        let request = try await changing.request(
-            plan, rules: try planning.rules(plan), caller: caller, options: options, layout: context.layout)
-        let status = try await changing.client.begin(request, progress: Progress.dots(on: context.console))
+        let request = try await changeRunner.request(
+            plan, rules: try planner.rules(plan), caller: caller, options: options, layout: context.layout)
+        let status = try await changeRunner.client.begin(request, progress: Progress.dots(on: context.console))
         Progress.end(on: context.console)
-        let (result, outcome) = await watch(status, .begun, prompter, changing, caller)
+        let (result, outcome) = await watch(status, .begun, prompter, changeRunner, caller)
         switch outcome {
         case .kept, .keptOnTrial: drafts?.remove()
         case .reverted where drafts != nil && trial == nil:
@@ -90,18 +90,18 @@ struct SetupCommand: ContextCommand {
     }
 
     /// How someone comes back to a pending change: proved by their own connection or not.
-    private func resumed(_ changing: Changing) -> ChangeScreen.Opening {
-        let journal = try? JournalFile(layout: changing.surroundings.layout).read()
+    private func resumed(_ changeRunner: ChangeRunner) -> PendingChangeScreen.Entry {
+        let journal = try? JournalFile(layout: changeRunner.environment.layout).read()
         guard let since = journal?.freshSince,
-            case .fresh(let address) = changing.surroundings.witness.proof(OwnProcess.pid, since)
+            case .fresh(let address) = changeRunner.environment.witness.proof(OwnProcess.pid, since)
         else { return .resumed(anewFrom: nil) }
         return .resumed(anewFrom: try? IPAddress(parsing: address))
     }
 
     /// The answers of the last kept change, or of a file, to be taken with Enter.
-    private func proposals(_ planning: Planning, in context: CommandContext) throws(Failure) -> Answers? {
+    private func proposals(_ planner: Planner, in context: CommandContext) throws(Failure) -> Answers? {
         guard answers.file != nil || SecureFiles.exists(context.layout.answers) else { return nil }
-        do { return try planning.answers(try answers.read(in: context)) } catch {
+        do { return try planner.answers(try answers.read(in: context)) } catch {
             // Kept answers that only root may read are no proposals for others.
             if answers.file == nil, error.status == .needsRoot { return nil }
             throw error
@@ -109,18 +109,19 @@ struct SetupCommand: ContextCommand {
     }
 
     private func watch(
-        _ status: SafeApply.ChangeStatus, _ opening: ChangeScreen.Opening, _ prompter: any Prompter,
-        _ changing: Changing, _ caller: Caller
-    ) async -> (status: ProgramStatus, outcome: ChangeScreen.Outcome?) {
-        let seen = Interview.ChangeStatus(status)
-        let screen = ChangeScreen(secondsLeft: seen.secondsLeft, opening: opening, proof: proof(caller))
-        let ending: Vigil.Ending
+        _ status: ChangeStatus, _ opening: PendingChangeScreen.Entry, _ prompter: any Prompter,
+        _ changeRunner: ChangeRunner, _ caller: Caller
+    ) async -> (status: ProgramStatus, outcome: PendingChangeScreen.Ending?) {
+        let seen = PendingChangeStatus(status)
+        let screen = PendingChangeScreen(secondsLeft: seen.secondsLeft, opening: opening, proof: proof(caller))
+        let ending: PendingChangeLoop.Ending
         if let outcome = seen.outcome {
             await prompter.write(screen.ended(outcome))
             ending = .outcome(outcome)
         } else {
-            let line = SetupGuardLine(client: changing.client, family: caller.peer?.family, isTrial: trial != nil)
-            ending = await Vigil(prompter: prompter, guard: line).run(screen)
+            let line = WizardGuardConnection(
+                client: changeRunner.client, family: caller.peer?.family, isTrial: trial != nil)
+            ending = await PendingChangeLoop(prompter: prompter, guard: line).run(screen)
         }
         switch ending {
         case .left: return (.done, nil)
@@ -129,14 +130,14 @@ struct SetupCommand: ContextCommand {
             case .kept, .keptOnTrial: return (.done, outcome)
             case .reverted: return (.reverted, outcome)
             case .failed:
-                let last = try? await changing.client.current()
+                let last = try? await changeRunner.client.current()
                 return (last.map { ProgramStatus(waitedFor: $0) } ?? .failed, outcome)
             }
         }
     }
 
     /// What to type elsewhere, with this machine's own values.
-    private func proof(_ caller: Caller) -> ChangeScreen.Proof {
+    private func proof(_ caller: Caller) -> PendingChangeScreen.LoginTest {
         if trial != nil { return .needless(reason: "Nobody can log in to this throwaway network: keep, or wait.") }
         switch caller.origin {
         case .local(let place):

@@ -15,7 +15,7 @@ struct SnapshotsCommand: ParsableCommand {
 
         func run(in context: CommandContext) async throws -> ProgramStatus {
             try context.requireRoot("snapshots list")
-            let reports = try await Snapshots(in: context).reports()
+            let reports = try await SnapshotActions(in: context).reports()
             guard !report.json else {
                 try context.console.result(reports.json())
                 return .done
@@ -52,7 +52,7 @@ struct SnapshotsCommand: ParsableCommand {
 
         func run(in context: CommandContext) async throws -> ProgramStatus {
             try context.requireRoot("snapshots show")
-            let snapshots = Snapshots(in: context)
+            let snapshots = SnapshotActions(in: context)
             let snapshot = try await snapshots.read(id)
             if let family {
                 try context.console.result(snapshot.rules[family.family] ?? "")
@@ -77,7 +77,7 @@ struct SnapshotsCommand: ParsableCommand {
 
         func run(in context: CommandContext) async throws -> ProgramStatus {
             try context.requireRoot("snapshots diff")
-            let shown = try await Snapshots(in: context).difference(from: id, to: other)
+            let shown = try await SnapshotActions(in: context).difference(from: id, to: other)
             guard !report.json else {
                 try context.console.result(shown.json())
                 return .done
@@ -108,11 +108,11 @@ struct SnapshotsCommand: ParsableCommand {
         func run(in context: CommandContext) async throws -> ProgramStatus {
             try await report.reporting(in: context) { () async throws(Failure) in
                 try context.requireRoot("snapshots restore")
-                let snapshots = Snapshots(in: context)
+                let snapshots = SnapshotActions(in: context)
                 let request = try await snapshots.restoration(
                     of: id, deadline: deadline.deadline, isRehearsed: !rehearsal.isSkipped, templates: templates,
                     in: context)
-                return try await snapshots.changing.carryOut(request, detach: detach, report, in: context)
+                return try await snapshots.changeRunner.carryOut(request, detach: detach, report, in: context)
             }
         }
     }
@@ -131,7 +131,7 @@ struct SnapshotsCommand: ParsableCommand {
 
         func run(in context: CommandContext) async throws -> ProgramStatus {
             try context.requireRoot("snapshots prune")
-            let shown = try await Snapshots(in: context).prune(keeping: keep)
+            let shown = try await SnapshotActions(in: context).prune(keeping: keep)
             if report.json {
                 try context.console.result(shown.json())
             } else {

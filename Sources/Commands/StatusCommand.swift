@@ -14,27 +14,27 @@ struct StatusCommand: ContextCommand {
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
         try context.requireRoot("status")
-        let changing = Changing(in: context)
+        let changeRunner = ChangeRunner(in: context)
         do {
             if history {
-                try await tellHistory(changing, in: context)
+                try await tellHistory(changeRunner, in: context)
                 return .done
             }
-            let status = try await changing.client.current()
-            let kept = try Persistence(changing.surroundings).lastKept()
+            let status = try await changeRunner.client.current()
+            let kept = try Persistence(changeRunner.environment).lastKept()
             let used: Backend
             if let known = status?.backend ?? kept?.backend {
                 used = known
             } else {
-                used = try await changing.backend(backend)
+                used = try await changeRunner.backend(backend)
             }
             var shown = StatusReport(status, kept: kept, backend: used)
             var trouble: ChangeError?
             do {
                 if shown.state != .pending, let kept {
-                    shown.drift = try await hasDrifted(kept, in: changing.surroundings)
+                    shown.drift = try await hasDrifted(kept, in: changeRunner.environment)
                 } else if status?.state == .applied {
-                    shown.drift = try await !changing.client.isTrialWhole()
+                    shown.drift = try await !changeRunner.client.isTrialWhole()
                 }
             } catch {
                 // Rules that nobody can read are not those that should be there.
@@ -42,21 +42,21 @@ struct StatusCommand: ContextCommand {
                 shown.drift = true
                 trouble = error
             }
-            let reason = if let status { status.words } else { try await interruption(changing) }
+            let reason = if let status { status.words } else { try await interruption(changeRunner) }
             try context.console.result(report.json ? shown.json() : shown.text(reason: reason, trouble: trouble))
             return .done
         } catch let error as ChangeError { throw Failure(error) }
     }
 
     /// What became of a change that a restart of the machine cut off; nil where the last one came to its end.
-    private func interruption(_ changing: Changing) async throws(ChangeError) -> String? {
-        guard let last = try await changing.history().last, last.outcome == .interrupted else { return nil }
+    private func interruption(_ changeRunner: ChangeRunner) async throws(ChangeError) -> String? {
+        guard let last = try await changeRunner.history().last, last.outcome == .interrupted else { return nil }
         return
             "The change \(last.change) was cut off by a restart of the machine, which came up with the earlier rules."
     }
 
-    private func tellHistory(_ changing: Changing, in context: CommandContext) async throws {
-        let changes = try await changing.history()
+    private func tellHistory(_ changeRunner: ChangeRunner, in context: CommandContext) async throws {
+        let changes = try await changeRunner.history()
         if report.json {
             try context.console.result(changes.json())
         } else if changes.isEmpty {
@@ -66,11 +66,11 @@ struct StatusCommand: ContextCommand {
         }
     }
 
-    private func hasDrifted(_ kept: KeptRules, in surroundings: Surroundings) async throws(ChangeError) -> Bool {
+    private func hasDrifted(_ kept: KeptRules, in environment: ChangeEnvironment) async throws(ChangeError) -> Bool {
         let live = try await LiveRules(
-            backend: kept.backend, families: surroundings.families, toolbox: surroundings.toolbox,
-            runner: surroundings.runner)
-        for (family, text) in kept.rules.present where surroundings.families.contains(family) {
+            backend: kept.backend, families: environment.families, toolbox: environment.toolbox,
+            runner: environment.runner)
+        for (family, text) in kept.rules.present where environment.families.contains(family) {
             let rules: RuleSet
             do { rules = try RuleSet(dumped: text, file: "kept rules") } catch { throw .badRules(error) }
             if RuleEdits.hasDrifted(live: try await live.read(family), from: rules) { return true }
@@ -83,12 +83,12 @@ extension StatusReport {
     /// The report of a change and of what was last kept.
     init(_ status: ChangeStatus?, kept: KeptRules?, backend: Backend) {
         let state: State =
-            switch status?.state {
+            switch status?.outcome {
             case nil: kept == nil ? .idle : .kept
-            case .prepared, .armed, .applied, .reverting: .pending
-            case .kept, .persisted: .kept
+            case .pending: .pending
+            case .kept: .kept
             case .reverted: .reverted
-            case .failed: .failed
+            case .failed, .refused, .interrupted: .failed
             }
         self.init(
             state: state, change: status?.id ?? kept?.id, secondsLeft: status?.secondsLeft,

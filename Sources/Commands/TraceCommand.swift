@@ -51,15 +51,15 @@ struct TraceCommand: ContextCommand {
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
         if live { try context.requireRoot("trace --live") }
-        let rehearsing = try await Rehearsing(Changing(in: context), backend, caller: Caller())
-        var piece: Rehearsing.Piece?
+        let rehearsalRunner = try await RehearsalRunner(ChangeRunner(in: context), backend, caller: Caller())
+        var piece: RehearsalRunner.Piece?
         if !live {
-            let planning = try await Planning(templates, in: context)
-            let plan = try planning.plan(try planning.answers(try answers.read(in: context)))
-            piece = Rehearsing.Piece(
-                rules: try planning.rules(plan), scope: plan.answers.existing == .keep ? .inputChain : .tables)
+            let planner = try await Planner(templates, in: context)
+            let plan = try planner.plan(try planner.answers(try answers.read(in: context)))
+            piece = RehearsalRunner.Piece(
+                rules: try planner.rules(plan), scope: plan.answers.existing == .keep ? .inputChain : .tables)
         }
-        let machine = await rehearsing.machine(reaching: [from])
+        let machine = await rehearsalRunner.machine(reaching: [from])
         guard let server = machine.addresses.facing(from)?.address else {
             throw Failure(.missing, "This machine has no \(from.family.rawValue).")
         }
@@ -70,13 +70,13 @@ struct TraceCommand: ContextCommand {
         let trace: PacketTrace
         var notes: [String] = []
         do {
-            let stage = try await rehearsing.open([expectation], on: machine)
+            let stage = try await rehearsalRunner.open([expectation], on: machine)
             defer { stage.close() }
-            let kernel = try await rehearsing.kernel(of: stage)
-            let rehearsal = Rehearsal(on: stage, tools: Rehearsing.tools(kernel))
+            let kernel = try await rehearsalRunner.kernel(of: stage)
+            let rehearsal = Rehearsal(on: stage, tools: RehearsalRunner.tools(kernel))
             try await rehearsal.listen(for: [expectation])
-            notes = try await rehearsing.loadSurroundings(kernel, on: stage)
-            if let piece { try await rehearsing.change(piece, on: stage).makePermanent() }
+            notes = try await rehearsalRunner.loadSurroundings(kernel, on: stage)
+            if let piece { try await rehearsalRunner.change(piece, on: stage).makePermanent() }
             trace = try await rehearsal.trace(expectation)
         } catch { throw Failure(rehearsal: error) }
         for note in notes { context.console.say(Wrapping.text(note)) }

@@ -22,7 +22,7 @@ struct TryCommand: ContextCommand {
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
         let toolbox = Toolbox(layout: context.layout)
-        if shell { return try OutsideShell(toolbox: toolbox).run(in: context) }
+        if shell { return try TryShell(toolbox: toolbox).run(in: context) }
         let binary = try OwnProgram.path()
         let stage: Stage
         do {
@@ -37,7 +37,7 @@ struct TryCommand: ContextCommand {
         // The stage's /run is its own and goes with it, and with it everything that latchkey writes there.
         let words = ["/usr/bin/env", "LATCHKEY_ROOT=/run/trial", binary, "setup"] + flags(stage)
         let status = ProgramStatus(rawValue: try Foreground.run(stage.enterCommand(words))) ?? .failed
-        await TryEnding(stage: stage, backend: change.backend, templates: templates, file: save).tell(in: context)
+        await TryResult(stage: stage, backend: change.backend, templates: templates, file: save).tell(in: context)
         return status
     }
 

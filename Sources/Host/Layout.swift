@@ -10,9 +10,6 @@ package struct Layout: Sendable, Equatable {
         self.root = path
     }
 
-    /// Whether everything lies under a folder of its own, as packaging and tests want it.
-    package var isRelocated: Bool { !root.isEmpty }
-
     /// A path of the machine, put under the root.
     package func path(_ absolute: String) -> String { root + absolute }
 

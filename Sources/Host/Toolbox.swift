@@ -8,7 +8,8 @@ package struct Toolbox: Sendable {
     /// The system's folders, and ahead of them the same folders under the layout's root.
     package init(layout: Layout) {
         let system = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin"]
-        folders = (layout.isRelocated ? system.map(layout.path) : []) + system
+        let rooted = system.map(layout.path)
+        folders = rooted == system ? system : rooted + system
     }
 
     /// The absolute path of a program, or nil where there is none.

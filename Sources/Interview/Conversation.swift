@@ -1,7 +1,7 @@
 import Policy
 
 /// What the wizard needs of the program around it: plans, rehearsals, files.
-package protocol Workbench: Sendable {
+package protocol WizardActions: Sendable {
     /// Makes the plan and says what it changes; refused with reasons for a person.
     func compose(_ answers: Answers) async throws(Refusal) -> ChangeSummary
 
@@ -35,15 +35,16 @@ package struct Refusal: Error, Equatable, Sendable {
 /// Leads a person through the wizard: asks, shows, and does what the wizard requests.
 package struct Conversation: Sendable {
     private let prompter: any Prompter
-    private let workbench: any Workbench
+    private let actions: any WizardActions
     private let onDraft: @Sendable (Draft) async -> Void
 
     /// Makes a conversation with whoever is at the prompter; `onDraft` gets what to keep after every answer.
     package init(
-        prompter: any Prompter, workbench: any Workbench, onDraft: @escaping @Sendable (Draft) async -> Void = { _ in }
+        prompter: any Prompter, actions: any WizardActions,
+        onDraft: @escaping @Sendable (Draft) async -> Void = { _ in }
     ) {
         self.prompter = prompter
-        self.workbench = workbench
+        self.actions = actions
         self.onDraft = onDraft
     }
 
@@ -82,23 +83,23 @@ package struct Conversation: Sendable {
         switch request {
         case .compose:
             do {
-                return wizard.composed(try await workbench.compose(wizard.answers))
+                return wizard.composed(try await actions.compose(wizard.answers))
             } catch {
                 return wizard.refused(error.reasons)
             }
         case .rehearse:
             await prompter.write(wizard.rehearsing)
-            let report = await workbench.rehearse(wizard.answers)
+            let report = await actions.rehearse(wizard.answers)
             // An Enter that was meant for the question before says nothing about a review that nobody has seen.
             await prompter.discardTypedAhead()
             return wizard.rehearsed(report)
         case .rules:
-            return Wizard.Turn(wizard.listing(await workbench.rules(wizard.answers)))
+            return Wizard.Turn(wizard.listing(await actions.rules(wizard.answers)))
         case .diff:
-            return Wizard.Turn(wizard.listing(await workbench.difference(wizard.answers)))
+            return Wizard.Turn(wizard.listing(await actions.difference(wizard.answers)))
         case .deadline(let text):
             do {
-                return wizard.setDeadline(try await workbench.deadline(text))
+                return wizard.setDeadline(try await actions.deadline(text))
             } catch {
                 return Wizard.Turn(
                     error.reasons.flatMap { wizard.screen.paragraph($0, indent: 2, hanging: 4, tone: .mistake) })
@@ -106,7 +107,7 @@ package struct Conversation: Sendable {
         case .save(let path):
             do {
                 return Wizard.Turn(
-                    wizard.screen.paragraph(try await workbench.save(wizard.answers, to: path), indent: 2, tone: .good))
+                    wizard.screen.paragraph(try await actions.save(wizard.answers, to: path), indent: 2, tone: .good))
             } catch {
                 return Wizard.Turn(
                     error.reasons.flatMap { wizard.screen.paragraph($0, indent: 2, hanging: 4, tone: .mistake) })

@@ -60,11 +60,11 @@ struct Review {
     // MARK: - Rows
 
     /// What the answers open; an answer may reach into what another one limits.
-    private var openings: [Opening] {
+    private var openings: [OpenedPorts] {
         context.answers.openings(context.catalog, sshPorts: context.discovery.sshPorts)
     }
 
-    private func isOpenToAll(_ opening: Opening) -> Bool {
+    private func isOpenToAll(_ opening: OpenedPorts) -> Bool {
         let open = openings.filter { $0.source == .everyone }.flatMap(\.ports)
         return opening.ports.allSatisfy { port in
             open.contains { $0.covers(port.range.lower, port.transport) && $0.covers(port.range.upper, port.transport) }
@@ -87,7 +87,7 @@ struct Review {
         return rows
     }
 
-    private func row(_ opening: Opening) -> Row {
+    private func row(_ opening: OpenedPorts) -> Row {
         let name =
             opening.label.isEmpty
             ? opening.ports.map(\.description).joined(separator: " ") : "\(opening.label) \(opening.ports.brief)"
@@ -100,7 +100,7 @@ struct Review {
         return Row(name: name, admins: "open", others: others, note: note(opening))
     }
 
-    private func note(_ opening: Opening) -> String {
+    private func note(_ opening: OpenedPorts) -> String {
         let answers = context.answers
         if opening.question == .ssh {
             guard let peer = context.discovery.peer, !peer.isLoopback else { return "" }
@@ -117,7 +117,7 @@ struct Review {
     }
 
     /// What others can reach now and could not any more.
-    private func closedListeners(_ openings: [Opening]) -> [Row] {
+    private func closedListeners(_ openings: [OpenedPorts]) -> [Row] {
         var seen: Set<String> = []
         return context.discovery.worldListeners.compactMap { listener in
             if openings.contains(where: { $0.covers(listener.port, listener.transport) }) { return nil }

@@ -1,5 +1,5 @@
 /// What becomes of a packet that no rule of a built-in chain decided.
-package enum Policy: String, CaseIterable, Hashable, Sendable {
+package enum ChainPolicy: String, CaseIterable, Hashable, Sendable {
     case accept = "ACCEPT"
     case drop = "DROP"
 }
@@ -45,12 +45,12 @@ package struct Chain: Hashable, Sendable {
     /// The chain's name.
     package let name: String
     /// The policy of a built-in chain; a user's chain has none.
-    package var policy: Policy?
+    package var policy: ChainPolicy?
     /// The policy's counters.
     package var counters: Counters
 
     /// A chain with its policy: nil for a user's chain.
-    package init(_ name: String, policy: Policy? = nil, counters: Counters = .zero) {
+    package init(_ name: String, policy: ChainPolicy? = nil, counters: Counters = .zero) {
         self.name = name
         self.policy = policy
         self.counters = counters

@@ -8,14 +8,14 @@ extension Table {
     ///   - listing: what iptables printed of it.
     /// - Returns: nil where the listing is not one.
     package func replacing(_ chain: String, listing: String) -> Table? {
-        var policy: Policy?
+        var policy: ChainPolicy?
         var counters = Counters.zero
         var lines: [String] = []
         for line in listing.split(separator: "\n") {
             guard let words = Word.splitCounted(String(line)) else { return nil }
             switch words.command {
             case "-P":
-                policy = words.rest.dropFirst().first.flatMap { Policy(rawValue: $0.value) }
+                policy = words.rest.dropFirst().first.flatMap { ChainPolicy(rawValue: $0.value) }
                 counters = words.counters ?? .zero
             case "-N": break
             case "-A":

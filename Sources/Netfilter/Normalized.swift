@@ -24,7 +24,7 @@ extension Table {
 private struct TableState {
     private let name: String
     private let builtIn: [String]
-    private var policies: [String: Policy] = [:]
+    private var policies: [String: ChainPolicy] = [:]
     private var rules: [String: [Rule]] = [:]
     private var userChains: Set<String> = []
     /// Commands that cannot be carried out without the kernel; they are kept as they are.
@@ -53,7 +53,7 @@ private struct TableState {
         }
     }
 
-    private mutating func declare(_ chain: String, _ policy: Policy?) {
+    private mutating func declare(_ chain: String, _ policy: ChainPolicy?) {
         if let policy { policies[chain] = policy }
         if !builtIn.contains(chain) { userChains.insert(chain) }
     }
@@ -64,7 +64,7 @@ private struct TableState {
         let rest = words.dropFirst(2)
         switch command {
         case "-P", "--policy":
-            guard let chain, let policy = rest.first.flatMap({ Policy(rawValue: $0.value) }) else { return false }
+            guard let chain, let policy = rest.first.flatMap({ ChainPolicy(rawValue: $0.value) }) else { return false }
             policies[chain] = policy
         case "-N", "--new-chain", "--new":
             guard let chain else { return false }

@@ -186,7 +186,7 @@ private struct Reader {
         let name = try chainName(String(words[0].value.dropFirst()))
         guard words.count >= 2 else { throw error(.badPolicy, words[0].value) }
         guard words.count <= 3 else { throw error(.badDeclaration, words.spelled) }
-        let policy = Policy(rawValue: words[1].value)
+        let policy = ChainPolicy(rawValue: words[1].value)
         if policy == nil, words[1].value != "-" { throw error(.badPolicy, words[1].value) }
         guard words.count == 3 else { return Chain(name, policy: policy) }
         guard let counters = Counters(parsing: words[2].value) else { throw error(.badCounters, words[2].value) }

@@ -110,7 +110,7 @@ package struct Table: Hashable, Sendable {
     /// Puts these rules in the place of all that the chain had, and sets its policy.
     ///
     /// The chain is declared if it was not. `rules` that name another chain are taken into this one.
-    package mutating func replaceChain(_ name: String, policy: Policy?, rules: [Rule]) {
+    package mutating func replaceChain(_ name: String, policy: ChainPolicy?, rules: [Rule]) {
         let declaration = Entry(.chain(Chain(name, policy: policy, counters: chain(name)?.counters ?? .zero)))
         let isDeclared = chain(name) != nil
         let newRules = rules.map { rule in

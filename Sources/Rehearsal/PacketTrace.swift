@@ -16,12 +16,13 @@ package struct PacketTrace: Sendable {
     /// The rules in the order in which the packet came to them, up to the one that decided.
     package let steps: [Step]
     /// What decided; nil where the counters do not tell.
-    package let decision: Counted.Decision?
+    package let decision: CounterDifference.Decision?
     /// What came of the packet.
-    package let outcome: Outcome
+    package let outcome: ProbeOutcome
 
     /// The way of a packet that moved the counters so.
-    init(_ counted: Counted, in rules: RuleSet, decision: Counted.Decision?, outcome: Outcome) {
+    init(_ counted: CounterDifference, in rules: RuleSet, decision: CounterDifference.Decision?, outcome: ProbeOutcome)
+    {
         self.decision = decision
         self.outcome = outcome
         if case .earlier(let rule, _) = decision {
@@ -35,7 +36,7 @@ package struct PacketTrace: Sendable {
 
     /// Returns whether the packet's way ended in the chain.
     private static func walk(
-        _ chain: String, in table: Table?, _ moved: Set<Rule>, _ decision: Counted.Decision?, _ depth: Int,
+        _ chain: String, in table: Table?, _ moved: Set<Rule>, _ decision: CounterDifference.Decision?, _ depth: Int,
         _ steps: inout [Step]
     ) -> Bool {
         guard let table, depth < 16 else { return false }
@@ -67,7 +68,7 @@ extension Rehearsal {
         let before = try await dump(tool)
         let result = try await stage.probe([expectation.probe], from: expectation.place)
         let after = try await dump(tool)
-        let counted = Counted(from: before, to: after)
+        let counted = CounterDifference(from: before, to: after)
         let outcome = result.first?.outcome ?? .unsent
         // A refusal may be a rule's or the kernel's own: the counters tell.
         let isThrough = outcome == .refused ? nil : expectation.isThrough(outcome)

@@ -59,7 +59,7 @@ extension Probe: CustomStringConvertible {
 }
 
 /// What came of a probe.
-package enum Outcome: String, Codable, CaseIterable, Sendable {
+package enum ProbeOutcome: String, Codable, CaseIterable, Sendable {
     /// Answered: connected, echoed.
     case accepted
     /// Answered with a refusal: a TCP reset, or an ICMP error.
@@ -77,7 +77,7 @@ package struct ProbeResult: Hashable, Sendable {
     /// What was tried.
     package let probe: Probe
     /// What came of it.
-    package let outcome: Outcome
+    package let outcome: ProbeOutcome
     /// The system's words for a refusal or for what could not be sent.
     package let detail: String?
 
@@ -85,7 +85,7 @@ package struct ProbeResult: Hashable, Sendable {
     package var isAccepted: Bool { outcome == .accepted }
 
     /// A result, for rehearsals and for tests.
-    package init(_ probe: Probe, _ outcome: Outcome, detail: String? = nil) {
+    package init(_ probe: Probe, _ outcome: ProbeOutcome, detail: String? = nil) {
         self.probe = probe
         self.outcome = outcome
         self.detail = detail

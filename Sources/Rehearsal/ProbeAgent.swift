@@ -10,7 +10,7 @@ package struct ProbeAgent {
     private let input: Int32
     private let output: Int32
     private var unread: [UInt8] = []
-    private var listeners = Listeners()
+    private var listeners = ProbeListeners()
     /// Connections that wait for probes of the kind `established`.
     private var held: [Probe: AgentSocket] = [:]
 

@@ -107,7 +107,7 @@ package struct Rehearsal: Sendable {
     ) async throws -> [Verdict] {
         counters.forget()
         var seen: [Expectation: Bool] = [:]
-        var decisions: [Expectation: Counted.Decision] = [:]
+        var decisions: [Expectation: CounterDifference.Decision] = [:]
         let testable = expectations.filter { untested[$0] == nil && tools[$0.family] != nil }
         let visible = testable.filter { $0.isThrough(.silent) != nil }
 
@@ -123,12 +123,12 @@ package struct Rehearsal: Sendable {
         for expectation in closed where seen[expectation] == true && expectation.sourcePort != nil {
             // Sent again from the same port it would belong to a conversation that is known by now.
             guard let from = before[expectation.family], let to = after[expectation.family] else { continue }
-            decisions[expectation] = Counted(from: from, to: to).decision(of: 1, isAccepted: true)
+            decisions[expectation] = CounterDifference(from: from, to: to).decision(of: 1, isAccepted: true)
         }
         for (family, _) in tools {
             let silent = closed.filter { $0.family == family && seen[$0] == false }
             if let from = before[family], let to = after[family],
-                let decision = Counted(from: from, to: to).decision(of: silent.count, isAccepted: false)
+                let decision = CounterDifference(from: from, to: to).decision(of: silent.count, isAccepted: false)
             {
                 for expectation in silent { decisions[expectation] = decision }
             } else {
@@ -221,13 +221,13 @@ package struct Rehearsal: Sendable {
     /// The two families side by side: their counters do not touch each other.
     private func decide(
         _ batches: [[Expectation]], _ seen: [Expectation: Bool]
-    ) async throws -> [Expectation: Counted.Decision] {
-        try await withThrowingTaskGroup(of: [Expectation: Counted.Decision].self) { group in
+    ) async throws -> [Expectation: CounterDifference.Decision] {
+        try await withThrowingTaskGroup(of: [Expectation: CounterDifference.Decision].self) { group in
             for family in tools.keys {
                 let own = batches.filter { $0.first?.family == family }
                 guard !own.isEmpty, let tool = tools[family] else { continue }
                 group.addTask {
-                    var found: [Expectation: Counted.Decision] = [:]
+                    var found: [Expectation: CounterDifference.Decision] = [:]
                     var last = try await dump(tool)
                     for batch in own {
                         let isThrough = batch.first.flatMap { seen[$0] } ?? false
@@ -243,13 +243,13 @@ package struct Rehearsal: Sendable {
     /// Sends a batch again between two readings of the counters; halves it as long as several rules decide.
     private func decide(
         _ batch: ArraySlice<Expectation>, isThrough: Bool, _ tool: IPTables, _ last: inout RuleSet,
-        _ found: inout [Expectation: Counted.Decision]
+        _ found: inout [Expectation: CounterDifference.Decision]
     ) async throws {
         guard let first = batch.first else { return }
         let before = last
         _ = try await attempt(Array(batch), patience: patience)
         last = try await dump(tool)
-        let counted = Counted(from: before, to: last)
+        let counted = CounterDifference(from: before, to: last)
         if let decision = counted.decision(of: batch.count, isAccepted: isThrough, icmpv6: first.icmpv6) {
             for expectation in batch { found[expectation] = decision }
         } else if batch.count > 1 {
@@ -260,7 +260,7 @@ package struct Rehearsal: Sendable {
     }
 
     /// Sends what nothing answers, and reads from the counters what became of it.
-    private func decideUnseen(_ expectation: Expectation) async throws -> Counted.Decision? {
+    private func decideUnseen(_ expectation: Expectation) async throws -> CounterDifference.Decision? {
         guard let tool = tools[expectation.family] else { return nil }
         if expectation.packet == .packetTooBig {
             let flow = Probe(
@@ -269,7 +269,7 @@ package struct Rehearsal: Sendable {
         }
         let before = try await dump(tool)
         _ = try await attempt([expectation], patience: patience)
-        return Counted(from: before, to: try await dump(tool)).decision(
+        return CounterDifference(from: before, to: try await dump(tool)).decision(
             of: 1, isAccepted: nil, icmpv6: expectation.icmpv6)
     }
 

@@ -18,7 +18,7 @@ package struct Verdict: Sendable, Equatable {
     /// What was seen.
     package let observation: Observation
     /// The rule or the policy that decided, by the kernel's counters; nil where several may have.
-    package var decision: Counted.Decision?
+    package var decision: CounterDifference.Decision?
 
     /// Whether it fared as promised; what could not be tried breaks no promise, unless somebody's way in hangs on it.
     package var isAsPromised: Bool {
@@ -30,7 +30,7 @@ package struct Verdict: Sendable, Equatable {
     }
 
     /// A verdict of these parts.
-    package init(_ expectation: Expectation, _ observation: Observation, decision: Counted.Decision? = nil) {
+    package init(_ expectation: Expectation, _ observation: Observation, decision: CounterDifference.Decision? = nil) {
         self.expectation = expectation
         self.observation = observation
         self.decision = decision
@@ -70,7 +70,7 @@ extension Expectation {
     }
 
     /// Whether the outcome means that it got through; nil where an outcome says nothing about it.
-    func isThrough(_ outcome: Outcome) -> Bool? {
+    func isThrough(_ outcome: ProbeOutcome) -> Bool? {
         switch packet {
         case .strayError, .packetTooBig, .message: nil
         case .relatedError: outcome == .refused

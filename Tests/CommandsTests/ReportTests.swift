@@ -1,4 +1,5 @@
 import Commands
+import SafeApply
 import Testing
 
 @Suite("Results as JSON")
@@ -54,7 +55,10 @@ struct ReportTests {
     @Test("the words for states, outcomes and supervisors are the interface's")
     func words() {
         #expect(StatusReport.State.allCases.map(\.rawValue) == ["idle", "pending", "kept", "reverted", "failed"])
-        #expect(ChangeReport.Outcome.allCases.map(\.rawValue) == ["pending", "kept", "reverted", "refused", "failed"])
+        #expect(
+            ChangeOutcome.allCases.map(\.rawValue) == [
+                "pending", "kept", "reverted", "refused", "failed", "interrupted",
+            ])
         #expect(StatusReport.Guard.Supervisor.allCases.map(\.rawValue) == ["systemd", "process"])
     }
 }

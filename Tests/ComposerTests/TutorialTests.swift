@@ -10,7 +10,7 @@ struct TutorialTests {
     enum Promise: Sendable {
         /// The table is loaded whole, which flushes rules, user chains and counters.
         case flushed(table: String)
-        case policy(table: String, chain: String, Policy)
+        case policy(table: String, chain: String, ChainPolicy)
         /// A rule that accepts.
         case rule(String)
         /// A new packet to the port gets in from anywhere.

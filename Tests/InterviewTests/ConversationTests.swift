@@ -19,7 +19,7 @@ struct ConversationTests {
             .type("limited", at: "ping [nobody] > "), .type("apply", at: "[apply] > "),
         ])
         let bench = FakeWorkbench()
-        let (ending, wizard) = await Conversation(prompter: prompter, workbench: bench).run(try Machine.wizard())
+        let (ending, wizard) = await Conversation(prompter: prompter, actions: bench).run(try Machine.wizard())
         await prompter.finish()
         #expect(ending == .apply)
         #expect(wizard.answers.services == [ServiceChoice("web"), ServiceChoice("mail"), ServiceChoice("dns")])
@@ -39,7 +39,7 @@ struct ConversationTests {
             .type("", at: "admins [203.0.113.7] > "), byInterrupt ? .interrupt : .endOfInput,
         ])
         let bench = FakeWorkbench()
-        let (ending, _) = await Conversation(prompter: prompter, workbench: bench).run(try Machine.wizard())
+        let (ending, _) = await Conversation(prompter: prompter, actions: bench).run(try Machine.wizard())
         await prompter.finish()
         #expect(ending == .quit)
         #expect(await bench.calls.isEmpty)
@@ -51,7 +51,7 @@ struct ConversationTests {
         let prompter = ScriptedPrompter(
             [.type("", at: "> "), .type("", at: "> "), .type("", at: "> "), .type("", at: "> "), .type("", at: "> ")]
                 + [.type("quit", at: "[apply] > ")])
-        _ = await Conversation(prompter: prompter, workbench: FakeWorkbench()).run(try Machine.wizard())
+        _ = await Conversation(prompter: prompter, actions: FakeWorkbench()).run(try Machine.wizard())
         await prompter.finish()
         let discards = await prompter.discards
         #expect(discards.count == 1)
@@ -67,7 +67,7 @@ struct ConversationTests {
             .type("apply", at: "edit 1-5 / save / quit [show] > "), .type("quit", at: "[show] > "),
         ])
         let bench = FakeWorkbench(.failure(Refusal(["The rules are too many."])))
-        let (ending, _) = await Conversation(prompter: prompter, workbench: bench).run(try Machine.wizard())
+        let (ending, _) = await Conversation(prompter: prompter, actions: bench).run(try Machine.wizard())
         await prompter.finish()
         #expect(ending == .quit)
         #expect(await prompter.transcript.contains("The rules are too many."))
@@ -75,47 +75,49 @@ struct ConversationTests {
 }
 
 /// A guard whose state is scripted: one status for each time it is asked.
-private actor FakeGuard: GuardLine {
-    private var statuses: [ChangeStatus]
+private actor FakeGuard: GuardConnection {
+    private var statuses: [PendingChangeStatus]
     private(set) var requests: [String] = []
-    private var replies: [GuardReply]
+    private var replies: [PendingChangeReply]
 
-    init(_ statuses: [ChangeStatus], replies: [GuardReply] = []) {
+    init(_ statuses: [PendingChangeStatus], replies: [PendingChangeReply] = []) {
         self.statuses = statuses
         self.replies = replies
     }
 
-    func status() async -> ChangeStatus { statuses.count > 1 ? statuses.removeFirst() : statuses[0] }
+    func status() async -> PendingChangeStatus { statuses.count > 1 ? statuses.removeFirst() : statuses[0] }
 
-    private func reply(_ request: String) -> GuardReply {
+    private func reply(_ request: String) -> PendingChangeReply {
         requests.append(request)
         return replies.isEmpty ? .refused(["unexpected"]) : replies.removeFirst()
     }
 
-    func confirm(sameConnection: Bool) async -> GuardReply { reply(sameConnection ? "confirm same" : "confirm") }
-    func revert() async -> GuardReply { reply("revert") }
-    func extend() async -> GuardReply { reply("extend") }
+    func confirm(sameConnection: Bool) async -> PendingChangeReply {
+        reply(sameConnection ? "confirm same" : "confirm")
+    }
+    func revert() async -> PendingChangeReply { reply("revert") }
+    func extend() async -> PendingChangeReply { reply("extend") }
 }
 
 @Suite("Watching the change")
 struct VigilTests {
-    private let screen = ChangeScreen(secondsLeft: 60, proof: .login(command: nil))
+    private let screen = PendingChangeScreen(secondsLeft: 60, proof: .login(command: nil))
 
-    private func run(_ steps: [ScriptedPrompter.Step], _ door: FakeGuard) async -> (Vigil.Ending, String) {
+    private func run(_ steps: [ScriptedPrompter.Step], _ door: FakeGuard) async -> (PendingChangeLoop.Ending, String) {
         let prompter = ScriptedPrompter(steps)
-        let ending = await Vigil(prompter: prompter, guard: door, interval: .milliseconds(1)).run(screen)
+        let ending = await PendingChangeLoop(prompter: prompter, guard: door, interval: .milliseconds(1)).run(screen)
         await prompter.finish()
         return (ending, await prompter.transcript)
     }
 
     @Test("a new login appears while the person types, and keep is carried to the guard")
     func keep() async throws {
-        let login = ChangeStatus.FreshLogin(peer: try Machine.address("203.0.113.7"), note: "IPv6 is unproven.")
-        let kept = ChangeScreen.Outcome.kept(saved: [], undo: nil)
+        let login = PendingChangeStatus.FreshLogin(peer: try Machine.address("203.0.113.7"), note: "IPv6 is unproven.")
+        let kept = PendingChangeScreen.Ending.kept(saved: [], undo: nil)
         let door = FakeGuard(
             [
-                ChangeStatus(secondsLeft: 60), ChangeStatus(secondsLeft: 50),
-                ChangeStatus(secondsLeft: 31, freshLogin: login),
+                PendingChangeStatus(secondsLeft: 60), PendingChangeStatus(secondsLeft: 50),
+                PendingChangeStatus(secondsLeft: 31, freshLogin: login),
             ],
             replies: [.ended(kept)])
         let (ending, text) = await run([.afterTicks(2, type: "keep", at: "  31 s   keep / revert / more > ")], door)
@@ -127,9 +129,10 @@ struct VigilTests {
 
     @Test("an outcome that comes from elsewhere ends the asking, and is said once")
     func overtaken() async {
-        let reverted = ChangeScreen.Outcome.reverted(.deadline, verified: true)
+        let reverted = PendingChangeScreen.Ending.reverted(.deadline, verified: true)
         let door = FakeGuard([
-            ChangeStatus(secondsLeft: 2), ChangeStatus(secondsLeft: 1), ChangeStatus(secondsLeft: 0, outcome: reverted),
+            PendingChangeStatus(secondsLeft: 2), PendingChangeStatus(secondsLeft: 1),
+            PendingChangeStatus(secondsLeft: 0, outcome: reverted),
         ])
         let (ending, text) = await run([.watch], door)
         #expect(ending == .outcome(reverted))
@@ -138,16 +141,16 @@ struct VigilTests {
 
     @Test("a change that has ended before the first prompt asks nothing")
     func endedAlready() async {
-        let kept = ChangeScreen.Outcome.kept(saved: [], undo: nil)
-        let (ending, _) = await run([], FakeGuard([ChangeStatus(secondsLeft: 0, outcome: kept)]))
+        let kept = PendingChangeScreen.Ending.kept(saved: [], undo: nil)
+        let (ending, _) = await run([], FakeGuard([PendingChangeStatus(secondsLeft: 0, outcome: kept)]))
         #expect(ending == .outcome(kept))
     }
 
     @Test("refusals are shown, and asking goes on")
     func refusals() async {
-        let reverted = ChangeScreen.Outcome.reverted(.request, verified: true)
+        let reverted = PendingChangeScreen.Ending.reverted(.request, verified: true)
         let door = FakeGuard(
-            [ChangeStatus(secondsLeft: 40)],
+            [PendingChangeStatus(secondsLeft: 40)],
             replies: [.refused(["The limit is 1 h."]), .extended(secondsLeft: 100), .ended(reverted)])
         let (ending, text) = await run(
             [.type("more", at: "yet > "), .type("more", at: "yet > "), .type("revert", at: "yet > ")], door)
@@ -158,11 +161,12 @@ struct VigilTests {
 
     @Test("the end of input waits for the outcome without asking")
     func endOfInput() async {
-        let reverted = ChangeScreen.Outcome.reverted(.deadline, verified: true)
+        let reverted = PendingChangeScreen.Ending.reverted(.deadline, verified: true)
         let door = FakeGuard(
             [
-                ChangeStatus(secondsLeft: 3), ChangeStatus(secondsLeft: 2), ChangeStatus(secondsLeft: 1),
-                ChangeStatus(secondsLeft: 0, outcome: reverted),
+                PendingChangeStatus(secondsLeft: 3), PendingChangeStatus(secondsLeft: 2),
+                PendingChangeStatus(secondsLeft: 1),
+                PendingChangeStatus(secondsLeft: 0, outcome: reverted),
             ])
         let (ending, text) = await run([.endOfInput], door)
         #expect(ending == .outcome(reverted))
@@ -172,7 +176,7 @@ struct VigilTests {
 
     @Test("Ctrl-C twice leaves the guard to itself")
     func leaving() async {
-        let door = FakeGuard([ChangeStatus(secondsLeft: 40)])
+        let door = FakeGuard([PendingChangeStatus(secondsLeft: 40)])
         let (ending, _) = await run([.interrupt, .interrupt], door)
         #expect(ending == .left)
         #expect(await door.requests.isEmpty)
@@ -180,8 +184,8 @@ struct VigilTests {
 
     @Test("one Ctrl-D at a terminal is explained as Ctrl-C is, and the words go on working")
     func endByKey() async {
-        let reverted = ChangeScreen.Outcome.reverted(.request, verified: true)
-        let door = FakeGuard([ChangeStatus(secondsLeft: 40)], replies: [.ended(reverted)])
+        let reverted = PendingChangeScreen.Ending.reverted(.request, verified: true)
+        let door = FakeGuard([PendingChangeStatus(secondsLeft: 40)], replies: [.ended(reverted)])
         let (ending, text) = await run([.endByKey, .type("revert", at: "yet > ")], door)
         #expect(ending == .outcome(reverted))
         #expect(text.contains("Ctrl-C again leaves"))

@@ -73,7 +73,7 @@ struct DraftTests {
             .type("admins", at: "ssh [everyone] > "), .endOfInput,
         ])
         let box = Drafts()
-        _ = await Conversation(prompter: prompter, workbench: FakeWorkbench()) { await box.add($0) }
+        _ = await Conversation(prompter: prompter, actions: FakeWorkbench()) { await box.add($0) }
             .run(try Machine.wizard())
         await prompter.finish()
         #expect(await box.all.map(\.answered) == [[.admins], [.admins, .ssh]])

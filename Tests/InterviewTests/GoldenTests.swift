@@ -62,14 +62,14 @@ struct GoldenTests {
             .success(
                 ChangeSummary(rulesRemoved: 0, rulesAdded: 13, replacedRules: discovery.unownedInputRules)),
             reports: reports)
-        _ = await Conversation(prompter: prompter, workbench: bench).run(
+        _ = await Conversation(prompter: prompter, actions: bench).run(
             try Machine.wizard(discovery, columns: columns))
         await prompter.finish()
         return await prompter.transcript
     }
 
     private func change(_ columns: Int) async -> String {
-        var screen = ChangeScreen(
+        var screen = PendingChangeScreen(
             secondsLeft: 60, proof: .login(command: "ssh ops@198.51.100.20"), screen: Screen(columns: columns))
         var text = screen.begin().text + "\n"
         func type(_ line: String) {

@@ -95,7 +95,7 @@ actor ScriptedPrompter: Prompter {
 }
 
 /// A workbench whose results are known, and which notes what it was asked for.
-actor FakeWorkbench: Workbench {
+actor FakeWorkbench: WizardActions {
     private(set) var calls: [String] = []
     private let summary: Result<ChangeSummary, Refusal>
     private var reports: [RehearsalReport]

@@ -141,7 +141,7 @@ enum Rehearsed {
         let servers = StageAddresses.documentation.server
         let you = try IPAddress(parsing: "203.0.113.9")
         let expectations = plan.expectations(
-            in: ExpectationScene(servers: servers, you: you, yourPort: 22, listening: []))
+            in: ExpectationContext(servers: servers, you: you, yourPort: 22, listening: []))
         var outside: Set<String> = []
         for expectation in expectations {
             outside.formUnion([expectation.source, expectation.target].map(\.description))

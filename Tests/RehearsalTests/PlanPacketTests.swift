@@ -66,7 +66,7 @@ struct PlanPacketTests {
             let ping = Probe(.ping, from: try Scene.admin(family), to: server)
             #expect(try await stage.probe([ping], from: .outside).map(\.outcome) == [.accepted])
 
-            func arrived(_ probe: Probe, from place: Stage.Place, _ outcome: Outcome) async throws -> Int {
+            func arrived(_ probe: Probe, from place: Stage.Place, _ outcome: ProbeOutcome) async throws -> Int {
                 let before = try await stage.icmpErrorsReceived(family)
                 #expect(try await stage.probe([probe], from: place).map(\.outcome) == [outcome])
                 #expect(try await stage.probe([ping], from: .outside).map(\.outcome) == [.accepted])

@@ -16,7 +16,7 @@ struct StageTests {
         try await stage.load(
             "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp --dport 81 -j DROP\n-A INPUT -p udp --dport 54 -j DROP\nCOMMIT\n",
             family, TestBackend.installed[0])
-        let probes: [(Probe, Outcome)] = [
+        let probes: [(Probe, ProbeOutcome)] = [
             (Probe(.tcp, from: stranger, to: server, port: 22), .accepted),
             (Probe(.tcp, from: stranger, to: server, port: 80), .refused),
             (Probe(.tcp, from: stranger, to: server, port: 81), .silent),

@@ -31,14 +31,14 @@ struct TrialPacketTests {
             // Every other time only a part is new: a chain that stays as it is has no gate.
             let plan = round % 2 == 0 ? GeneratedRules.filter(sources, ports, &random) : previous + GeneratedRules.nat
             try await stage.load(previous, .ipv4, backend)
-            var surroundings = Surroundings.system(
-                root: nil, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-            surroundings.runner = StageRunner(stage)
-            surroundings.families = [.ipv4]
+            var environment = ChangeEnvironment.system(
+                Layout(root: nil), log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            environment.runner = StageRunner(stage)
+            environment.families = [.ipv4]
             let request = ChangeRequest(
                 id: "test", scope: .tables, rules: PerFamily(ipv4: plan), backend: backend.forHost, deadlineSeconds: 60,
                 requester: Requester(user: "", address: nil), sshPorts: [], admins: [], answers: nil, persists: false)
-            var change = try await RehearsedChange(request, in: surroundings)
+            var change = try await RehearsedChange(request, in: environment)
             try await change.activateTrial()
             let pending = try await stage.probe(probes, from: .outside, patience: .milliseconds(100)).map(\.isAccepted)
             try await change.makePermanent()

@@ -154,7 +154,7 @@ struct Trial: Hashable, Sendable {
     let port: UInt16
     let sourcePort: UInt16?
     /// What comes of it where it is allowed.
-    let outcome: Outcome
+    let outcome: ProbeOutcome
 
     static func stranger(_ kind: Probe.Kind, _ port: UInt16 = 0, from sourcePort: UInt16? = nil) -> Trial {
         Trial(origin: .stranger, kind: kind, port: port, sourcePort: sourcePort, outcome: .accepted)
@@ -164,7 +164,7 @@ struct Trial: Hashable, Sendable {
         Trial(origin: .admin, kind: kind, port: port, sourcePort: nil, outcome: .accepted)
     }
 
-    static func server(_ kind: Probe.Kind, _ port: UInt16 = 0, outcome: Outcome = .accepted) -> Trial {
+    static func server(_ kind: Probe.Kind, _ port: UInt16 = 0, outcome: ProbeOutcome = .accepted) -> Trial {
         Trial(origin: .server, kind: kind, port: port, sourcePort: nil, outcome: outcome)
     }
 

@@ -82,7 +82,7 @@ extension Stage {
     /// Tries everything at once, from both places.
     func `try`(
         _ trials: [Trial], _ family: Family, patience: Duration = .milliseconds(500)
-    ) async throws -> [Trial: Outcome] {
+    ) async throws -> [Trial: ProbeOutcome] {
         let trials = Array(Set(trials))
         async let inward = answers(trials.filter(\.isFromOutside), from: .outside, family, patience)
         async let outward = answers(trials.filter { !$0.isFromOutside }, from: .server, family, patience)
@@ -91,7 +91,7 @@ extension Stage {
 
     private func answers(
         _ trials: [Trial], from place: Place, _ family: Family, _ patience: Duration
-    ) async throws -> [Trial: Outcome] {
+    ) async throws -> [Trial: ProbeOutcome] {
         let results = try await probe(trials.map { try $0.probe(family) }, from: place, patience: patience)
         return Dictionary(uniqueKeysWithValues: zip(trials, results.map(\.outcome)))
     }

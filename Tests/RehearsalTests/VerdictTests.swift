@@ -9,7 +9,7 @@ struct VerdictTests {
     func untested() throws {
         let plan = try TutorialPlan.plan()
         let expectations = plan.expectations(
-            in: ExpectationScene(
+            in: ExpectationContext(
                 servers: StageAddresses.documentation.server, you: try IPAddress(parsing: "203.0.113.9"), yourPort: 22))
         func isAsPromised(_ isWanted: (PlanExpectation) -> Bool) throws -> Bool {
             let expectation = expectations.first(where: isWanted)

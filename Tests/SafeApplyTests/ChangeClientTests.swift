@@ -11,7 +11,7 @@ extension GuardTests {
             arguments: JournalState.allCases.filter { !$0.isFinal && $0 != .applied })
         func busy(state: JournalState) async throws {
             let bench = try GuardBench()
-            let layout = bench.surroundings.layout
+            let layout = bench.environment.layout
             var journal = Journal(request: try bench.request(), bootID: "boot", supervisor: .process)
             journal.state = state
             try JournalFile(layout: layout).write(journal)
@@ -26,7 +26,7 @@ extension GuardTests {
                 }
             }
             defer { hurry.cancel() }
-            let client = ChangeClient(bench.surroundings)
+            let client = ChangeClient(bench.environment)
             await #expect(throws: ChangeError.undecided(id: journal.request.id, state: state)) {
                 try await client.revert()
             }

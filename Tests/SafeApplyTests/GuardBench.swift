@@ -117,7 +117,7 @@ struct GuardBench {
     let rules = LoadedRules()
     let moved = MovedClock()
     let connections = StagedWitness()
-    var surroundings: Surroundings
+    var environment: ChangeEnvironment
     /// Held, so that the guard takes its supervisor for alive and starts none.
     private let supervisor: FileLock?
 
@@ -139,13 +139,13 @@ struct GuardBench {
             try folder.write("", to: "usr/sbin/\(name)", mode: 0o700)
         }
         let layout = Layout(root: folder.path)
-        surroundings = Surroundings(
+        environment = ChangeEnvironment(
             layout: layout, toolbox: Toolbox(layout: layout), runner: rules, clock: moved.clock,
             witness: connections.witness, bootID: "boot", families: [.ipv4],
             log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         // The kernel shows this list while a rule names it.
         try folder.write("", to: "xt_recent/latchkey4")
-        surroundings.recentFolder = "\(folder.path)/xt_recent"
+        environment.recentFolder = "\(folder.path)/xt_recent"
         try SecureFiles.makeFolder(layout.run)
         supervisor = try FileLock.tryAcquire(layout.supervisorLock)
         let request = ChangeRequest(
@@ -166,23 +166,23 @@ struct GuardBench {
 
     /// The request that waits.
     func request() throws -> ChangeRequest {
-        let path = Guard.requestPath(Self.id, layout: surroundings.layout)
+        let path = Guard.requestPath(Self.id, layout: environment.layout)
         return try #require(JSONText.decode(ChangeRequest.self, from: try SecureFiles.readTrusted(path)))
     }
 
     /// Has a guard own the change to its end.
     func serve() -> Task<Void, any Error> {
-        let surroundings = surroundings
+        let environment = environment
         return Task {
             var guardian = try #require(
-                try await Guard.own(Self.id, supervisor: .process, in: surroundings))
+                try await Guard.own(Self.id, supervisor: .process, in: environment))
             await guardian.serve()
         }
     }
 
     func ask(_ request: GuardRequest) async throws -> GuardReply {
         for _ in 0..<1_000 {
-            if let connection = try UnixSocket.connect(surroundings.layout.socket) {
+            if let connection = try UnixSocket.connect(environment.layout.socket) {
                 connection.send(JSONText.encode(request))
                 for _ in 0..<1_000 {
                     if case .line(let line) = connection.read() {
@@ -199,8 +199,8 @@ struct GuardBench {
     /// Puts a folder where the journal's next text would be written.
     func blockJournal() throws {
         try SecureFiles.makeFolder(
-            "\(surroundings.layout.run)/.\(SecureFiles.name(of: surroundings.layout.journal)).new")
+            "\(environment.layout.run)/.\(SecureFiles.name(of: environment.layout.journal)).new")
     }
 
-    var journal: Journal? { try? JournalFile(layout: surroundings.layout).read() }
+    var journal: Journal? { try? JournalFile(layout: environment.layout).read() }
 }

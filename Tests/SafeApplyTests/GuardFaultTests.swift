@@ -67,7 +67,7 @@ extension GuardTests {
             try await serving.value
             #expect(Self.rules(bench.rules.current) == Self.rules(earlier))
             #expect(bench.journal == nil)
-            #expect(try History(bench.surroundings).entries().map { $0.ended?.state } == [.reverted])
+            #expect(try History(bench.environment).entries().map { $0.ended?.state } == [.reverted])
         }
 
         @Test("rules that another program changes while they are made permanent are made so once more")

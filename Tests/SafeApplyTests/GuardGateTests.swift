@@ -61,11 +61,11 @@ extension GuardTests {
         func lapse() async throws {
             let serving = bench.serve()
             #expect(try await bench.ask(GuardRequest(.begin)).answer == .done)
-            bench.connections.setLogin("192.0.2.1", started: bench.surroundings.clock.now().advanced(milliseconds: 200))
+            bench.connections.setLogin("192.0.2.1", started: bench.environment.clock.now().advanced(milliseconds: 200))
             // The whole machine stood still: a guard that runs again renews, and begins to count anew.
             bench.moved.passTime(milliseconds: 15_000)
             try await wait("the lapse was noticed") {
-                (bench.journal?.freshSince).map { $0 > bench.surroundings.clock.now().advanced(milliseconds: -10_000) }
+                (bench.journal?.freshSince).map { $0 > bench.environment.clock.now().advanced(milliseconds: -10_000) }
                     ?? false
             }
             let reply = try await bench.ask(GuardRequest(.confirm))
@@ -78,12 +78,12 @@ extension GuardTests {
         func flushed() async throws {
             let serving = bench.serve()
             #expect(try await bench.ask(GuardRequest(.begin)).answer == .done)
-            bench.connections.setLogin("192.0.2.1", started: bench.surroundings.clock.now().advanced(milliseconds: 200))
+            bench.connections.setLogin("192.0.2.1", started: bench.environment.clock.now().advanced(milliseconds: 200))
             bench.rules.edit("*filter\n-F INPUT\nCOMMIT\n")
             let early = try await bench.ask(GuardRequest(.confirm))
             #expect(early.answer == .notFresh, "\(early.text)")
             #expect(bench.rules.current.contains("-g latchkey-trial-INPUT"))
-            bench.connections.setLogin("192.0.2.1", started: bench.surroundings.clock.now().advanced(milliseconds: 500))
+            bench.connections.setLogin("192.0.2.1", started: bench.environment.clock.now().advanced(milliseconds: 500))
             let late = try await bench.ask(GuardRequest(.confirm))
             #expect(late.answer == .done, "\(late.text)")
             #expect(!bench.rules.current.contains("latchkey-trial"))

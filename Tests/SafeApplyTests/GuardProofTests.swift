@@ -14,7 +14,7 @@ extension GuardTests {
             let serving = bench.serve()
             #expect(try await bench.ask(GuardRequest(.begin)).answer == .done)
             // What had queued up is served by a process that starts only now.
-            bench.connections.setLogin("192.0.2.1", started: bench.surroundings.clock.now())
+            bench.connections.setLogin("192.0.2.1", started: bench.environment.clock.now())
             bench.moved.passTime(milliseconds: 2_000)
             let early = try await bench.ask(GuardRequest(.confirm))
             #expect(early.answer == .notFresh)
@@ -28,7 +28,7 @@ extension GuardTests {
             #expect(accepted.text == "It is older.")
             #expect(accepted.status.freshLogin == nil)
 
-            bench.connections.setLogin("192.0.2.1", started: bench.surroundings.clock.now().advanced(milliseconds: 500))
+            bench.connections.setLogin("192.0.2.1", started: bench.environment.clock.now().advanced(milliseconds: 500))
             let late = try await bench.ask(GuardRequest(.confirm))
             #expect(late.answer == .done)
             #expect(late.status.state == .persisted)
@@ -58,7 +58,7 @@ extension GuardTests {
             let bench = try GuardBench(from: first)
             let serving = bench.serve()
             #expect(try await bench.ask(GuardRequest(.begin)).answer == .done)
-            bench.connections.setLogin(last, started: bench.surroundings.clock.now().advanced(milliseconds: 200))
+            bench.connections.setLogin(last, started: bench.environment.clock.now().advanced(milliseconds: 200))
             let kept = try await bench.ask(GuardRequest(.confirm))
             #expect(kept.answer == .done)
             let note = unproven.map { " That new logins get in over \($0) too is not proved." } ?? ""

@@ -34,10 +34,10 @@ struct HistoryTests {
     init() throws {
         folder = try TemporaryFolder()
         let lines = lines
-        var surroundings = Surroundings.system(
-            root: folder.path, log: Logger(label: "test") { _ in RecordingLog(lines: lines) })
-        surroundings.clock = BootClock(now: { BootInstant(nanoseconds: 0) }, date: { 1_767_225_600 })
-        history = History(surroundings)
+        var environment = ChangeEnvironment.system(
+            Layout(root: folder.path), log: Logger(label: "test") { _ in RecordingLog(lines: lines) })
+        environment.clock = BootClock(now: { BootInstant(nanoseconds: 0) }, date: { 1_767_225_600 })
+        history = History(environment)
     }
 
     private static func journal(

@@ -9,13 +9,13 @@ import Testing
 @Suite("Snapshots on disk")
 struct SnapshotStoreTests {
     private let folder: TemporaryFolder
-    private let surroundings: Surroundings
+    private let environment: ChangeEnvironment
     private let store: SnapshotStore
 
     init() throws {
         folder = try TemporaryFolder()
-        surroundings = .system(root: folder.path, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        store = SnapshotStore(surroundings)
+        environment = .system(Layout(root: folder.path), log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        store = SnapshotStore(environment)
     }
 
     private static func snapshot(_ id: String, saved: SavedState = SavedState(files: [], kept: nil)) -> Snapshot {
@@ -159,8 +159,8 @@ struct SnapshotStoreTests {
     @Test("a snapshot that is being written is not pruned: a guard holds the lock")
     func beingWritten() throws {
         try folder.write("half", to: "var/lib/latchkey/snapshots/3/ipv4.rules")
-        try SecureFiles.makeFolder(surroundings.layout.run)
-        let lock = try FileLock.tryAcquire(surroundings.layout.lock)
+        try SecureFiles.makeFolder(environment.layout.run)
+        let lock = try FileLock.tryAcquire(environment.layout.lock)
         #expect(try store.prune(keeping: 0).isEmpty)
         withExtendedLifetime(lock) {}
     }
@@ -184,13 +184,13 @@ struct SnapshotStoreTests {
         request.restores = Restored(
             snapshot: "2", saved: SavedState(files: [], kept: nil), sets: "", emptied: PerFamily())
         var journal = Journal(request: request, bootID: "boot", supervisor: .process)
-        try SecureFiles.makeFolder(surroundings.layout.run)
-        try JournalFile(layout: surroundings.layout).write(journal)
+        try SecureFiles.makeFolder(environment.layout.run)
+        try JournalFile(layout: environment.layout).write(journal)
         let kept = KeptRules(id: "1", rules: PerFamily(), backend: .nft)
         try folder.write(JSONText.encode(kept), to: "var/lib/latchkey/kept.json")
         #expect(try store.prune(keeping: 0) == ["4"])
         journal.state = .reverted
-        try JournalFile(layout: surroundings.layout).write(journal)
+        try JournalFile(layout: environment.layout).write(journal)
         #expect(try store.prune(keeping: 0) == ["2"])
     }
 }

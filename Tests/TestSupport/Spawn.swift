@@ -69,10 +69,10 @@ package final class Child: Sendable {
         posix_spawnattr_setflags(&attributes, Int16(flags))
 
         let words = [try Tool.path(words.first ?? "")] + words.dropFirst()
-        let surroundings = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        let environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         var id: pid_t = 0
         let failure = withCStrings(words) { arguments in
-            withCStrings(surroundings.map { "\($0)=\($1)" }) { variables in
+            withCStrings(environment.map { "\($0)=\($1)" }) { variables in
                 posix_spawn(&id, words[0], &actions, &attributes, arguments, variables)
             }
         }

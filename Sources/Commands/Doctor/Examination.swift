@@ -4,10 +4,10 @@ import SafeApply
 
 /// Looks at this machine, one subject after the other; nothing is changed by it.
 struct Examination: Sendable {
-    let surroundings: Surroundings
+    let environment: ChangeEnvironment
     let isRoot: Bool
 
-    var toolbox: Toolbox { surroundings.toolbox }
+    var toolbox: Toolbox { environment.toolbox }
 
     // MARK: - The machine
 
@@ -46,9 +46,9 @@ struct Examination: Sendable {
         var findings: [Finding] = []
         do {
             let chosen = try await backend(options)
-            for family in surroundings.families {
+            for family in environment.families {
                 let tools = try await IPTables(
-                    backend: chosen, isIPv6: family == .ipv6, toolbox: toolbox, runner: surroundings.runner)
+                    backend: chosen, isIPv6: family == .ipv6, toolbox: toolbox, runner: environment.runner)
                 findings.append(.ok(family == .ipv4 ? "iptables" : "ip6tables", try await tools.version()))
             }
         } catch {
@@ -71,7 +71,7 @@ struct Examination: Sendable {
 
     func backend(_ options: BackendOptions) async throws(HostError) -> Backend {
         if let named = options.named { return named }
-        return try await IPTables.backend(toolbox: toolbox, runner: surroundings.runner)
+        return try await IPTables.backend(toolbox: toolbox, runner: environment.runner)
     }
 
     // MARK: - Rules
@@ -82,9 +82,9 @@ struct Examination: Sendable {
         var findings: [Finding] = []
         do {
             let live = try await LiveRules(
-                backend: chosen, families: surroundings.families, toolbox: toolbox, runner: surroundings.runner)
+                backend: chosen, families: environment.families, toolbox: toolbox, runner: environment.runner)
             var rules: [Rule] = []
-            for family in surroundings.families {
+            for family in environment.families {
                 let read = try await live.read(family)
                 try LiveRules.requireReadable(read, family, isWhole: false)
                 rules += read.tables.flatMap(\.rules)
@@ -110,12 +110,12 @@ struct Examination: Sendable {
     /// Whether the iptables that is not used filters incoming packets too.
     private func isOtherBackendInUse(besides chosen: Backend) async -> Bool {
         let other: Backend = chosen == .nft ? .legacy : .nft
-        for family in surroundings.families {
+        for family in environment.families {
             // Asking legacy tools loads their kernel modules; this file tells without them.
             let names = Self.text("/proc/net/\(family == .ipv4 ? "ip" : "ip6")_tables_names") ?? ""
             guard other == .nft || names.split(separator: "\n").contains("filter") else { continue }
             let live = try? await LiveRules(
-                backend: other, families: [family], toolbox: toolbox, runner: surroundings.runner)
+                backend: other, families: [family], toolbox: toolbox, runner: environment.runner)
             guard let rules = try? await live?.read(family) else { continue }
             let input = InputChain(of: rules)
             if input.policy != .accept || !input.rules.isEmpty { return true }

@@ -19,16 +19,7 @@ package struct Finding: Codable, Equatable, Sendable {
     /// What was seen, in sentences.
     package var detail: String
     /// What to do about it; nil where there is nothing to do.
-    package var remedy: String?
-
-    // Written by hand: a reader wants to find the key with null.
-    package func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(subject, forKey: .subject)
-        try container.encode(state, forKey: .state)
-        try container.encode(detail, forKey: .detail)
-        try container.encode(remedy, forKey: .remedy)
-    }
+    @OrNull package var remedy: String?
 
     /// A finding that is as it should be.
     package static func ok(_ subject: String, _ detail: String) -> Finding {

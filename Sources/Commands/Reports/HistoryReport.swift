@@ -3,27 +3,20 @@ import SafeApply
 
 /// One change as `status --history` tells it.
 package struct HistoryReport: Report, Equatable {
-    /// How a change ended.
-    package enum Outcome: String, CaseIterable, Codable, Sendable {
-        case kept, reverted, failed, pending
-        /// The machine stopped in the middle of it, and started with the earlier rules.
-        case interrupted
-    }
-
     /// The change, and its snapshot.
     package var change: String
     /// When it began, for example `2026-11-22T15:42:10Z`.
     package var began: String
     /// When it ended.
-    package var ended: String?
+    @OrNull package var ended: String?
     /// Who asked for it.
     package var user: String
     /// The address of their SSH connection.
-    package var address: String?
+    @OrNull package var address: String?
     /// Where the rules came from: `answers`, `files` or `snapshot`.
     package var origin: String
     /// The snapshot that it went back to.
-    package var restores: String?
+    @OrNull package var restores: String?
     /// How far it reached: `inputChain` or `tables`.
     package var scope: String
     /// Which iptables.
@@ -31,33 +24,11 @@ package struct HistoryReport: Report, Equatable {
     /// Seconds it had to be confirmed.
     package var deadline: Int
     /// How it ended.
-    package var outcome: Outcome
+    package var outcome: ChangeOutcome
     /// Why.
     package var reason: String
     /// Whether what is said to be in force was compared with a fresh dump.
     package var verified: Bool
-
-    private enum CodingKeys: String, CodingKey {
-        case change, began, ended, user, address, origin, restores, scope, backend, deadline, outcome, reason, verified
-    }
-
-    // Written by hand: what Swift derives leaves out a nil, and a reader wants to find the key with null.
-    package func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(change, forKey: .change)
-        try container.encode(began, forKey: .began)
-        try container.encode(ended, forKey: .ended)
-        try container.encode(user, forKey: .user)
-        try container.encode(address, forKey: .address)
-        try container.encode(origin, forKey: .origin)
-        try container.encode(restores, forKey: .restores)
-        try container.encode(scope, forKey: .scope)
-        try container.encode(backend, forKey: .backend)
-        try container.encode(deadline, forKey: .deadline)
-        try container.encode(outcome, forKey: .outcome)
-        try container.encode(reason, forKey: .reason)
-        try container.encode(verified, forKey: .verified)
-    }
 }
 
 extension HistoryReport {
@@ -69,14 +40,7 @@ extension HistoryReport {
     init(_ entry: HistoryEntry, status: ChangeStatus?) {
         let line = entry.ended ?? entry.began
         let current = status.flatMap { entry.ended == nil && $0.id == line.change ? $0 : nil }
-        let outcome: Outcome =
-            switch current?.state ?? line.state {
-            case .kept, .persisted: .kept
-            case .reverted: .reverted
-            case .failed: .failed
-            case .prepared, .armed, .applied, .reverting: .pending
-            case nil: .interrupted
-            }
+        let outcome = (current?.state ?? line.state).map(ChangeOutcome.init) ?? .interrupted
         self.init(
             change: line.change, began: entry.began.time, ended: entry.ended?.time, user: line.requester.user,
             address: line.requester.address, origin: line.origin.rawValue, restores: line.restores,
@@ -94,12 +58,12 @@ extension HistoryReport {
     }
 }
 
-extension Changing {
+extension ChangeRunner {
     /// Every change, the oldest first.
     ///
     /// - Throws: `damaged`, `host`.
     func history() async throws(ChangeError) -> [HistoryReport] {
         let status = try await client.current()
-        return try History(surroundings).entries().map { HistoryReport($0, status: status) }
+        return try History(environment).entries().map { HistoryReport($0, status: status) }
     }
 }

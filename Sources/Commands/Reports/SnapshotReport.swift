@@ -6,19 +6,19 @@ package struct SnapshotReport: Report, Equatable {
     /// Its name, which is also that of the change it was taken for.
     package var snapshot: String
     /// When it was taken, for example `2026-11-22T15:42:10Z`.
-    package var taken: String?
+    @OrNull package var taken: String? = nil
     /// Who asked for the change.
-    package var user: String?
+    @OrNull package var user: String? = nil
     /// The address of their SSH connection.
-    package var address: String?
+    @OrNull package var address: String? = nil
     /// The iptables that printed it.
-    package var backend: String?
+    @OrNull package var backend: String? = nil
     /// How the change ended: `kept`, `reverted`, `failed`, `pending` or `interrupted`; nil when nobody knows.
-    package var outcome: String?
+    @OrNull package var outcome: String? = nil
     /// The snapshot that the change went back to.
-    package var restores: String?
+    @OrNull package var restores: String? = nil
     /// What is wrong with it; nil for a whole one.
-    package var damaged: String?
+    @OrNull package var damaged: String? = nil
     /// The rules, for `show`.
     package var rules: Rules?
 
@@ -30,24 +30,6 @@ package struct SnapshotReport: Report, Equatable {
         package var ipv6: String?
         /// The sets they name, as ipset(8) prints them.
         package var sets: String
-    }
-
-    private enum CodingKeys: String, CodingKey {
-        case snapshot, taken, user, address, backend, outcome, restores, damaged, rules
-    }
-
-    // Written by hand: what Swift derives leaves out a nil, and a reader wants to find the key with null.
-    package func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(snapshot, forKey: .snapshot)
-        try container.encode(taken, forKey: .taken)
-        try container.encode(user, forKey: .user)
-        try container.encode(address, forKey: .address)
-        try container.encode(backend, forKey: .backend)
-        try container.encode(outcome, forKey: .outcome)
-        try container.encode(restores, forKey: .restores)
-        try container.encode(damaged, forKey: .damaged)
-        try container.encodeIfPresent(rules, forKey: .rules)
     }
 }
 

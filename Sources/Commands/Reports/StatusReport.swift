@@ -27,21 +27,21 @@ package struct StatusReport: Report, Equatable {
     /// How the machine stands.
     package var state: State
     /// The pending or the last change.
-    package var change: String?
+    @OrNull package var change: String?
     /// Seconds until a pending change is reverted.
-    package var secondsLeft: Int?
+    @OrNull package var secondsLeft: Int?
     /// Who owns the pending change.
-    package var `guard`: Guard?
+    @OrNull package var `guard`: Guard?
     /// The iptables that is looked at: nft or legacy.
     package var backend: String
     /// The snapshot of the pending or last change.
-    package var snapshot: String?
+    @OrNull package var snapshot: String?
     /// Whether the live rules differ from what is pending, or from what was kept.
     package var drift: Bool
     /// Whether a login newer than the pending change has been seen.
     package var freshConnectionSeen: Bool
     /// What the gates of a pending trial rest on: recent, set, timeout or none; nil when nothing is pending.
-    package var gate: String?
+    @OrNull package var gate: String?
 
     /// A report of given parts.
     package init(
@@ -58,23 +58,5 @@ package struct StatusReport: Report, Equatable {
         self.drift = drift
         self.freshConnectionSeen = freshConnectionSeen
         self.gate = gate
-    }
-
-    private enum CodingKeys: String, CodingKey {
-        case state, change, secondsLeft, `guard`, backend, snapshot, drift, freshConnectionSeen, gate
-    }
-
-    // Written by hand: what Swift derives leaves out a nil, and a reader wants to find the key with null.
-    package func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(state, forKey: .state)
-        try container.encode(change, forKey: .change)
-        try container.encode(secondsLeft, forKey: .secondsLeft)
-        try container.encode(`guard`, forKey: .guard)
-        try container.encode(backend, forKey: .backend)
-        try container.encode(snapshot, forKey: .snapshot)
-        try container.encode(drift, forKey: .drift)
-        try container.encode(freshConnectionSeen, forKey: .freshConnectionSeen)
-        try container.encode(gate, forKey: .gate)
     }
 }

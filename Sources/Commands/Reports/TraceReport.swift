@@ -21,27 +21,11 @@ package struct TraceReport: Report, Equatable {
     /// The rules in the order in which the packet came to them.
     package var steps: [Step]
     /// The rule or policy that decided; null where the counters do not tell.
-    package var decision: String?
+    @OrNull package var decision: String?
     /// `accept` or `drop`; null where the counters do not tell.
-    package var observed: String?
+    @OrNull package var observed: String?
     /// What was not as on the machine.
     package var notes: [String]
-
-    private enum CodingKeys: String, CodingKey {
-        case from, to, packet, steps, decision, observed, notes
-    }
-
-    // Written by hand: what Swift derives leaves out a nil, and a reader wants to find the key with null.
-    package func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(from, forKey: .from)
-        try container.encode(to, forKey: .to)
-        try container.encode(packet, forKey: .packet)
-        try container.encode(steps, forKey: .steps)
-        try container.encode(decision, forKey: .decision)
-        try container.encode(observed, forKey: .observed)
-        try container.encode(notes, forKey: .notes)
-    }
 }
 
 extension TraceReport {

@@ -1,5 +1,5 @@
 /// How the person behind a process came to this machine.
-package enum Origin: Sendable, Equatable {
+package enum SessionOrigin: Sendable, Equatable {
     /// By SSH, over this connection.
     case ssh(SSHMonitor)
     /// From elsewhere, or so it seems, over a connection that cannot be seen; says why.
@@ -13,13 +13,13 @@ extension SSHConnections {
     ///
     /// What the kernel knows decides; variables and session files only ever turn "local" into "cannot be seen",
     /// never into a proof.
-    package func origin(of pid: Int32) -> Origin {
+    package func origin(of pid: Int32) -> SessionOrigin {
         if let monitor = sshMonitor(of: pid) { return .ssh(monitor) }
         return whyNone(for: pid)
     }
 
     /// Why no SSH connection is found above a process: nobody came by one, or it cannot be seen.
-    package func whyNone(for pid: Int32) -> Origin {
+    package func whyNone(for pid: Int32) -> SessionOrigin {
         let line = ([processes.process(pid)] + processes.ancestors(of: pid)).compactMap(\.self)
         guard !line.isEmpty else { return .remoteUnproven(reason: "the process that asks cannot be seen") }
         for process in line {

@@ -5,10 +5,10 @@ import Logging
 ///
 /// It may die at any time.
 package struct ChangeClient: Sendable {
-    private let surroundings: Surroundings
+    private let environment: ChangeEnvironment
     private let notice: @Sendable (String) -> Void
-    private var layout: Layout { surroundings.layout }
-    private var now: BootInstant { surroundings.clock.now() }
+    private var layout: Layout { environment.layout }
+    private var now: BootInstant { environment.clock.now() }
 
     /// How long a guard may take until it is ready, and until the rules are in force, in milliseconds.
     private static let startTime: Int64 = 60_000
@@ -23,10 +23,10 @@ package struct ChangeClient: Sendable {
     /// A client on a machine.
     ///
     /// - Parameters:
-    ///   - surroundings: the machine.
+    ///   - environment: the machine.
     ///   - notice: says to a person what was found and set right on the way.
-    package init(_ surroundings: Surroundings, notice: @escaping @Sendable (String) -> Void = { _ in }) {
-        self.surroundings = surroundings
+    package init(_ environment: ChangeEnvironment, notice: @escaping @Sendable (String) -> Void = { _ in }) {
+        self.environment = environment
         self.notice = notice
     }
 
@@ -194,9 +194,9 @@ package struct ChangeClient: Sendable {
     /// - Throws: `unreadable` where nobody can tell; `host`, `damaged`.
     package func isTrialWhole() async throws(ChangeError) -> Bool {
         guard let journal = try journal(), journal.state == .applied, let gate = journal.gate else { return true }
-        let snapshot = try await SnapshotStore(surroundings).read(journal.request.id)
+        let snapshot = try await SnapshotStore(environment).read(journal.request.id)
         return try await IPTablesBackend(
-            carryingOn: journal.request, snapshot: snapshot, gateKind: gate, in: surroundings
+            carryingOn: journal.request, snapshot: snapshot, gateKind: gate, in: environment
         ).isTrialWhole()
     }
 
@@ -235,7 +235,7 @@ package struct ChangeClient: Sendable {
 
     private func journal() throws(ChangeError) -> Journal? {
         // A journal of an earlier boot speaks of rules that went with it.
-        guard let journal = try JournalFile(layout: layout).read(), journal.bootID == surroundings.bootID else {
+        guard let journal = try JournalFile(layout: layout).read(), journal.bootID == environment.bootID else {
             return nil
         }
         return journal
@@ -260,11 +260,11 @@ package struct ChangeClient: Sendable {
 
     /// The change of this boot that may still be in force without having been kept, told without the journal.
     private func unfinished() throws(ChangeError) -> String? {
-        let store = SnapshotStore(surroundings)
-        let ended = Set(try History(surroundings).entries().filter { $0.ended != nil }.map(\.began.change))
+        let store = SnapshotStore(environment)
+        let ended = Set(try History(environment).entries().filter { $0.ended != nil }.map(\.began.change))
         return try store.list().last { id in
             SecureFiles.exists(Guard.keptRequestPath(id, layout: layout)) && !ended.contains(id)
-                && (try? store.readMeta(id))?.bootID == surroundings.bootID
+                && (try? store.readMeta(id))?.bootID == environment.bootID
         }
     }
 
@@ -313,7 +313,7 @@ package struct ChangeClient: Sendable {
         if await !startService(id) {
             let arguments = Supervisor.arguments("supervise", id, .process)
             _ = try ChangeError.wrap { () throws(HostError) in
-                try DetachedProcess.start(arguments, environment: Supervisor.environment(surroundings))
+                try DetachedProcess.start(arguments, environment: Supervisor.variables(for: environment))
             }
         }
         try await awaitGuard(id)
@@ -358,7 +358,7 @@ package struct ChangeClient: Sendable {
     ///
     /// - Returns: false where that cannot be.
     private func startService(_ id: String) async -> Bool {
-        guard ServiceManager.reachesThisPlace, let tool = surroundings.toolbox.find("systemd-run"),
+        guard ServiceManager.reachesThisPlace, let tool = environment.toolbox.find("systemd-run"),
             let binary = ProcessTable().executable(of: OwnProcess.pid)
         else { return false }
         let settings = [
@@ -368,11 +368,11 @@ package struct ChangeClient: Sendable {
         let words =
             ["--quiet", "--collect", "--unit=latchkey-\(id)", "--description=latchkey: guards the change \(id)"]
             + settings.map { "--property=\($0)" }
-            + Supervisor.environment(surroundings).map { "--setenv=\($0)=\($1)" }
+            + Supervisor.variables(for: environment).map { "--setenv=\($0)=\($1)" }
             + ["--", binary] + Supervisor.arguments("supervise", id, .systemd)
-        let result = try? await surroundings.runner.run(Command(tool, words))
+        let result = try? await environment.runner.run(Command(tool, words))
         if result?.status != 0 {
-            surroundings.log.warning("systemd does not start the guard: \(result?.message ?? "no answer")")
+            environment.log.warning("systemd does not start the guard: \(result?.message ?? "no answer")")
         }
         return result?.status == 0
     }

@@ -7,7 +7,7 @@ import Netfilter
 /// Requests, the deadline and signals of life meet in one queue: the loop in `serve`. Nothing here depends on a
 /// terminal, on the program that asked for the change, or on a write that could fail for want of a reader.
 package struct Guard {
-    let surroundings: Surroundings
+    let environment: ChangeEnvironment
     private let lock: FileLock
     let file: JournalFile
     var journal: Journal
@@ -42,66 +42,66 @@ package struct Guard {
     /// - Returns: nil when the change has ended already.
     /// - Throws: `pending` when another change is; whatever else keeps this one from beginning.
     package static func own(
-        _ id: String, supervisor: SupervisorKind, in surroundings: Surroundings
+        _ id: String, supervisor: SupervisorKind, in environment: ChangeEnvironment
     ) async throws(ChangeError) -> Guard? {
-        let lock = try await acquire(id, in: surroundings)
-        let file = JournalFile(layout: surroundings.layout)
-        if let journal = try readable(id, file, in: surroundings), journal.bootID == surroundings.bootID {
+        let lock = try await acquire(id, in: environment)
+        let file = JournalFile(layout: environment.layout)
+        if let journal = try readable(id, file, in: environment), journal.bootID == environment.bootID {
             if journal.request.id == id {
-                return journal.state.isFinal ? nil : try await carryOn(journal, lock, file, in: surroundings)
+                return journal.state.isFinal ? nil : try await carryOn(journal, lock, file, in: environment)
             }
             // A change whose guard died is not over: it is carried on, not replaced.
             guard journal.state.isFinal else { throw .pending(id: journal.request.id, secondsLeft: nil) }
         }
-        return try await takeOn(id, supervisor, lock, file, in: surroundings)
+        return try await takeOn(id, supervisor, lock, file, in: environment)
     }
 
     private static func takeOn(
         _ id: String, _ supervisor: SupervisorKind, _ lock: FileLock, _ file: JournalFile,
-        in surroundings: Surroundings
+        in environment: ChangeEnvironment
     ) async throws(ChangeError) -> Guard {
-        let path = requestPath(id, layout: surroundings.layout)
+        let path = requestPath(id, layout: environment.layout)
         let bytes = try ChangeError.wrap { () throws(HostError) in try SecureFiles.readTrusted(path) }
         guard let request = JSONText.decode(ChangeRequest.self, from: bytes), request.id == id else {
             throw .damaged(path: path, reason: "it is not a request of this version of latchkey")
         }
-        try await OtherBackend.refuse(besides: request.backend, in: surroundings)
-        let backend = try await IPTablesBackend(new: request, in: surroundings)
+        try await OtherBackend.refuse(besides: request.backend, in: environment)
+        let backend = try await IPTablesBackend(new: request, in: environment)
         try await backend.requireWayBack()
-        let snapshot = try backend.snapshot(in: surroundings)
-        try await SnapshotStore(surroundings).write(snapshot)
+        let snapshot = try backend.snapshot(in: environment)
+        try await SnapshotStore(environment).write(snapshot)
         do {
             try ChangeError.wrap { () throws(HostError) in
                 let kept = Array(JSONText.encode(request).utf8)
-                try SecureFiles.write(kept, to: keptRequestPath(id, layout: surroundings.layout))
+                try SecureFiles.write(kept, to: keptRequestPath(id, layout: environment.layout))
             }
         } catch {
-            try? SnapshotStore(surroundings).remove(id)
+            try? SnapshotStore(environment).remove(id)
             throw error
         }
-        let journal = Journal(request: request, bootID: surroundings.bootID, supervisor: supervisor)
-        let inbox = try Inbox(surroundings.layout)
+        let journal = Journal(request: request, bootID: environment.bootID, supervisor: supervisor)
+        let inbox = try Inbox(environment.layout)
         // The journal comes last: what cannot be taken on for want of room leaves no change that seems to be pending.
         try file.write(journal)
         try ChangeError.wrap { () throws(HostError) in try SecureFiles.remove(path) }
-        History(surroundings).began(journal)
+        History(environment).began(journal)
         return Guard(
-            surroundings: surroundings, lock: lock, file: file, journal: journal, backend: backend,
+            environment: environment, lock: lock, file: file, journal: journal, backend: backend,
             snapshot: snapshot, inbox: inbox)
     }
 
     /// The journal, or, when it is damaged, one that says what is known of this change without it: it may be in
     /// force, wholly or in part.
     private static func readable(
-        _ id: String, _ file: JournalFile, in surroundings: Surroundings
+        _ id: String, _ file: JournalFile, in environment: ChangeEnvironment
     ) throws(ChangeError) -> Journal? {
         do { return try file.read() } catch {
-            let path = keptRequestPath(id, layout: surroundings.layout)
+            let path = keptRequestPath(id, layout: environment.layout)
             guard let bytes = try? SecureFiles.readTrusted(path),
                 let request = JSONText.decode(ChangeRequest.self, from: bytes)
             else { throw error }
-            surroundings.log.critical("\(error) The change \(id) is reverted.")
-            var journal = Journal(request: request, bootID: surroundings.bootID, supervisor: .process)
+            environment.log.critical("\(error) The change \(id) is reverted.")
+            var journal = Journal(request: request, bootID: environment.bootID, supervisor: .process)
             journal.state = .armed
             journal.isHalfKept = true
             return journal
@@ -114,34 +114,34 @@ package struct Guard {
     }
 
     private static func carryOn(
-        _ journal: Journal, _ lock: FileLock, _ file: JournalFile, in surroundings: Surroundings
+        _ journal: Journal, _ lock: FileLock, _ file: JournalFile, in environment: ChangeEnvironment
     ) async throws(ChangeError) -> Guard {
         // The guard before may have died between its first word in the journal and this.
-        try? SecureFiles.remove(requestPath(journal.request.id, layout: surroundings.layout))
+        try? SecureFiles.remove(requestPath(journal.request.id, layout: environment.layout))
         var snapshot: Snapshot?
-        do { snapshot = try await SnapshotStore(surroundings).read(journal.request.id) } catch {
+        do { snapshot = try await SnapshotStore(environment).read(journal.request.id) } catch {
             // The one in memory died with the guard before. The door can still be opened.
-            surroundings.log.critical("\(error)")
+            environment.log.critical("\(error)")
         }
         return Guard(
-            surroundings: surroundings, lock: lock, file: file, journal: journal,
+            environment: environment, lock: lock, file: file, journal: journal,
             backend: try await IPTablesBackend(
                 carryingOn: journal.request, snapshot: snapshot,
                 // Which gates were loaded is on record once they are open; until then they count as open.
-                gateKind: journal.gate ?? .none, in: surroundings),
-            snapshot: snapshot, inbox: try Inbox(surroundings.layout))
+                gateKind: journal.gate ?? .none, in: environment),
+            snapshot: snapshot, inbox: try Inbox(environment.layout))
     }
 
     private init(
-        surroundings: Surroundings, lock: FileLock, file: JournalFile, journal: Journal,
+        environment: ChangeEnvironment, lock: FileLock, file: JournalFile, journal: Journal,
         backend: IPTablesBackend, snapshot: Snapshot?, inbox: Inbox
     ) {
-        self.surroundings = surroundings
+        self.environment = environment
         self.lock = lock
         self.file = file
         self.journal = journal
         self.backend = backend
-        gatekeeper = Gatekeeper(backend.gates, clock: surroundings.clock)
+        gatekeeper = Gatekeeper(backend.gates, clock: environment.clock)
         self.snapshot = snapshot
         self.inbox = inbox
     }
@@ -149,8 +149,8 @@ package struct Guard {
     /// Takes the lock.
     ///
     /// A guard whose change has ended holds it for a moment longer, while it tells the outcome.
-    private static func acquire(_ id: String, in surroundings: Surroundings) async throws(ChangeError) -> FileLock {
-        let layout = surroundings.layout
+    private static func acquire(_ id: String, in environment: ChangeEnvironment) async throws(ChangeError) -> FileLock {
+        let layout = environment.layout
         for _ in 1...240 {
             let lock = try ChangeError.wrap { () throws(HostError) in
                 try SecureFiles.makeFolder(layout.run)
@@ -265,7 +265,7 @@ package struct Guard {
 
     private var status: ChangeStatus { ChangeStatus(journal, now: now, guardPID: OwnProcess.pid) }
 
-    var now: BootInstant { surroundings.clock.now() }
+    var now: BootInstant { environment.clock.now() }
 
     /// Tells all who wait, and answers who comes a moment too late, so that nobody is left without a word.
     private mutating func drain() async {

@@ -46,16 +46,16 @@ package enum GuardProcess {
     /// - Parameters:
     ///   - id: the change.
     ///   - supervisor: what started this process, and will start another.
-    ///   - surroundings: the machine.
-    package static func run(_ id: String, supervisor: SupervisorKind, in surroundings: Surroundings) async {
+    ///   - environment: the machine.
+    package static func run(_ id: String, supervisor: SupervisorKind, in environment: ChangeEnvironment) async {
         DetachedProcess.become()
         do {
-            guard var guardian = try await Guard.own(id, supervisor: supervisor, in: surroundings) else { return }
+            guard var guardian = try await Guard.own(id, supervisor: supervisor, in: environment) else { return }
             await guardian.serve()
         } catch {
-            surroundings.log.error("The guard cannot take the change on: \(error)")
-            let path = Guard.failurePath(id, layout: surroundings.layout)
-            let request = Guard.requestPath(id, layout: surroundings.layout)
+            environment.log.error("The guard cannot take the change on: \(error)")
+            let path = Guard.failurePath(id, layout: environment.layout)
+            let request = Guard.requestPath(id, layout: environment.layout)
             // A change that has begun is never given up: its supervisor tries again.
             guard SecureFiles.exists(request) else { return }
             try? SecureFiles.write(Array(JSONText.encode(GuardFailure(error)).utf8), to: path)

@@ -70,11 +70,11 @@ extension Guard {
         reply(message, isTold ? .done : .refused, journal.reason)
     }
 
-    private mutating func proof(of peer: PeerCredentials?) -> Proof {
+    private mutating func proof(of peer: PeerCredentials?) -> LoginProof {
         guard let peer else { return .none(reason: "The kernel does not tell who asks.") }
         // Until there is a moment since when a login is new, none is.
         let since = freshSince()
-        let proof = surroundings.witness.proof(peer.pid, since ?? now)
+        let proof = environment.witness.proof(peer.pid, since ?? now)
         guard since == nil, proof != .local else { return proof }
         return .none(
             reason: "A connection from before the new rules still waits for sshd to accept it: until it has, no login "
@@ -94,7 +94,7 @@ extension Guard {
     /// - Returns: whether all are.
     func settle() async -> Bool {
         let end = now.advanced(milliseconds: Self.settling)
-        while !surroundings.witness.noneWaiting(journal.request.sshPorts) {
+        while !environment.witness.noneWaiting(journal.request.sshPorts) {
             guard now < end else { return false }
             try? await Task.sleep(for: .milliseconds(20))
         }
@@ -108,14 +108,14 @@ extension Guard {
     /// Has only logins from now on count.
     mutating func beginFreshness() {
         journal.freshLogin = nil
-        journal.freshSince = surroundings.witness.noneWaiting(journal.request.sshPorts) ? freshFromNow : nil
+        journal.freshSince = environment.witness.noneWaiting(journal.request.sshPorts) ? freshFromNow : nil
         _ = record(.applied)
     }
 
     /// Since when a login is new; nil while a connection that began under the previous rules may wait to be accepted:
     /// sshd may be slow, or stopped.
     private mutating func freshSince() -> BootInstant? {
-        if journal.freshSince == nil, surroundings.witness.noneWaiting(journal.request.sshPorts) {
+        if journal.freshSince == nil, environment.witness.noneWaiting(journal.request.sshPorts) {
             journal.freshSince = freshFromNow
             _ = record(.applied)
         }
@@ -125,20 +125,20 @@ extension Guard {
     /// Looks for a new login; short ones are gone in a moment, so whenever a process has begun.
     mutating func noteFreshLogin() {
         guard journal.freshLogin == nil, let since = freshSince() else { return }
-        let mark = surroundings.witness.processMark()
+        let mark = environment.witness.processMark()
         guard mark.isEmpty || mark != seenProcesses.mark || seenProcesses.at.advanced(milliseconds: 1_000) <= now else {
             return
         }
         seenProcesses = (mark, now)
-        guard let address = surroundings.witness.freshLogin(since) else { return }
+        guard let address = environment.witness.freshLogin(since) else { return }
         journal.freshLogin = address
-        surroundings.log.notice("A new SSH login from \(address) succeeded.")
+        environment.log.notice("A new SSH login from \(address) succeeded.")
     }
 
     /// Sees once a second to it that the supervisor lives.
     mutating func lookAfterSupervisor() {
         guard supervisorSeen.map({ $0.advanced(milliseconds: 1_000) <= now }) ?? true else { return }
         supervisorSeen = now
-        Supervisor.lookAfter(journal.request.id, kind: journal.supervisor, in: surroundings)
+        Supervisor.lookAfter(journal.request.id, kind: journal.supervisor, in: environment)
     }
 }

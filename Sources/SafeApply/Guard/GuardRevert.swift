@@ -27,7 +27,7 @@ extension Guard {
         if !areClosed { areClosed = await removeOpenGates() }
         guard areClosed else { return await emergency(reason) }
         if !(await removedSoon()) {
-            surroundings.log.warning(
+            environment.log.warning(
                 "The previous rules decide again. Closed rules of latchkey's are still to be removed.")
         }
         await end(.reverted, "\(reason) The previous rules are active again (verified).", verified: true)
@@ -45,7 +45,7 @@ extension Guard {
             do {
                 try await backend.takeBack()
                 return true
-            } catch { surroundings.log.error("The previous rules could not be restored: \(error)") }
+            } catch { environment.log.error("The previous rules could not be restored: \(error)") }
             tries += 1
             try? await Task.sleep(for: .milliseconds(wait))
             wait = min(wait * 2, 2_000)
@@ -63,7 +63,7 @@ extension Guard {
             do {
                 try await backend.removeTrial()
                 return true
-            } catch { surroundings.log.error("The gates could not be removed: \(error)") }
+            } catch { environment.log.error("The gates could not be removed: \(error)") }
             // A gate with a clock may have closed meanwhile.
             if gatekeeper.close() { return true }
             tries += 1
@@ -119,10 +119,10 @@ extension Guard {
         while now < end, !ServiceManager.isGoingDown {
             do {
                 try await task.value
-                surroundings.log.notice("Nothing of the trial of \(journal.request.id) is left.")
+                environment.log.notice("Nothing of the trial of \(journal.request.id) is left.")
                 return
-            } catch { surroundings.log.info("The trial could not be removed yet: \(error)") }
-            if (try? FileLock.isFree(surroundings.layout.beginLock)) == false { return }
+            } catch { environment.log.info("The trial could not be removed yet: \(error)") }
+            if (try? FileLock.isFree(environment.layout.beginLock)) == false { return }
             task = removal(after: wait)
             wait = min(wait * 2, 30)
         }
@@ -143,7 +143,7 @@ extension Guard {
                 await tellEverybody("latchkey: \(text)")
                 return
             } catch {
-                surroundings.log.critical("The emergency opening failed (attempt \(attempt)): \(error)")
+                environment.log.critical("The emergency opening failed (attempt \(attempt)): \(error)")
                 if attempt == 1 {
                     await tellEverybody(
                         "latchkey: \(reason) Neither the previous rules nor an opening could be activated yet. latchkey "
@@ -165,8 +165,8 @@ extension Guard {
 
     /// A message to all terminals that somebody is logged in at (wall(1)); where that is missing, the log has it.
     private func tellEverybody(_ text: String) async {
-        guard let wall = surroundings.toolbox.find("wall") else { return }
-        _ = try? await surroundings.runner.run(
+        guard let wall = environment.toolbox.find("wall") else { return }
+        _ = try? await environment.runner.run(
             Command(wall, input: Array("\(text)\n".utf8), timeout: .seconds(5)))
     }
 }

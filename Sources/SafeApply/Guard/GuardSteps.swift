@@ -15,11 +15,11 @@ extension Guard {
             await end(.reverted, "The journal cannot be written. Nothing was applied.", verified: true)
             return
         }
-        let isTracking = surroundings.witness.tracksConnections()
+        let isTracking = environment.witness.tracksConnections()
         do {
             try await backend.loadTrial(again: false)
-            gatekeeper = Gatekeeper(backend.gates, clock: surroundings.clock)
-            if !isTracking, surroundings.witness.hasConnections() {
+            gatekeeper = Gatekeeper(backend.gates, clock: environment.clock)
+            if !isTracking, environment.witness.hasConnections() {
                 // The trial is loaded, and with it the kernel began to track connections. One that is older than that
                 // has to be seen before anything is dropped: the waiting program prints meanwhile, and so sends packets.
                 try? await Task.sleep(for: .milliseconds(Self.tracking))
@@ -40,7 +40,7 @@ extension Guard {
         journal.deadline = deadline
         guard record(.applied) else { return await revert(.trouble, "The journal cannot be written.") }
         noteRenewal()
-        History(surroundings).inForce(journal)
+        History(environment).inForce(journal)
         // Who is told that the rules are pending may log in at once, and that login is to count.
         if let since = journal.freshSince {
             try? await Task.sleep(for: .milliseconds(max(0, now.milliseconds(until: since))))
@@ -67,7 +67,7 @@ extension Guard {
         switch gatekeeper.takeNotice() {
         case nil: break
         case .lapsed:
-            surroundings.log.warning("The new rules were not active for a while, because the guard was held up.")
+            environment.log.warning("The new rules were not active for a while, because the guard was held up.")
             beginFreshness()
         case .gone(let reason): await reloadTrial("Another program removed rules of the trial. \(reason)")
         }
@@ -78,7 +78,7 @@ extension Guard {
     /// - Returns: whether it is whole again.
     @discardableResult
     mutating func reloadTrial(_ reason: String) async -> Bool {
-        surroundings.log.warning("\(reason) The trial is loaded again.")
+        environment.log.warning("\(reason) The trial is loaded again.")
         journal.freshSince = nil
         do {
             try await backend.loadTrial(again: true)
@@ -88,7 +88,7 @@ extension Guard {
                 try gatekeeper.reopen()
             }
         } catch {
-            surroundings.log.error("The trial could not be loaded again: \(error)")
+            environment.log.error("The trial could not be loaded again: \(error)")
             beginFreshness()
             return false
         }
@@ -104,7 +104,7 @@ extension Guard {
         }
         // The trial does what the permanent rules do. Without it they decide.
         do { try await backend.removeTrial() } catch {
-            surroundings.log.warning("The trial stays behind for now: \(error)")
+            environment.log.warning("The trial stays behind for now: \(error)")
             leftover = removal(after: 1)
         }
         gatekeeper.end()
@@ -116,7 +116,7 @@ extension Guard {
     /// Trouble here does not undo it: the rules are active and confirmed.
     private mutating func save() async {
         await backend.removeEmptiedTables()
-        let persistence = Persistence(surroundings)
+        let persistence = Persistence(environment)
         var notes = await backend.strangersNotes()
         do {
             let saved = try await persistence.save(journal.request, plan: await backend.planToSave())
@@ -124,7 +124,7 @@ extension Guard {
             notes += saved.notes
         } catch {
             notes.append("The rules are active until reboot. They are not saved to disk: \(error)")
-            surroundings.log.error("The rules are kept, but not saved to disk: \(error)")
+            environment.log.error("The rules are kept, but not saved to disk: \(error)")
         }
         journal.notes = notes.isEmpty ? nil : notes
         finish(.persisted)
@@ -163,8 +163,8 @@ extension Guard {
     /// Records how the change ended.
     private mutating func finish(_ state: JournalState) {
         if !record(state) { isOnRecord = recordAnew() }
-        try? SecureFiles.remove(surroundings.layout.renewal)
-        History(surroundings).ended(journal)
+        try? SecureFiles.remove(environment.layout.renewal)
+        History(environment).ended(journal)
     }
 
     /// Records a final state where there is no room for it: without a journal nothing is pending either, and the room
@@ -173,9 +173,9 @@ extension Guard {
     /// - Returns: whether what is on record no longer seems to be pending.
     mutating func recordAnew() -> Bool {
         do {
-            try ChangeError.wrap { () throws(HostError) in try SecureFiles.remove(surroundings.layout.journal) }
+            try ChangeError.wrap { () throws(HostError) in try SecureFiles.remove(environment.layout.journal) }
         } catch {
-            surroundings.log.error("The journal cannot be removed: \(error)")
+            environment.log.error("The journal cannot be removed: \(error)")
             return false
         }
         _ = record(journal.state)
@@ -188,7 +188,7 @@ extension Guard {
             try file.write(journal)
             return true
         } catch {
-            surroundings.log.error("The journal cannot be written: \(error)")
+            environment.log.error("The journal cannot be written: \(error)")
             return false
         }
     }
@@ -199,12 +199,12 @@ extension Guard {
     /// nothing about the new rules.
     private func noteRenewal() {
         guard let renewed = gatekeeper.renewed, renewed != lastRenewal else { return }
-        try? SecureFiles.write(Array("\(renewed.nanoseconds)\n".utf8), to: surroundings.layout.renewal)
+        try? SecureFiles.write(Array("\(renewed.nanoseconds)\n".utf8), to: environment.layout.renewal)
     }
 
     /// When a guard renewed the gates last, by its note.
     private var lastRenewal: BootInstant? {
-        guard let bytes = try? SecureFiles.readTrusted(surroundings.layout.renewal, limit: 64),
+        guard let bytes = try? SecureFiles.readTrusted(environment.layout.renewal, limit: 64),
             let nanoseconds = Int64(String(decoding: bytes, as: UTF8.self).prefix { $0.isNumber })
         else { return journal.appliedAt }
         return BootInstant(nanoseconds: nanoseconds)

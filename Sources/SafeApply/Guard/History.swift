@@ -62,11 +62,11 @@ package struct HistoryEntry: Sendable, Equatable {
 /// The guard writes it, and the same words to the system's log. A history that cannot be written holds no change up:
 /// the log says so.
 package struct History: Sendable {
-    private let surroundings: Surroundings
-    private var path: String { surroundings.layout.history }
+    private let environment: ChangeEnvironment
+    private var path: String { environment.layout.history }
 
     /// The history of a machine.
-    package init(_ surroundings: Surroundings) { self.surroundings = surroundings }
+    package init(_ environment: ChangeEnvironment) { self.environment = environment }
 
     // MARK: - Writing
 
@@ -74,7 +74,7 @@ package struct History: Sendable {
     func began(_ journal: Journal) {
         let request = journal.request
         let who = request.requester.address.map { "\(request.requester.user) from \($0)" } ?? request.requester.user
-        surroundings.log.notice(
+        environment.log.notice(
             """
             Change \(request.id) begins: \(who), \(Self.words(request)), scope \(request.scope.rawValue), \
             iptables-\(request.backend.rawValue), deadline \(request.deadlineSeconds) s.
@@ -84,7 +84,7 @@ package struct History: Sendable {
 
     /// Records that the new rules wait to be confirmed; in the log only.
     func inForce(_ journal: Journal) {
-        surroundings.log.notice(
+        environment.log.notice(
             "Change \(journal.request.id) is in force and is reverted in \(journal.request.deadlineSeconds) s.")
     }
 
@@ -93,10 +93,10 @@ package struct History: Sendable {
         let text = "Change \(journal.request.id)"
         switch journal.state {
         case .kept, .persisted:
-            surroundings.log.notice(
+            environment.log.notice(
                 "\(text) is kept: \(([journal.reason] + (journal.notes ?? [])).joined(separator: " "))")
-        case .failed: surroundings.log.critical("\(text) failed: \(journal.reason)")
-        default: surroundings.log.notice("\(text) is reverted: \(journal.reason)")
+        case .failed: environment.log.critical("\(text) failed: \(journal.reason)")
+        default: environment.log.notice("\(text) is reverted: \(journal.reason)")
         }
         append(line(journal, .ended))
     }
@@ -105,7 +105,7 @@ package struct History: Sendable {
         let request = journal.request
         return HistoryLine(
             change: request.id, event: event,
-            time: UTCTime(secondsSince1970: surroundings.clock.date()).iso8601 + "Z", bootID: surroundings.bootID,
+            time: UTCTime(secondsSince1970: environment.clock.date()).iso8601 + "Z", bootID: environment.bootID,
             requester: request.requester, origin: request.origin, restores: request.restores?.snapshot,
             scope: request.scope, backend: request.backend,
             deadlineSeconds: request.deadlineSeconds, state: event == .ended ? journal.state : nil,
@@ -114,10 +114,10 @@ package struct History: Sendable {
 
     private func append(_ line: HistoryLine) {
         do {
-            try SecureFiles.makeFolder(surroundings.layout.state)
+            try SecureFiles.makeFolder(environment.layout.state)
             try SecureFiles.appendLine(JSONText.encode(line), to: path)
         } catch {
-            surroundings.log.error("The history cannot be written: \(error)")
+            environment.log.error("The history cannot be written: \(error)")
         }
     }
 

@@ -17,8 +17,8 @@ package enum SupervisorKind: String, Codable, Sendable, CaseIterable {
 package struct Supervisor: Sendable {
     private let id: String
     private let kind: SupervisorKind
-    private let surroundings: Surroundings
-    private var layout: Layout { surroundings.layout }
+    private let environment: ChangeEnvironment
+    private var layout: Layout { environment.layout }
 
     /// How often it looks, in milliseconds.
     private static let pause = 200
@@ -29,10 +29,10 @@ package struct Supervisor: Sendable {
     private static let slowness: Int64 = 10_000
 
     /// A supervisor for a change.
-    package init(_ id: String, kind: SupervisorKind, in surroundings: Surroundings) {
+    package init(_ id: String, kind: SupervisorKind, in environment: ChangeEnvironment) {
         self.id = id
         self.kind = kind
-        self.surroundings = surroundings
+        self.environment = environment
     }
 
     /// Supervises until the change has ended and its guard is gone.
@@ -48,7 +48,7 @@ package struct Supervisor: Sendable {
         while !ServiceManager.isGoingDown {
             manager?.tell("WATCHDOG=1")
             if lock == nil { lock = try? FileLock.tryAcquire(layout.supervisorLock) }
-            let isOver = Self.isOver(id, surroundings)
+            let isOver = Self.isOver(id, environment)
             // Another supervisor at work: this one stands by.
             if lock != nil {
                 if isGuardGone() {
@@ -56,7 +56,7 @@ package struct Supervisor: Sendable {
                     if let started, isOnItsWay(started) {
                         Self.wakeIfStopped(started.pid)
                     } else {
-                        started = start().map { ($0, surroundings.clock.now()) }
+                        started = start().map { ($0, environment.clock.now()) }
                     }
                 } else if !isOver {
                     rouse()
@@ -72,10 +72,10 @@ package struct Supervisor: Sendable {
     }
 
     /// Sees to it that a guard's supervisor lives: starts another where none holds the lock, wakes a stopped one.
-    static func lookAfter(_ id: String, kind: SupervisorKind, in surroundings: Surroundings) {
-        let path = surroundings.layout.supervisorLock
+    static func lookAfter(_ id: String, kind: SupervisorKind, in environment: ChangeEnvironment) {
+        let path = environment.layout.supervisorLock
         if (try? FileLock.isFree(path)) ?? true {
-            _ = try? DetachedProcess.start(arguments("supervise", id, kind), environment: environment(surroundings))
+            _ = try? DetachedProcess.start(arguments("supervise", id, kind), environment: variables(for: environment))
         } else if let pid = FileLock.holder(path) {
             wakeIfStopped(pid)
         }
@@ -94,20 +94,20 @@ package struct Supervisor: Sendable {
     }
 
     /// All that a guard or supervisor needs of the environment.
-    static func environment(_ surroundings: Surroundings) -> [String: String] {
-        surroundings.layout.isRelocated ? ["LATCHKEY_ROOT": surroundings.layout.root] : [:]
+    static func variables(for environment: ChangeEnvironment) -> [String: String] {
+        ["LATCHKEY_ROOT": environment.layout.root]
     }
 
     /// Whether the change has ended, or could not begin.
-    private static func isOver(_ id: String, _ surroundings: Surroundings) -> Bool {
-        let layout = surroundings.layout
+    private static func isOver(_ id: String, _ environment: ChangeEnvironment) -> Bool {
+        let layout = environment.layout
         if SecureFiles.exists(Guard.failurePath(id, layout: layout)) { return true }
         if SecureFiles.exists(Guard.requestPath(id, layout: layout)) { return false }
         // A journal that cannot be read is for the guard to judge.
         guard let journal = try? JournalFile(layout: layout).read() else {
             return !SecureFiles.exists(layout.journal)
         }
-        return journal.request.id != id || journal.bootID != surroundings.bootID || journal.state.isFinal
+        return journal.request.id != id || journal.bootID != environment.bootID || journal.state.isFinal
     }
 
     /// A lock that cannot be looked at counts as free: a guard too many is turned away by it, none at all is worse.
@@ -116,15 +116,15 @@ package struct Supervisor: Sendable {
     private func start() -> Int32? {
         do {
             return try DetachedProcess.start(
-                Self.arguments("guard", id, kind), environment: Self.environment(surroundings))
+                Self.arguments("guard", id, kind), environment: Self.variables(for: environment))
         } catch {
-            surroundings.log.critical("The guard cannot be started: \(error)")
+            environment.log.critical("The guard cannot be started: \(error)")
             return nil
         }
     }
 
     private func isOnItsWay(_ started: (pid: Int32, at: BootInstant)) -> Bool {
-        Self.isOurs(started.pid) && started.at.milliseconds(until: surroundings.clock.now()) < Self.slowness
+        Self.isOurs(started.pid) && started.at.milliseconds(until: environment.clock.now()) < Self.slowness
     }
 
     /// Has a guard that was stopped go on, and ends one that let the deadline pass: another carries on.
@@ -133,9 +133,9 @@ package struct Supervisor: Sendable {
         Self.wakeIfStopped(pid)
         guard let journal = try? JournalFile(layout: layout).read(), journal.state == .applied,
             let deadline = journal.deadline,
-            deadline.milliseconds(until: surroundings.clock.now()) > Self.hung, Self.isOurs(pid)
+            deadline.milliseconds(until: environment.clock.now()) > Self.hung, Self.isOurs(pid)
         else { return }
-        surroundings.log.critical("The guard (process \(pid)) let the deadline pass; another carries on.")
+        environment.log.critical("The guard (process \(pid)) let the deadline pass; another carries on.")
         kill(pid, SIGKILL)
     }
 

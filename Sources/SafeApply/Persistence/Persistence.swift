@@ -13,11 +13,11 @@ package struct KeptRules: Codable, Sendable, Equatable {
 
 /// What a kept change leaves behind: the answers, a record, and the rules for the next start.
 package struct Persistence: Sendable {
-    private let surroundings: Surroundings
-    private var layout: Layout { surroundings.layout }
+    private let environment: ChangeEnvironment
+    private var layout: Layout { environment.layout }
 
     /// The persistence of a machine.
-    package init(_ surroundings: Surroundings) { self.surroundings = surroundings }
+    package init(_ environment: ChangeEnvironment) { self.environment = environment }
 
     /// The change that was last kept, or nil.
     ///
@@ -40,7 +40,7 @@ package struct Persistence: Sendable {
     ///
     /// - Returns: the files that hold the rules for the next start, and what a person should know of it.
     /// - Throws: `host`, `badRules`; the rules in force are not touched.
-    func save(_ request: ChangeRequest, plan: PerFamily<RuleSet>) async throws(ChangeError) -> NextStart.Saved {
+    func save(_ request: ChangeRequest, plan: PerFamily<RuleSet>) async throws(ChangeError) -> BootFiles.Saved {
         var kept = PerFamily<RuleSet>()
         for (family, plan) in plan.present { kept[family] = SavedRules.kept(plan, scope: request.scope) }
         let record = request.restores.map { $0.record(request, plan: plan) } ?? record(request, kept)
@@ -49,18 +49,18 @@ package struct Persistence: Sendable {
             try SecureFiles.write(Array(JSONText.encode(record).utf8), to: Self.keptPath(layout))
             if let answers = request.answers {
                 try SecureFiles.makeFolder(SecureFiles.folder(of: answers.path), mode: 0o755)
-                let moment = UTCTime(secondsSince1970: surroundings.clock.date()).iso8601.replacing("T", with: " ")
+                let moment = UTCTime(secondsSince1970: environment.clock.date()).iso8601.replacing("T", with: " ")
                 // A comment in the file's own language: all kept files are YAML.
                 let heading = "# Kept \(moment) UTC, change \(request.id).\n"
                 try SecureFiles.write(Array((heading + answers.text).utf8), to: answers.path)
             }
         }
-        guard request.persists else { return NextStart.Saved() }
-        let nextStart = NextStart(surroundings)
+        guard request.persists else { return BootFiles.Saved() }
+        let bootFiles = BootFiles(environment)
         if let restores = request.restores {
-            return try await nextStart.putBack(restores.saved.files)
+            return try await bootFiles.putBack(restores.saved.files)
         }
-        var saved = try await nextStart.save(kept, backend: request.backend)
+        var saved = try await bootFiles.save(kept, backend: request.backend)
         if request.answers == nil, SecureFiles.exists(layout.answers) {
             saved.notes.append(
                 "\(layout.answers) holds the answers of an earlier change, not these rules; plan and apply still read "

@@ -10,9 +10,9 @@ struct IPTablesBackend: RuleBackend {
     let previous: PerFamily<RuleSet>
     var gateKind: GateKind
     var trials: PerFamily<Trial>
-    let surroundings: Surroundings
-    var toolbox: Toolbox { surroundings.toolbox }
-    var log: Logger { surroundings.log }
+    let environment: ChangeEnvironment
+    var toolbox: Toolbox { environment.toolbox }
+    var log: Logger { environment.log }
     /// Whether the gates are opened by programs, because the rules are in another network than this process.
     let isElsewhere: Bool
     var gateSeconds: Int { isElsewhere ? Self.rehearsalSeconds : Gate.usualSeconds }
@@ -30,15 +30,15 @@ struct IPTablesBackend: RuleBackend {
     ///
     /// - Parameters:
     ///   - request: what is to be done.
-    ///   - surroundings: the machine.
+    ///   - environment: the machine.
     ///   - isElsewhere: whether its runner works in another network than this process is in.
     /// - Throws: `badRules`, `host`, `unreadable`.
     init(
-        new request: ChangeRequest, in surroundings: Surroundings, isElsewhere: Bool = false
+        new request: ChangeRequest, in environment: ChangeEnvironment, isElsewhere: Bool = false
     ) async throws(ChangeError) {
         let kernel = try await LiveRules(
-            backend: request.backend, families: surroundings.families, toolbox: surroundings.toolbox,
-            runner: surroundings.runner)
+            backend: request.backend, families: environment.families, toolbox: environment.toolbox,
+            runner: environment.runner)
         var live = try await kernel.readAll()
         for (family, rules) in live.present {
             guard let input = Trial.removing(from: rules) else { continue }
@@ -47,7 +47,7 @@ struct IPTablesBackend: RuleBackend {
         }
         let sets = try await ChangeError.wrap { () async throws(HostError) in try await kernel.sets?.dump() ?? "" }
         try self.init(
-            request, kernel, previous: live, sets: sets, gateKind: .recent, surroundings, isElsewhere: isElsewhere)
+            request, kernel, previous: live, sets: sets, gateKind: .recent, environment, isElsewhere: isElsewhere)
     }
 
     /// A change that another guard began.
@@ -56,14 +56,14 @@ struct IPTablesBackend: RuleBackend {
     ///   - request: what is to be done.
     ///   - snapshot: the rules from before it; nil when they are lost.
     ///   - gateKind: what its gates rest on.
-    ///   - surroundings: the machine.
+    ///   - environment: the machine.
     /// - Throws: `badRules`, `host`, `damaged`.
     init(
-        carryingOn request: ChangeRequest, snapshot: Snapshot?, gateKind: GateKind, in surroundings: Surroundings
+        carryingOn request: ChangeRequest, snapshot: Snapshot?, gateKind: GateKind, in environment: ChangeEnvironment
     ) async throws(ChangeError) {
         let kernel = try await LiveRules(
-            backend: request.backend, families: surroundings.families, toolbox: surroundings.toolbox,
-            runner: surroundings.runner)
+            backend: request.backend, families: environment.families, toolbox: environment.toolbox,
+            runner: environment.runner)
         var previous = PerFamily<RuleSet>()
         for (family, _) in kernel.tools.present {
             if let snapshot {
@@ -74,14 +74,14 @@ struct IPTablesBackend: RuleBackend {
             }
         }
         try self.init(
-            request, kernel, previous: previous, sets: snapshot?.sets ?? "", gateKind: gateKind, surroundings,
+            request, kernel, previous: previous, sets: snapshot?.sets ?? "", gateKind: gateKind, environment,
             isElsewhere: false)
         isPreviousKnown = snapshot != nil
     }
 
     private init(
         _ request: ChangeRequest, _ kernel: LiveRules, previous: PerFamily<RuleSet>, sets: String, gateKind: GateKind,
-        _ surroundings: Surroundings, isElsewhere: Bool
+        _ environment: ChangeEnvironment, isElsewhere: Bool
     ) throws(ChangeError) {
         guard !kernel.tools.present.isEmpty else {
             throw .refused(reason: "This kernel has neither IPv4 nor IPv6.")
@@ -91,7 +91,7 @@ struct IPTablesBackend: RuleBackend {
         self.previous = previous
         self.sets = sets
         self.gateKind = gateKind
-        self.surroundings = surroundings
+        self.environment = environment
         self.isElsewhere = isElsewhere
         var plan = PerFamily<RuleSet>()
         for (family, text) in request.rules.present where kernel.tools[family] != nil {
@@ -127,15 +127,15 @@ struct IPTablesBackend: RuleBackend {
     }
 
     /// The snapshot of the moment before the change.
-    func snapshot(in surroundings: Surroundings) throws(ChangeError) -> Snapshot {
+    func snapshot(in environment: ChangeEnvironment) throws(ChangeError) -> Snapshot {
         var rules = PerFamily<String>()
         for (family, previous) in previous.present { rules[family] = previous.text }
         let printedBy = rules.present.lazy.compactMap { Self.version(in: $0.value) }.first
         return Snapshot(
             meta: Snapshot.Meta(
-                id: request.id, date: surroundings.clock.date(), bootID: surroundings.bootID,
+                id: request.id, date: environment.clock.date(), bootID: environment.bootID,
                 backend: request.backend, version: printedBy ?? "unknown", requester: request.requester, sha256: [:]),
-            rules: rules, sets: sets, saved: Persistence(surroundings).saved())
+            rules: rules, sets: sets, saved: Persistence(environment).saved())
     }
 
     /// The version that the first line of a dump names: "# Generated by iptables-nft-save v1.8.9 (nf_tables) on ...".
@@ -150,11 +150,11 @@ struct IPTablesBackend: RuleBackend {
     var gates: any GateControl {
         let families = gatedFamilies
         switch gateKind {
-        case .recent: return RecentGates(trials, folder: surroundings.recentFolder)
+        case .recent: return RecentGates(trials, folder: environment.recentFolder)
         case .set:
             return toolbox.find("ipset").map { SetGates(families, program: $0) } ?? UnconditionalGates()
         case .timeout, .none:
-            return UnconditionalGates(others: RecentGates(trials, folder: surroundings.recentFolder))
+            return UnconditionalGates(others: RecentGates(trials, folder: environment.recentFolder))
         }
     }
 

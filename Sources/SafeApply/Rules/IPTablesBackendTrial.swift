@@ -28,7 +28,7 @@ extension IPTablesBackend {
     /// Whether this process may open and close the gates that are loaded.
     private var isGateUsable: Bool {
         switch gateKind {
-        case .recent: RecentGates(trials, folder: surroundings.recentFolder).areWritable
+        case .recent: RecentGates(trials, folder: environment.recentFolder).areWritable
         case .set: (try? gates.close()) != nil
         case .timeout, .none: true
         }

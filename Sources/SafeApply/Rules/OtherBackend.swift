@@ -6,10 +6,10 @@ enum OtherBackend {
     /// Refuses a change while the other backend filters incoming packets: its rules would go on deciding, unseen.
     ///
     /// - Throws: `host` with `bothBackends`.
-    static func refuse(besides chosen: Backend, in surroundings: Surroundings) async throws(ChangeError) {
+    static func refuse(besides chosen: Backend, in environment: ChangeEnvironment) async throws(ChangeError) {
         let other: Backend = chosen == .nft ? .legacy : .nft
-        for family in surroundings.families where mayHold(other, family) {
-            guard let rules = await rules(other, family, in: surroundings) else { continue }
+        for family in environment.families where mayHold(other, family) {
+            guard let rules = await rules(other, family, in: environment) else { continue }
             let input = InputChain(of: rules)
             if input.policy != .accept || !input.rules.isEmpty { throw .host(.bothBackends(chosen: chosen)) }
         }
@@ -24,9 +24,10 @@ enum OtherBackend {
     }
 
     /// The other backend's rules, or nil where its tools are not there to show them.
-    private static func rules(_ backend: Backend, _ family: Family, in surroundings: Surroundings) async -> RuleSet? {
+    private static func rules(_ backend: Backend, _ family: Family, in environment: ChangeEnvironment) async -> RuleSet?
+    {
         let live = try? await LiveRules(
-            backend: backend, families: [family], toolbox: surroundings.toolbox, runner: surroundings.runner)
+            backend: backend, families: [family], toolbox: environment.toolbox, runner: environment.runner)
         return try? await live?.read(family)
     }
 }

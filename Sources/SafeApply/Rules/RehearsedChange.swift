@@ -11,10 +11,10 @@ package struct RehearsedChange: Sendable {
     ///
     /// - Parameters:
     ///   - request: what is to be done.
-    ///   - surroundings: the machine; its runner works in that network.
+    ///   - environment: the machine; its runner works in that network.
     /// - Throws: `badRules`, `host`, `unreadable`.
-    package init(_ request: ChangeRequest, in surroundings: Surroundings) async throws(ChangeError) {
-        backend = try await IPTablesBackend(new: request, in: surroundings, isElsewhere: true)
+    package init(_ request: ChangeRequest, in environment: ChangeEnvironment) async throws(ChangeError) {
+        backend = try await IPTablesBackend(new: request, in: environment, isElsewhere: true)
     }
 
     /// Activates the rules in the form in which they wait to be confirmed.

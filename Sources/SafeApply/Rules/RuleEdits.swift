@@ -13,7 +13,7 @@ package struct RestoreInput: Sendable, Equatable {
 /// The chain INPUT of the table filter.
 package struct InputChain: Sendable, Equatable {
     /// What becomes of a packet that no rule decides.
-    package var policy: Policy
+    package var policy: ChainPolicy
     /// Its rules, in order.
     package var rules: [Rule]
 
@@ -25,7 +25,7 @@ package struct InputChain: Sendable, Equatable {
     }
 
     /// A chain of these rules.
-    package init(policy: Policy, rules: [Rule]) {
+    package init(policy: ChainPolicy, rules: [Rule]) {
         self.policy = policy
         self.rules = rules
     }

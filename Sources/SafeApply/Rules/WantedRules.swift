@@ -6,7 +6,7 @@ struct WantedRules: Sendable, Equatable {
     struct WantedChain: Sendable, Equatable {
         let name: String
         /// The policy of a chain of the kernel's own; nil where it stays as it is, or there is none.
-        let policy: Policy?
+        let policy: ChainPolicy?
         let counters: Counters
         let rules: [Rule]
     }

@@ -8,8 +8,8 @@ package struct SnapshotStore: Sendable {
     private let layout: Layout
 
     /// The store of a machine.
-    package init(_ surroundings: Surroundings) {
-        layout = surroundings.layout
+    package init(_ environment: ChangeEnvironment) {
+        layout = environment.layout
     }
 
     /// Writes a snapshot so that a power cut after this call cannot lose it.

@@ -124,7 +124,7 @@ struct SSHMonitorTests {
     }
 }
 
-extension Origin {
+extension SessionOrigin {
     var isUnproven: Bool { if case .remoteUnproven = self { true } else { false } }
     var isLocal: Bool { if case .local = self { true } else { false } }
     var words: String {
@@ -138,7 +138,7 @@ extension Origin {
 
 @Suite("Where a person sits who has no SSH connection to show")
 struct OriginTests {
-    private func origin(_ arrange: (FakeMachine) throws -> Void) throws -> Origin {
+    private func origin(_ arrange: (FakeMachine) throws -> Void) throws -> SessionOrigin {
         let machine = try FakeMachine()
         try machine.addProcess(1, parent: 0, "systemd")
         try machine.setTCP([])
@@ -212,7 +212,7 @@ struct OriginTests {
 
     @Test("a terminal of unknown making is local only while nobody is logged in by SSH")
     func unknownTerminal() throws {
-        func found(title: String) throws -> Origin {
+        func found(title: String) throws -> SessionOrigin {
             try origin {
                 try $0.addProcess(50, parent: 1, "latchkey", terminal: 34819)
                 try $0.addProcess(30, parent: 1, "sshd", arguments: [title], sockets: [4: 40])

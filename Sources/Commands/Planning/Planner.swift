@@ -1,0 +1,103 @@
+import Composer
+import Host
+import Netfilter
+import Policy
+import SafeApply
+
+/// From answers to rules: the catalog, the rule templates, and the ports sshd listens on here.
+struct Planner: Sendable {
+    /// The service templates known here.
+    let catalog: TemplateCatalog
+    /// The ports sshd listens on; empty when nobody could find out.
+    let sshPorts: [UInt16]
+    private let composer: Composer
+
+    /// Reads the templates and asks sshd.
+    ///
+    /// - Throws: `Failure` with status 65 for templates that are not to be trusted or wrong.
+    init(_ templates: TemplateOptions, in context: CommandContext) async throws(Failure) {
+        let folder = try templates.read(in: context)
+        // Both are looked at before either is refused: every mistake is told at once.
+        let catalog = Result { () throws(Failure) in try folder.catalog() }
+        let composer = Result { () throws(Failure) in try folder.composer() }
+        if case .failure(var first) = catalog, case .failure(let second) = composer {
+            first.what += "\n" + second.what
+            throw first
+        }
+        self.catalog = try catalog.get()
+        self.composer = try composer.get()
+        let runner = SystemRunner()
+        let sshd = Toolbox(layout: context.layout).find("sshd")
+        sshPorts = await SSHServer().ports(sshd: sshd, runner: runner).ports
+    }
+
+    /// The answers in a file.
+    ///
+    /// - Throws: `Failure` with status 65 that holds every mistake.
+    func answers(_ file: NamedText) throws(Failure) -> Answers {
+        do {
+            return try AnswersFile.parse(file.text, file: file.name, catalog: catalog)
+        } catch { throw Failure(error, in: "the answers") }
+    }
+
+    /// What the answers mean.
+    ///
+    /// - Throws: `Failure` with status 65 for answers that no template bears out.
+    func plan(_ answers: Answers) throws(Failure) -> Plan {
+        do {
+            return try Plan(answers: answers, catalog: catalog, sshPorts: sshPorts)
+        } catch { throw Failure(.badData, error.description, inForce: Failure.nothingChanged) }
+    }
+
+    /// The rules of a plan.
+    ///
+    /// - Throws: `Failure` with status 65 when a rule template makes something else of it.
+    func rules(_ plan: Plan) throws(Failure) -> PerFamily<RuleSet> {
+        let (ipv4, ipv6) = (compose(plan, .ipv4), compose(plan, .ipv6))
+        let mistakes = [ipv4, ipv6].compactMap { if case .failure(let error) = $0 { error } else { nil } }
+        if let error = ComposerError.together(mistakes) { throw Failure(error) }
+        do { return PerFamily(ipv4: try ipv4.get(), ipv6: try ipv6.get()) } catch { throw Failure(error) }
+    }
+
+    private func compose(_ plan: Plan, _ family: Family) -> Result<RuleSet, ComposerError> {
+        Result { () throws(ComposerError) in try composer.compose(plan, family: family) }
+    }
+}
+
+extension Console {
+    /// Says what a plan opens to nobody: without a rule of its own nothing would tell of it.
+    func tellUnreachable(of plan: Plan) {
+        for name in plan.unreachable {
+            say(Wrapping.text("Note: \(name) is for the admins, and there are none: nobody can reach it."))
+        }
+    }
+}
+
+extension TemplateFolder {
+    /// The built-in rule templates, and this folder's over them.
+    ///
+    /// - Throws: `Failure` with status 65 that holds every mistake.
+    func composer() throws(Failure) -> Composer {
+        var templates: [String: RuleTemplate] = [:]
+        for file in rules {
+            let name = SecureFiles.name(of: file.name)
+            let template = RuleTemplate(path: file.name, text: file.text)
+            let other = templates.updateValue(template, forKey: String(name.dropLast(".mustache".count)))
+            guard let other else { continue }
+            throw Failure(
+                .badData, "\(file.name): \(other.path) is the same rule template.", inForce: Failure.nothingChanged,
+                next: "keep one of the two.")
+        }
+        do { return try Composer(ruleTemplates: templates) } catch { throw Failure(error) }
+    }
+}
+
+extension Failure {
+    /// What a mistake in a rule template means to the user.
+    init(_ error: ComposerError) {
+        let count = if case .several(let errors) = error { "\(errors.count) mistakes" } else { "A mistake" }
+        self.init(
+            .badData, "\(count) in a rule template:\n\(error)", inForce: Self.nothingChanged,
+            next: "mend the template, or take it away; the built-in one is used then.")
+    }
+}

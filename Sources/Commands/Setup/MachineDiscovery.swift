@@ -1,0 +1,78 @@
+import Host
+import Interview
+import Netfilter
+import SafeApply
+
+/// What the wizard finds here before it asks.
+struct MachineDiscovery: Sendable {
+    let environment: ChangeEnvironment
+    /// The live rules, or nil where they could not be read.
+    let live: PerFamily<RuleSet>?
+    /// Tables that iptables does not show and that decide about incoming packets too.
+    private let nftTables: [String]
+
+    /// Reads the rules that are in force.
+    init(_ changeRunner: ChangeRunner, backend: Backend?) async {
+        environment = changeRunner.environment
+        live = try? await Self.rules(backend, changeRunner.environment)
+        nftTables =
+            await NFTables(toolbox: environment.toolbox, runner: environment.runner)?.judgingInput() ?? []
+    }
+
+    /// Everything found, as defaults for the questions.
+    ///
+    /// - Parameters:
+    ///   - caller: who asks, and over which connection.
+    ///   - sshPorts: what sshd listens on.
+    /// - Returns: facts; what could not be found out is left out.
+    func discovery(caller: Caller, sshPorts: [UInt16]) -> Discovery {
+        let sockets = SocketTable()
+        let firewalls = OtherFirewalls().findings()
+        let chains = live?.present.flatMap { family, rules in
+            rules["filter"].map { table in table.chains.filter { $0.policy == nil }.map(\.name) } ?? []
+        }
+        var discovery = Discovery(
+            peer: caller.proposal?.address, peerPort: caller.peerPort, sshPorts: sshPorts.isEmpty ? [22] : sshPorts,
+            listeners: ReachableListeners.all(sockets).map { found in
+                Discovery.Listener(
+                    program: found.program, port: found.port,
+                    transport: found.transport == .tcp ? .tcp : .udp, loopbackOnly: found.isLocalOnly,
+                    peers: found.transport == .tcp
+                        ? sockets.peers(ofPort: found.port).compactMap { try? IPAddress(parsing: "\($0)") } : [])
+            },
+            addresses: ownAddresses().filter { $0.scope == .global && $0.isUp }.compactMap { found in
+                (try? IPAddress(parsing: "\(found.address)")).map {
+                    Discovery.Address($0, interface: found.interface)
+                }
+            },
+            rulesNow: live?.present.map { $0.value.tables.map(\.rules.count).reduce(0, +) }.reduce(0, +),
+            unownedInputRules: live?.present.flatMap { RuleEdits.unowned(in: $0.value).map(\.withoutCounters.text) }
+                ?? [],
+            otherChains: Array(Set(chains ?? [])).sorted(),
+            otherFirewalls: firewalls.filter { $0.role == .rival && $0.state != .installed }.map(\.name)
+                + nftTables.map { "nft table \($0)" },
+            docker: firewalls.contains { $0.name.lowercased().contains("docker") && $0.state == .running })
+        discovery.peerEvidence = caller.proposal?.evidence
+        discovery.ruleOwners = ruleOwners
+        return discovery
+    }
+
+    /// Whose rules there are: told by latchkey's comment, by the chain they stand in, or by the chain they jump to.
+    private var ruleOwners: [Discovery.RuleOwner] {
+        var counts: [String: Int] = [:]
+        for rule in live?.present.flatMap({ $0.value.tables.flatMap(\.rules) }) ?? [] {
+            let known = KnownFirewall.owner(ofChain: rule.chain) ?? rule.jumpsTo.flatMap(KnownFirewall.owner(ofChain:))
+            counts[rule.isOwned ? Discovery.RuleOwner.latchkey : known ?? "nobody's", default: 0] += 1
+        }
+        return counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { Discovery.RuleOwner($0, count: $1) }
+    }
+
+    private static func rules(
+        _ backend: Backend?, _ environment: ChangeEnvironment
+    ) async throws(ChangeError) -> PerFamily<RuleSet> {
+        try await LiveRules(
+            backend: backend, families: environment.families, toolbox: environment.toolbox,
+            runner: environment.runner
+        ).readAll()
+    }
+}

@@ -1,0 +1,271 @@
+import Netfilter
+
+/// What a list of expectations is made for: a server with its addresses, and who asks.
+package struct ExpectationContext: Equatable, Sendable {
+    /// The server's addresses, the one that faces the world first in each family; a family without one is not spoken
+    /// of.
+    package var servers: [ServerAddress]
+    /// The other end of the present SSH connection.
+    package var you: IPAddress?
+    /// The port of the server that this connection uses.
+    package var yourPort: UInt16?
+    /// Ports on which something listens now.
+    package var listening: [PortSpec]
+    /// Networks that other programs' rules speak of: who is to stand for just anybody does not come from there.
+    package var spokenOf: [CIDR]
+
+    /// A scene of these parts.
+    package init(
+        servers: [ServerAddress], you: IPAddress? = nil, yourPort: UInt16? = nil, listening: [PortSpec] = [],
+        spokenOf: [CIDR] = []
+    ) {
+        self.servers = servers
+        self.you = you
+        self.yourPort = yourPort
+        self.listening = listening
+        self.spokenOf = spokenOf
+    }
+
+    /// The server's addresses by themselves.
+    var addresses: [IPAddress] { servers.map(\.address) }
+}
+
+extension Plan {
+    /// Everything worth trying, each once, with what the answers promise about it; no rule is looked at.
+    package func expectations(in scene: ExpectationContext) -> [Expectation] {
+        var seen: Set<Expectation> = []
+        return Family.allCases.flatMap { family in
+            scene.addresses.first { $0.family == family }.map { server in
+                ExpectationList(plan: self, scene: scene, server: server).all
+            } ?? []
+        }.filter { seen.insert($0).inserted }
+    }
+}
+
+extension Expectation {
+    /// One packet that nothing is promised about.
+    package init(asking packet: Packet, from source: IPAddress, to target: IPAddress) {
+        self.init(
+            role: .stranger, direction: .in, source: source, target: target, packet: packet, sourcePort: nil,
+            isAccepted: false, answer: nil)
+    }
+
+    /// That the present SSH connection goes on and gets in anew, whatever the rules; empty where there is none.
+    package static func ofCaller(in scene: ExpectationContext) -> [Expectation] {
+        guard let you = scene.you, let port = scene.yourPort, you.canSend, !scene.addresses.contains(you),
+            let server = scene.servers.facing(you)?.address
+        else { return [] }
+        return [Packet.tcp(port), .established(port)].map { packet in
+            Expectation(
+                role: .you, direction: .in, source: you, target: server, packet: packet, sourcePort: nil,
+                isAccepted: true, answer: nil)
+        }
+    }
+}
+
+/// The expectations of one family.
+struct ExpectationList {
+    let plan: Plan
+    let scene: ExpectationContext
+    /// The address that faces the world.
+    let server: IPAddress
+
+    /// Ports that are tried whatever the answers say: favourites of those who scan.
+    private static let sample: [PortSpec] =
+        [23, 111, 445, 3306, 5432, 8081].map { PortSpec(range: PortRange($0), transport: .tcp) }
+        + [111, 161, 1900].map { PortSpec(range: PortRange($0), transport: .udp) }
+
+    private var family: Family { server.family }
+    private var admins: [CIDR] { plan.answers.admins.filter { $0.family == family } }
+
+    private var limits: [CIDR] {
+        plan.permissions.flatMap { permission -> [CIDR] in
+            if case .networks(let networks) = permission.source { networks } else { [] }
+        }.filter { $0.family == family }
+    }
+
+    var all: [Expectation] { fromAdmins + fromStranger + fromSpare + fromLimits + fromServer + yours }
+
+    // MARK: - Ports
+
+    private var opened: [PortSpec] {
+        plan.permissions.compactMap { permission in
+            switch permission.opening {
+            case .ports(let spec), .multicast(let spec, _): spec
+            case .everything, .ipProtocol, .ping: nil
+            }
+        }
+    }
+
+    /// Both ends of every opening, what listens now, and the sample.
+    private var ports: [PortSpec] { Self.singles(opened.flatMap(Self.ends) + scene.listening + Self.sample) }
+
+    /// The same, and what lies beside every opening: one port off is closed, and so is the other protocol.
+    private var portsAndNeighbours: [PortSpec] { Self.singles(ports + opened.flatMap(Self.beside)) }
+
+    private static func beside(_ spec: PortSpec) -> [PortSpec] {
+        let other: TransportProtocol = spec.transport == .tcp ? .udp : .tcp
+        var beside = [PortSpec(range: PortRange(spec.range.lower), transport: other)]
+        if spec.range.lower > 1 {
+            beside.append(PortSpec(range: PortRange(spec.range.lower - 1), transport: spec.transport))
+        }
+        if spec.range.upper < .max {
+            beside.append(PortSpec(range: PortRange(spec.range.upper + 1), transport: spec.transport))
+        }
+        return beside
+    }
+
+    private static func ends(_ spec: PortSpec) -> [PortSpec] {
+        [spec.range.lower, spec.range.upper].map { PortSpec(range: PortRange($0), transport: spec.transport) }
+    }
+
+    private static func singles(_ specs: [PortSpec]) -> [PortSpec] { Set(specs.flatMap(ends)).sorted() }
+
+    // MARK: - Who
+
+    private var fromAdmins: [Expectation] {
+        admins.enumerated().flatMap { number, network -> [Expectation] in
+            guard let member = SampleAddress.member(of: network, except: scene.addresses) else { return [] }
+            // One admin tries every door; of the others it is enough to see that they are known.
+            let tried = number == 0 ? ports : Self.singles(plan.sshPorts.map(Self.tcp) + Self.sample.prefix(1))
+            // Of a network both ends are tried: a mask that is too narrow leaves out the last one.
+            let last = [network.last].filter { $0 != member && $0.canSend && !scene.addresses.contains($0) }
+            return news(from: member, tried) + [ping(from: member)]
+                + last.flatMap { news(from: $0, Self.singles(plan.sshPorts.map(Self.tcp))) } + justOutside(network)
+        }
+    }
+
+    private func justOutside(_ network: CIDR) -> [Expectation] {
+        let tried = Self.singles(plan.sshPorts.map(Self.tcp) + Self.sample.prefix(1))
+        return SampleAddress.neighbours(of: network, except: scene.addresses).flatMap { news(from: $0, tried) }
+    }
+
+    /// Who stands for just anybody.
+    private var strangers: [IPAddress] {
+        let taken = scene.addresses + [scene.you].compactMap(\.self)
+        let all = SampleAddress.strangers(family, outside: admins + limits, except: taken)
+        let plain = all.filter { stranger in !scene.spokenOf.contains { $0.contains(stranger) } }
+        return plain.isEmpty ? all : plain
+    }
+
+    private var stranger: IPAddress? { strangers.first }
+
+    /// Another stranger, who asks for what is open to everybody and nothing else: where one of the two is kept out,
+    /// that is by the address or for what it has tried, and no matter of the answers.
+    private var fromSpare: [Expectation] {
+        guard let spare = strangers.last, spare != stranger else { return [] }
+        return (news(from: spare, Self.singles(opened.flatMap(Self.ends))) + [ping(from: spare)]).filter(\.isAccepted)
+    }
+
+    private var fromStranger: [Expectation] {
+        guard let stranger else { return [] }
+        // What merely claims to be a reply.
+        var list = news(from: stranger, portsAndNeighbours)
+        list.append(new(from: stranger, PortSpec(range: PortRange(1900), transport: .udp), sourcePort: 53))
+        list.append(new(from: stranger, PortSpec(range: PortRange(8081), transport: .tcp), sourcePort: 25))
+        list.append(ping(from: stranger))
+        // RFC 4890 section 4.3.1: over IPv6 errors are not to be dropped.
+        let isErrorAccepted = isAdmin(stranger) || family == .ipv6
+        list.append(make(stranger, .strayError, isAccepted: isErrorAccepted && plan.isOpen(family), answer: nil))
+        guard family == .ipv6 else { return list }
+        list.append(make(stranger, .neighbour, isAccepted: true, answer: nil))
+        list += [133, 134].map { make(stranger, .message($0), isAccepted: true, answer: nil) }
+        list += [3, 4].map { make(stranger, .message($0), isAccepted: plan.isOpen(family), answer: nil) }
+        return list
+    }
+
+    private var fromLimits: [Expectation] {
+        plan.permissions.flatMap { permission -> [Expectation] in
+            guard case .networks(let networks) = permission.source, case .ports(let spec) = permission.opening else {
+                return []
+            }
+            return networks.filter { $0.family == family }.flatMap { network in
+                let member = SampleAddress.member(of: network, except: scene.addresses)
+                let addresses =
+                    [member].compactMap(\.self) + SampleAddress.neighbours(of: network, except: scene.addresses)
+                return addresses.flatMap { news(from: $0, Self.singles([spec])) }
+            }
+        }
+    }
+
+    private var fromServer: [Expectation] {
+        guard let loopback = try? IPAddress(parsing: family == .ipv4 ? "127.0.0.1" : "::1") else { return [] }
+        func out(_ packet: Expectation.Packet, to target: IPAddress) -> Expectation {
+            Expectation(
+                role: .server, direction: .out, source: server, target: target, packet: packet, sourcePort: nil,
+                isAccepted: true, answer: nil)
+        }
+        let own = [.tcp(3306), .udp(161), .ping].map { (packet: Expectation.Packet) in
+            Expectation(
+                role: .server, direction: .in, source: loopback, target: loopback, packet: packet, sourcePort: nil,
+                isAccepted: true, answer: nil)
+        }
+        // Not one who has just tried what is closed. Where everybody is an admin, one of them is called.
+        guard
+            let host = strangers.last
+                ?? admins.lazy.compactMap({ SampleAddress.member(of: $0, except: scene.addresses) }).first
+        else { return own }
+        let packets: [Expectation.Packet] =
+            [.tcp(443), .udp(53), .ping, .relatedError, .packetTooBig] + (family == .ipv6 ? [.neighbour] : [])
+        return own + packets.map { out($0, to: host) }
+    }
+
+    /// The present SSH connection: anew, and as it is.
+    var yours: [Expectation] {
+        guard let you = scene.you, let port = scene.yourPort, you.family == family, you.canSend,
+            !scene.addresses.contains(you)
+        else { return [] }
+        let isAccepted = plan.accepts(from: you, transport: .tcp, port: port)
+        return [(Expectation.Packet.tcp(port), isAccepted), (.established(port), true)].map { packet, isAccepted in
+            Expectation(
+                role: .you, direction: .in, source: you, target: target(for: you), packet: packet,
+                sourcePort: nil, isAccepted: isAccepted, answer: .ssh)
+        }
+    }
+
+    // MARK: - Pieces
+
+    private static func tcp(_ port: UInt16) -> PortSpec { PortSpec(range: PortRange(port), transport: .tcp) }
+
+    private func news(from source: IPAddress, _ ports: [PortSpec]) -> [Expectation] {
+        ports.map { new(from: source, $0) }
+    }
+
+    private func new(from source: IPAddress, _ spec: PortSpec, sourcePort: UInt16? = nil) -> Expectation {
+        let port = spec.range.lower
+        return make(
+            source, spec.transport == .tcp ? .tcp(port) : .udp(port),
+            isAccepted: plan.accepts(from: source, transport: spec.transport, port: port),
+            answer: answer(source) { opening in
+                if case .ports(let open) = opening {
+                    open.transport == spec.transport && open.range.contains(port)
+                } else {
+                    false
+                }
+            }, sourcePort: sourcePort)
+    }
+
+    private func ping(from source: IPAddress) -> Expectation {
+        make(source, .ping, isAccepted: plan.acceptsPing(from: source), answer: isAdmin(source) ? .admins : .ping)
+    }
+
+    private func make(
+        _ source: IPAddress, _ packet: Expectation.Packet, isAccepted: Bool, answer: Permission.Answer?,
+        sourcePort: UInt16? = nil
+    ) -> Expectation {
+        Expectation(
+            role: isAdmin(source) ? .admin : .stranger, direction: .in, source: source,
+            target: target(for: source), packet: packet, sourcePort: sourcePort, isAccepted: isAccepted, answer: answer)
+    }
+
+    private func target(for source: IPAddress) -> IPAddress { scene.servers.facing(source)?.address ?? server }
+
+    private func isAdmin(_ address: IPAddress) -> Bool { admins.contains { $0.contains(address) } }
+
+    /// The answer that decides about a port, as far as this address is concerned.
+    private func answer(_ source: IPAddress, _ matches: (Permission.Opening) -> Bool) -> Permission.Answer? {
+        if isAdmin(source) { return .admins }
+        let speaking = plan.permissions.filter { matches($0.opening) }
+        return (speaking.first { $0.admits(source, admins: plan.answers.admins) } ?? speaking.first)?.answer
+    }
+}

@@ -1,0 +1,46 @@
+import FoundationEssentials
+
+/// What the owner of a stage asks of the agent inside a namespace: one line of JSON each, answered by one line.
+enum AgentRequest: Codable, Equatable {
+    /// Answer once, to show that the namespace is there; with a /run of its own if it is to be given one.
+    case begin(ownRun: Bool)
+    /// Accept TCP connections and echo datagrams on every one of these addresses and ports, besides those before.
+    case listen(addresses: [String], tcp: [UInt16], udp: [UInt16])
+    /// Stop listening altogether.
+    case deafen
+    /// Make these TCP connections and keep them, for probes of the kind `established`.
+    case hold(probes: [Probe])
+    /// Make these attempts, all at once; the silent ones share one wait of `patience` milliseconds.
+    case probe(probes: [Probe], patience: Int)
+}
+
+/// What the agent answers.
+enum AgentReply: Codable, Equatable {
+    case done
+    /// What came of each probe, in the order asked.
+    case answers(results: [AgentAnswer])
+    /// The request was not understood or could not be carried out.
+    case failed(reason: String)
+}
+
+/// What came of one probe; the owner knows which.
+struct AgentAnswer: Codable, Equatable {
+    var outcome: ProbeOutcome
+    var detail: String?
+}
+
+/// Messages as lines.
+enum AgentLine {
+    static let end = UInt8(ascii: "\n")
+
+    /// A message as one line with its end.
+    static func encode(_ message: some Encodable) throws -> [UInt8] {
+        // JSONEncoder writes no line break unless asked to print prettily.
+        try Array(JSONEncoder().encode(message)) + [end]
+    }
+
+    /// A message from a line without its end.
+    static func decode<Message: Decodable>(_ type: Message.Type, from line: some Sequence<UInt8>) throws -> Message {
+        try JSONDecoder().decode(type, from: Data(line))
+    }
+}

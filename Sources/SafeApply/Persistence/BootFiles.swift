@@ -1,0 +1,200 @@
+import Host
+import Netfilter
+
+/// The files from which the next start loads what is kept.
+struct BootFiles: Sendable {
+    /// What was saved.
+    struct Saved: Sendable {
+        /// The files that hold it.
+        var paths: [String] = []
+        /// What a person should know of it, in whole sentences.
+        var notes: [String] = []
+    }
+
+    private let environment: ChangeEnvironment
+    private var layout: Layout { environment.layout }
+
+    /// The files of a machine.
+    init(_ environment: ChangeEnvironment) { self.environment = environment }
+
+    /// Puts what is kept into the files, and leaves there what the change does not reach.
+    ///
+    /// That is other tables, and where INPUT alone is kept, other chains. What other programs have in force now is
+    /// theirs to restore, and is not written.
+    ///
+    /// - Throws: `host`, `badRules`, `refused` where nothing here loads rules at boot.
+    func save(_ kept: PerFamily<RuleSet>, backend: Backend) async throws(ChangeError) -> Saved {
+        switch BootLoader(environment) {
+        case .ownUnit: return try await saveForOwnUnit(kept, backend)
+        case let service?: return try await save(kept, for: service)
+        case nil:
+            throw .refused(
+                reason: "This machine has neither systemd nor netfilter-persistent, and latchkey knows no other way to "
+                    + "load rules at boot. Install netfilter-persistent (Debian: iptables-persistent) and keep again.")
+        }
+    }
+
+    /// Puts the files of a snapshot's moment back.
+    ///
+    /// - Returns: those of them that are there afterwards; the answers are no rules and not among them.
+    func putBack(_ files: [StateFile]) async throws(ChangeError) -> Saved {
+        var unitsChanged = false
+        for file in files where StateFile.paths.contains(file.path) {
+            let changed = try file.putBack(in: layout)
+            unitsChanged = unitsChanged || changed && file.path.hasPrefix("/etc/systemd/")
+        }
+        if unitsChanged { try await reloadSystemd() }
+        let paths = files.filter { $0.content != .absent }.map { layout.path($0.path) }.filter { $0 != layout.answers }
+        var saved = Saved(paths: paths)
+        let own = Set(RestoreUnit.all.map(layout.path))
+        let others = paths.filter { !own.contains($0) }
+        if !others.isEmpty, [nil, .ownUnit].contains(BootLoader(environment)) {
+            saved.notes.append(
+                "Nothing on this machine loads \(others.joined(separator: ", ")) at the next start any more: install "
+                    + "what did (netfilter-persistent), or apply your answers and keep them.")
+        }
+        return saved
+    }
+
+    // MARK: - For a service that the machine has already
+
+    private func save(
+        _ kept: PerFamily<RuleSet>, for service: BootLoader
+    ) async throws(ChangeError) -> Saved {
+        var saved = Saved()
+        var files = PerFamily<RuleSet>()
+        for family in Family.allCases {
+            let path = layout.path(service.rules(family))
+            let file = try read(path)
+            // What was kept before this service was there must not be lost with latchkey's own unit.
+            let earlier = try read(layout.path(RestoreUnit.rules(family))).map(SavedRules.withoutCommands)
+            let added = [earlier, kept[family]].compactMap(\.self)
+            files[family] = added.isEmpty ? file : added.reduce(file ?? RuleSet()) { SavedRules.merged($1, into: $0) }
+            if !added.isEmpty { saved.paths.append(path) }
+        }
+        if let path = service.sets(in: layout).map(layout.path) {
+            if try await saveSets(of: files, to: path, keepingOthers: true) { saved.paths.append(path) }
+        } else if let names = Self.list(Self.sets(of: files)) {
+            saved.notes.append(
+                "At the next start nothing makes the sets that the saved rules name (\(names)), and rules that name a "
+                    + "missing set are not loaded: install \(service.setsPackage) and keep a change again.")
+        }
+        for (family, rules) in files.present {
+            let path = layout.path(service.rules(family))
+            if saved.paths.contains(path) { try write(SavedRules.text(rules), to: path, folderMode: 0o755) }
+        }
+        try await removeOwnUnit()
+        return saved
+    }
+
+    private func removeOwnUnit() async throws(ChangeError) {
+        let hadUnit = SecureFiles.exists(layout.path(RestoreUnit.unit))
+        for path in RestoreUnit.all {
+            try ChangeError.wrap { () throws(HostError) in try SecureFiles.remove(layout.path(path)) }
+        }
+        if hadUnit { try await reloadSystemd() }
+    }
+
+    // MARK: - For latchkey's own unit
+
+    private func saveForOwnUnit(_ kept: PerFamily<RuleSet>, _ backend: Backend) async throws(ChangeError) -> Saved {
+        var files = PerFamily<RuleSet>()
+        for family in Family.allCases {
+            let file = try read(layout.path(RestoreUnit.rules(family))).map(SavedRules.withoutCommands)
+            files[family] = kept[family].map { SavedRules.merged($0, into: file ?? RuleSet()) } ?? file
+        }
+        let kernel = try await LiveRules(
+            backend: backend, families: environment.families.filter { files[$0] != nil },
+            toolbox: environment.toolbox, runner: environment.runner)
+        var saved = Saved()
+        var commands: [String] = []
+        let sets = layout.path(RestoreUnit.sets)
+        if try await saveSets(of: files, to: sets, keepingOthers: false),
+            let program = environment.toolbox.find("ipset")
+        {
+            commands.append("\(bare(program)) -exist -file \(RestoreUnit.sets) restore")
+            saved.paths.append(sets)
+        }
+        for (family, rules) in files.present {
+            guard let tool = kernel.tools[family] else { continue }
+            let path = layout.path(RestoreUnit.rules(family))
+            try write(SavedRules.textWithoutFlush(rules), to: path, folderMode: 0o700)
+            commands.append("\(bare(tool.restore)) -w 10 --noflush \(RestoreUnit.rules(family))")
+            saved.paths.append(path)
+        }
+        let unit = layout.path(RestoreUnit.unit)
+        try ChangeError.wrap { () throws(HostError) in
+            let link = layout.path(RestoreUnit.link)
+            try SecureFiles.makeFolder(SecureFiles.folder(of: link), mode: 0o755)
+            try SecureFiles.write(Array(RestoreUnit.text(commands).utf8), to: unit, mode: 0o644)
+            try SecureFiles.link(link, to: RestoreUnit.unit)
+        }
+        try await reloadSystemd()
+        saved.paths.append(unit)
+        return saved
+    }
+
+    /// A path as it is at boot, without the layout's root.
+    private func bare(_ path: String) -> String {
+        path.hasPrefix(layout.root) ? String(path.dropFirst(layout.root.count)) : path
+    }
+
+    private func reloadSystemd() async throws(ChangeError) {
+        guard environment.initSystem.isRunning else { return }
+        try await ChangeError.wrap { () async throws(HostError) in
+            _ = try await environment.runner.check(
+                Command(try environment.toolbox.need("systemctl"), ["daemon-reload"]))
+        }
+    }
+
+    // MARK: - Sets
+
+    /// Saves the sets that rules name, as they are now; one that is gone stays as it was saved earlier.
+    ///
+    /// - Returns: whether there are any.
+    private func saveSets(
+        of files: PerFamily<RuleSet>, to path: String, keepingOthers: Bool
+    ) async throws(ChangeError) -> Bool {
+        let names = Self.sets(of: files)
+        guard !names.isEmpty else {
+            if !keepingOthers { try ChangeError.wrap { () throws(HostError) in try SecureFiles.remove(path) } }
+            return false
+        }
+        let (live, earlier) = try await ChangeError.wrap { () async throws(HostError) in
+            let sets = IPSets(toolbox: environment.toolbox, runner: environment.runner)
+            let earlier = SecureFiles.exists(path) ? try SecureFiles.readTrusted(path) : []
+            return (try await sets?.dump() ?? "", String(decoding: earlier, as: UTF8.self))
+        }
+        let now = NamedSets.lines(of: names, in: live)
+        let left = Restoration.missingSets(earlier, live: now)
+        try write(
+            now + (keepingOthers ? left : NamedSets.lines(of: names, in: left)), to: path,
+            folderMode: keepingOthers ? 0o755 : 0o700)
+        return true
+    }
+
+    private static func sets(of files: PerFamily<RuleSet>) -> Set<String> {
+        files.present.reduce(into: []) { $0.formUnion(NamedSets.names(in: $1.value)) }
+    }
+
+    private static func list(_ names: Set<String>) -> String? {
+        names.isEmpty ? nil : names.sorted().joined(separator: ", ")
+    }
+
+    // MARK: - Files
+
+    private func read(_ path: String) throws(ChangeError) -> RuleSet? {
+        guard SecureFiles.exists(path) else { return nil }
+        let bytes = try ChangeError.wrap { () throws(HostError) in try SecureFiles.readTrusted(path) }
+        do { return try RuleSet(dumped: DumpText.decode(bytes), file: path) } catch {
+            throw .badRules(error)
+        }
+    }
+
+    private func write(_ text: String, to path: String, folderMode: UInt32) throws(ChangeError) {
+        try ChangeError.wrap { () throws(HostError) in
+            try SecureFiles.makeFolder(SecureFiles.folder(of: path), mode: folderMode)
+            try SecureFiles.write(DumpText.bytes(text), to: path)
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import Host
+import Netfilter
+
+/// What loads saved rules when this machine boots.
+///
+/// Keeping a change and `doctor` both ask here.
+package enum BootLoader: Sendable, Equatable {
+    /// netfilter-persistent of Debian.
+    case netfilterPersistent
+    /// iptables-services of Red Hat's systems.
+    case iptablesServices
+    /// latchkey-restore.service, which latchkey writes itself.
+    case ownUnit
+
+    /// The boot loader of a machine; nil where nothing loads rules.
+    package init?(_ environment: ChangeEnvironment) {
+        if Self.isNetfilterPersistentInUse(environment) {
+            self = .netfilterPersistent
+        } else if SecureFiles.exists(environment.layout.path("/usr/libexec/iptables/iptables.init")) {
+            self = .iptablesServices
+        } else if environment.initSystem.isSystemd {
+            self = .ownUnit
+        } else {
+            return nil
+        }
+    }
+
+    /// Where the rules of a family are saved, without the layout's root.
+    package func rules(_ family: Family) -> String {
+        switch self {
+        case .netfilterPersistent: "/etc/iptables/rules.\(family == .ipv4 ? "v4" : "v6")"
+        case .iptablesServices: "/etc/sysconfig/\(family == .ipv4 ? "iptables" : "ip6tables")"
+        case .ownUnit: RestoreUnit.rules(family)
+        }
+    }
+
+    /// Where sets are saved, without the layout's root; nil where nothing loads any.
+    func sets(in layout: Layout) -> String? {
+        switch self {
+        case .netfilterPersistent:
+            SecureFiles.exists(layout.path("/usr/share/netfilter-persistent/plugins.d/10-ipset"))
+                ? "/etc/iptables/ipsets" : nil
+        case .iptablesServices: nil
+        case .ownUnit: RestoreUnit.sets
+        }
+    }
+
+    /// The package that makes it load sets.
+    var setsPackage: String {
+        switch self {
+        case .netfilterPersistent: "ipset-persistent"
+        case .iptablesServices: "ipset-service"
+        case .ownUnit: "ipset"
+        }
+    }
+
+    /// Whether netfilter-persistent loads iptables' rules at boot.
+    ///
+    /// It needs the plug-in of Debian's iptables-persistent and, where there is systemd, has to be enabled; what it does
+    /// not load would be lost. Under another root, whose packages may not be complete yet, the program is enough.
+    private static func isNetfilterPersistentInUse(_ environment: ChangeEnvironment) -> Bool {
+        guard environment.toolbox.find("netfilter-persistent") != nil else { return false }
+        let initSystem = environment.initSystem
+        guard initSystem.isOfThisMachine else { return true }
+        guard SecureFiles.exists("/usr/share/netfilter-persistent/plugins.d/15-ip4tables") else { return false }
+        return !initSystem.isSystemd || initSystem.units.isEnabled("netfilter-persistent.service")
+    }
+}
