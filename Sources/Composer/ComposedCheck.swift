@@ -1,23 +1,28 @@
 import Netfilter
 import Policy
 
-/// Holds what the templates rendered against the plan, line by line: all of it, in order, and nothing else.
+/// Compares what an administrator's templates rendered with what the built-in ones render for the same plan, line by
+/// line: all of it, in order, and nothing else.
+///
+/// The built-in templates are the reference; tests try what they render with packets.
 struct ComposedCheck {
     /// A line that must come out.
     private struct PlannedLine {
         let text: String
         /// The template that writes it.
-        let template: PlannedRule.Template
+        let template: RuleTemplateName
     }
 
-    let layout: RuleLayout
+    /// What the built-in templates render.
+    let planned: RenderedText
+    /// The templates in use, by name.
     let templates: [String: RuleTemplate]
 
     /// Everything that is not as planned, each with the line of the template that is at fault.
     func mistakes(in text: RenderedText) -> [ComposerError] {
         let planned = plannedLines
-        let wanted = planned.map { PlannedRule.essence(of: $0.text) }
-        let difference = text.lines.map(PlannedRule.essence).difference(from: wanted).inferringMoves()
+        let wanted = planned.map { Self.essence(of: $0.text) }
+        let difference = text.lines.map(Self.essence).difference(from: wanted).inferringMoves()
 
         // Lines between the same two that are as planned belong together: one stands there instead of the other.
         var lost: [(gap: Int, line: PlannedLine)] = []
@@ -50,12 +55,25 @@ struct ComposedCheck {
     }
 
     private var plannedLines: [PlannedLine] {
-        var rules = layout.rules[...]
-        let text = RuleSet(tables: layout.tables(rules: rules.map(\.rule))).text
-        return text.split(separator: "\n").map { line in
-            let rule = line.hasPrefix("-A ") ? rules.popFirst() : nil
-            return PlannedLine(text: String(line), template: rule?.template ?? .ruleset)
+        let names = Dictionary(
+            RuleTemplateName.allCases.map { (RuleTemplate.builtInPath("\($0.rawValue).mustache"), $0) }
+        ) { first, _ in first }
+        return zip(planned.lines, planned.places).map { line, place in
+            PlannedLine(text: line, template: names[place.path] ?? .ruleset)
         }
+    }
+
+    /// What a line says beside the administrator's choices; equal to a planned line's, it is that line.
+    ///
+    /// How many packets a limit lets through, and how the log line looks, is the administrator's to choose in a
+    /// template; nothing else is, the spelling neither: the kernel must give back the same text.
+    private static func essence(of line: String) -> String {
+        guard var plain = try? Rule(parsing: line), plain.text == line else { return line }
+        plain.matches = plain.matches.map { match in
+            if case .limit = match { .limit(Match.Rate(1, per: .second)) } else { match }
+        }
+        if case .log = plain.target { plain.target = .log() }
+        return plain.text
     }
 
     /// A line that nothing is planned in place of: no rule at all, or one more.
@@ -71,7 +89,7 @@ struct ComposedCheck {
 
     // MARK: - Whose fault it is
 
-    private func path(of template: PlannedRule.Template) -> String {
+    private func path(of template: RuleTemplateName) -> String {
         templates[template.rawValue]?.path ?? template.rawValue
     }
 
@@ -95,7 +113,7 @@ struct ComposedCheck {
 
     /// The last line of `ruleset` that includes a template.
     private func include(_ name: String) -> Int? {
-        templates[PlannedRule.Template.ruleset.rawValue]?.lines.lastIndex { line in
+        templates[RuleTemplateName.ruleset.rawValue]?.lines.lastIndex { line in
             line.replacing(" ", with: "").contains("{{>\(name)}}")
         }.map { $0 + 1 }
     }

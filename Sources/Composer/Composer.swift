@@ -4,35 +4,45 @@ import Templates
 
 /// Makes a rule set of a plan: fills in the rule templates, and believes nothing of what comes out.
 ///
-/// An administrator's own templates may hold any mistake, so the text is held against the plan, line by line.
+/// The built-in templates write the rules. An administrator's own templates may hold any mistake, so what they render
+/// is compared with what the built-in ones do, line by line.
 package struct Composer: Sendable {
+    private typealias Parsed = [String: (path: String, parts: [RuleTemplatePart])]
+
     private let templates: [String: RuleTemplate]
-    private let parsed: [String: (path: String, parts: [RuleTemplatePart])]
+    private let parsed: Parsed
+    /// The built-in templates, where the administrator's stand over some of them.
+    private let reference: Parsed?
 
     /// A composer with the built-in rule templates, and the administrator's over them.
     ///
     /// - Parameter ruleTemplates: by the template's name, `log` for `log.mustache`.
     /// - Throws: every mistake in the templates by themselves.
     package init(ruleTemplates: [String: RuleTemplate] = [:]) throws(ComposerError) {
-        let builtIn = Templates.rules.map {
-            ($0.name.withoutExtension, RuleTemplate(builtIn: $0.name, text: $0.text))
-        }
-        let known = builtIn.map(\.0).sorted()
+        let builtIn = Dictionary(
+            uniqueKeysWithValues: Templates.rules.map {
+                ($0.name.withoutExtension, RuleTemplate(builtIn: $0.name, text: $0.text))
+            })
+        let known = builtIn.keys.sorted()
         var mistakes = ruleTemplates.filter { !known.contains($0.key) }.map {
             ComposerError.unknownTemplate($0.value.path, known: known)
         }
-        let templates = Dictionary(uniqueKeysWithValues: builtIn).merging(ruleTemplates) { $1 }
-        var parsed: [String: (path: String, parts: [RuleTemplatePart])] = [:]
-        for (name, template) in templates.sorted(by: { $0.key < $1.key }) where known.contains(name) {
-            do {
+        templates = builtIn.merging(ruleTemplates) { $1 }
+        parsed = Self.parse(templates.filter { known.contains($0.key) }, &mistakes)
+        reference = ruleTemplates.isEmpty ? nil : Self.parse(builtIn, &mistakes)
+        if let error = ComposerError.together(mistakes) { throw error }
+    }
+
+    private static func parse(_ templates: [String: RuleTemplate], _ mistakes: inout [ComposerError]) -> Parsed {
+        var parsed: Parsed = [:]
+        for (name, template) in templates.sorted(by: { $0.key < $1.key }) {
+            do throws(ComposerError) {
                 parsed[name] = (template.path, try RuleTemplateParser.parse(template, named: name))
             } catch {
                 mistakes.append(error)
             }
         }
-        if let error = ComposerError.together(mistakes) { throw error }
-        self.parsed = parsed
-        self.templates = templates
+        return parsed
     }
 
     /// The plan as the rule set of one family, in iptables-save's own form.
@@ -42,15 +52,17 @@ package struct Composer: Sendable {
     ///   - family: the family whose rules are wanted.
     /// - Returns: with `existing: keep` a filter table with INPUT only, whose last rule drops; with `replace` filter and
     ///   nat, where the policy of INPUT drops.
-    /// - Throws: everything that the rule templates made and that is not the plan.
+    /// - Throws: everything that the administrator's templates made and that is not the plan.
     package func compose(_ plan: Plan, family: Family) throws(ComposerError) -> RuleSet {
-        let layout = RuleLayout(plan, family)
-        let values = layout.templateValues
+        let values = RuleLayout(plan, family).templateValues
         try Self.checkValues(values)
-        let name = PlannedRule.Template.ruleset.rawValue
+        let name = RuleTemplateName.ruleset.rawValue
         let text = RenderedText(rendering: name, of: parsed, with: values)
-        let mistakes = ComposedCheck(layout: layout, templates: templates).mistakes(in: text)
-        if let error = ComposerError.together(mistakes) { throw error }
+        if let reference {
+            let planned = RenderedText(rendering: name, of: reference, with: values)
+            let mistakes = ComposedCheck(planned: planned, templates: templates).mistakes(in: text)
+            if let error = ComposerError.together(mistakes) { throw error }
+        }
         do { return try RuleSet(parsing: text.text, file: name) } catch { throw .unreadable(error) }
     }
 

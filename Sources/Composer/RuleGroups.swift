@@ -20,9 +20,6 @@ struct RuleSource: Hashable, Comparable {
         self.network = network?.isEverything == true ? nil : network
     }
 
-    /// The condition of a rule for this source.
-    var matches: [Match] { network.map { [.source($0)] } ?? [] }
-
     /// The sources that a permission yields rules for, in one family; the admins need none beside their own.
     static func all(_ source: Source, _ family: Family) -> [RuleSource] {
         switch source {
@@ -85,14 +82,6 @@ struct PortGroup {
 struct RulePorts: Equatable {
     let transport: TransportProtocol
     let ranges: [PortRange]
-
-    /// The conditions of a rule for these ports.
-    var matches: [Match] {
-        let ports: Match =
-            ranges.count == 1
-            ? .ports(transport, destination: Match.PortCondition(ranges[0])) : .multiport(.destination, ranges)
-        return [.transport(transport.rawValue), ports]
-    }
 
     /// As iptables prints them: `80,443,6000:6010`.
     var text: String { ranges.map(\.iptablesText).joined(separator: ",") }

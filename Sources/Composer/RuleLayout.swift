@@ -1,9 +1,10 @@
 import Netfilter
 import Policy
 
-/// A plan laid out as the rules of one family: which, in which order, and the values that the templates fill in.
+/// A plan laid out as the rules of one family: in which order, and with which ports and sources together. The rule
+/// templates fill in what is here.
 struct RuleLayout {
-    /// A rule of the services' templates: conditions and comment.
+    /// One rule of the services' templates: its source, ports and comment.
     struct Item: Equatable {
         let source: RuleSource
         var ports: RulePorts?
@@ -101,11 +102,11 @@ struct RuleLayout {
     }
 }
 
-extension RuleLayout.Item {
-    /// The conditions of the rule, in iptables-save's order.
-    func matches(_ family: Family) -> [Match] {
-        source.matches + (group.map { [.destination(CIDR($0))] } ?? []) + (ports?.matches ?? [])
-            + (ipProtocol.map { [$0.match(family)] } ?? [])
+extension RuleLayout {
+    /// The condition for a ping: ICMP type 8 (RFC 792), ICMPv6 type 128 (RFC 4443 section 4.1).
+    var echoRequest: [Match] {
+        family == .ipv4
+            ? [.transport("icmp"), .icmp(type: 8)] : [.transport("ipv6-icmp"), .icmpv6(type: 128)]
     }
 }
 

@@ -16,10 +16,13 @@ package struct RuleTemplate: Equatable, Sendable {
 
     /// A template inside the binary.
     init(builtIn name: String, text: String) {
-        path = "\(name) (built in)"
+        path = Self.builtInPath(name)
         self.text = text
         isBuiltIn = true
     }
+
+    /// What messages call a template inside the binary.
+    static func builtInPath(_ name: String) -> String { "\(name) (built in)" }
 
     /// The lines without their ends; that of the last one may be missing.
     var lines: [Substring] {

@@ -137,8 +137,8 @@ struct RuleTemplateParser {
             parts = section.before + [.section(String(section.name), isInverted: section.isInverted, parts)]
             return nil
         case ">":
-            let partial = PlannedRule.Template(rawValue: String(Self.name(tag.dropFirst())))
-            let isRuleset = name == PlannedRule.Template.ruleset.rawValue
+            let partial = RuleTemplateName(rawValue: String(Self.name(tag.dropFirst())))
+            let isRuleset = name == RuleTemplateName.ruleset.rawValue
             guard isRuleset, isAlone, let partial, partial != .ruleset else { return .partial }
             parts.append(.include(partial.rawValue))
             return nil

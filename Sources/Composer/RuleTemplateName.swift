@@ -1,0 +1,12 @@
+/// The rule templates by their names, in the order in which `ruleset` includes the others.
+enum RuleTemplateName: String, CaseIterable {
+    case ruleset
+    case replies
+    case admins
+    case ssh
+    case services
+    case icmpv6
+    case ping
+    case log
+    case last
+}
