@@ -1,8 +1,7 @@
 import Netfilter
 import Policy
 
-/// A plan laid out as the rules of one family: in which order, and with which ports and sources together. The rule
-/// templates fill in what is here.
+/// A plan laid out for the rule templates of one family: which ports and sources share a rule, and in which order.
 struct RuleLayout {
     /// One rule of the services' templates: its source, ports and comment.
     struct Item: Equatable {

@@ -1,3 +1,5 @@
+import Netfilter
+
 /// The kernel interface behind the iptables commands; rules of one are invisible to the other's tools.
 package enum Backend: String, Sendable, CaseIterable, Codable {
     /// nf_tables, what `iptables` means on present systems.
@@ -10,8 +12,8 @@ package enum Backend: String, Sendable, CaseIterable, Codable {
 package struct IPTables: Sendable {
     /// Which kernel interface they use.
     package let backend: Backend
-    /// Whether they are ip6tables.
-    package let isIPv6: Bool
+    /// The family whose rules they show and change.
+    package let family: Family
     /// `iptables-nft` and the like, absolute.
     package let main: String
     /// `iptables-nft-save` and the like, absolute.
@@ -35,9 +37,9 @@ package struct IPTables: Sendable {
     ///
     /// - Throws: `toolMissing` where the backend is not installed.
     package init(
-        backend: Backend, isIPv6: Bool, toolbox: Toolbox, runner: any CommandRunner
+        backend: Backend, family: Family, toolbox: Toolbox, runner: any CommandRunner
     ) async throws(HostError) {
-        let plain = isIPv6 ? "ip6tables" : "iptables"
+        let plain = family == .ipv6 ? "ip6tables" : "iptables"
         let full = "\(plain)-\(backend.rawValue)"
         let name: String
         if toolbox.find(full) != nil {
@@ -51,7 +53,7 @@ package struct IPTables: Sendable {
         save = try toolbox.need("\(name)-save")
         restore = try toolbox.need("\(name)-restore")
         self.backend = backend
-        self.isIPv6 = isIPv6
+        self.family = family
         self.runner = runner
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Netfilter
 import Synchronization
 import TestSupport
 import Testing
@@ -20,7 +21,7 @@ struct IPTablesTests {
             try folder.write("", to: "usr/sbin/\(name)", mode: 0o700)
         }
         let tool = try await IPTables(
-            backend: .legacy, isIPv6: false, toolbox: Toolbox(layout: Layout(root: folder.path)),
+            backend: .legacy, family: .ipv4, toolbox: Toolbox(layout: Layout(root: folder.path)),
             runner: OneWord(result: CommandResult(status: status, message: message)))
         return try await tool.has(table: "nat")
     }
@@ -113,9 +114,11 @@ struct BackendTests {
             }
         }
         let runner = Counting()
-        for isIPv6 in [false, true] {
-            let tools = try await IPTables(backend: backend, isIPv6: isIPv6, toolbox: toolbox, runner: runner)
-            #expect(tools.main == "\(folder.path)/usr/sbin/\(isIPv6 ? "ip6tables" : "iptables")-\(backend.rawValue)")
+        for family in Family.allCases {
+            let tools = try await IPTables(backend: backend, family: family, toolbox: toolbox, runner: runner)
+            #expect(
+                tools.main
+                    == "\(folder.path)/usr/sbin/\(family == .ipv6 ? "ip6tables" : "iptables")-\(backend.rawValue)")
         }
         #expect(runner.runs.withLock { $0 } == 0)
     }

@@ -4,7 +4,7 @@ import Testing
 private let allowed: [String: Set<String>] = [
     "CLinux": [],
     "CReadline": [],
-    "Host": ["CLinux", "Subprocess", "SystemPackage", "Logging"],
+    "Host": ["Netfilter", "CLinux", "Subprocess", "SystemPackage", "Logging"],
     "Netfilter": [],
     "Templates": [],
     "CYAML": [],
@@ -15,7 +15,7 @@ private let allowed: [String: Set<String>] = [
     "Interview": ["Policy", "Netfilter"],
     "ReadlineUI": ["Interview", "CReadline"],
     "Commands": [
-        "Interview", "ReadlineUI", "SafeApply", "Rehearsal", "Composer", "Policy", "Netfilter", "Host", "Templates",
+        "Interview", "ReadlineUI", "SafeApply", "Rehearsal", "Composer", "Policy", "Netfilter", "Host",
         "ArgumentParser", "Logging",
     ],
     "latchkey": ["Commands"],
@@ -46,6 +46,26 @@ struct ImportDirectionTests {
             let beyond = try Repository.imports(of: file).subtracting(free).subtracting(allowed[room] ?? [])
             #expect(beyond.isEmpty, "\(file) imports \(beyond.sorted())")
         }
+    }
+
+    @Test("every dependency that the manifest names is imported, by rooms and by tests")
+    func unused() throws {
+        let package = try PackageDescription.current()
+        for target in package.targets where target.type != "system-target" {
+            let folder =
+                target.type == "test" || target.name == "TestSupport"
+                ? "Tests/\(target.name)" : folder(of: target.name)
+            let imported = try Repository.swiftFiles(under: folder).reduce(into: Set<String>()) { imports, file in
+                imports.formUnion(try Repository.imports(of: file))
+            }
+            // The end-to-end tests run the program, and every test may use the helpers.
+            let unused = Set(target.dependencies.map(\.name)).subtracting(imported)
+                .subtracting(target.type == "test" ? ["latchkey", "TestSupport"] : [])
+            #expect(unused.isEmpty, "\(target.name) depends on \(unused.sorted()) and imports none of it")
+        }
+        let products = Set(package.targets.flatMap { $0.dependencies.compactMap(\.package) })
+        let unused = Set(package.dependencies.map(\.identity)).subtracting(products)
+        #expect(unused.isEmpty, "nothing uses \(unused.sorted())")
     }
 
     @Test(

@@ -40,12 +40,15 @@ struct PackageDescription: Decodable {
         let dependencies: [Dependency]
     }
 
-    /// `{"byName": ["Host", null]}` or `{"product": ["Yams", "Yams", null, null]}`.
+    /// `{"byName": ["Host", null]}` or `{"product": ["Logging", "swift-log", null, null]}`.
     struct Dependency: Decodable {
         let name: String
+        /// The package that a product comes from; nil for a target of this one.
+        let package: String?
 
         init(from decoder: any Decoder) throws {
             let kinds = try decoder.singleValueContainer().decode([String: [Part]].self)
+            package = kinds["product"]?.dropFirst().first?.text
             guard let name = kinds.values.first?.first?.text else {
                 throw DecodingError.dataCorrupted(
                     .init(codingPath: decoder.codingPath, debugDescription: "a dependency without a name"))
@@ -59,7 +62,18 @@ struct PackageDescription: Decodable {
         }
     }
 
+    /// `{"sourceControl": [{"identity": "swift-log", ...}]}`.
+    struct PackageDependency: Decodable {
+        struct Source: Decodable {
+            let identity: String
+        }
+
+        let sourceControl: [Source]
+        var identity: String { sourceControl.first?.identity ?? "" }
+    }
+
     let targets: [Target]
+    let dependencies: [PackageDependency]
 
     /// Asks SwiftPM, which only reads the manifest for this.
     ///

@@ -152,7 +152,7 @@ enum Rehearsed {
         var tools: [Family: IPTables] = [:]
         for family in Family.allCases {
             tools[family] = try await IPTables(
-                backend: backend == .nft ? .nft : .legacy, isIPv6: family == .ipv6,
+                backend: backend == .nft ? .nft : .legacy, family: family,
                 toolbox: Toolbox(layout: Layout(root: nil)), runner: StageRunner(stage))
         }
         let rehearsal = Rehearsal(on: stage, tools: tools)

@@ -21,8 +21,8 @@ struct Caller: Sendable {
     /// The other end of their SSH connection, also when it is one that shows this window of tmux or its like.
     var peer: IPAddress? {
         switch origin {
-        case .ssh(let monitor): try? IPAddress(parsing: monitor.remote.address.description)
-        case .remoteUnproven, .local: window.flatMap { try? IPAddress(parsing: $0.address.description) }
+        case .ssh(let monitor): monitor.remote.address
+        case .remoteUnproven, .local: window?.address
         }
     }
 
@@ -35,7 +35,7 @@ struct Caller: Sendable {
     /// This machine's own end of their SSH connection, where that is known.
     var door: IPAddress? {
         guard case .ssh(let monitor) = origin else { return nil }
-        return try? IPAddress(parsing: monitor.local.address.description)
+        return monitor.local.address
     }
 
     /// The hint, where it is a living connection.
@@ -47,7 +47,8 @@ struct Caller: Sendable {
     /// The address to propose, with how it is known where it is not by their own connection.
     var proposal: (address: IPAddress, evidence: String?)? {
         if case .ssh = origin { return peer.map { ($0, nil) } }
-        guard let hint, let address = try? IPAddress(parsing: hint.address.description) else { return nil }
+        guard let hint else { return nil }
+        let address = hint.address
         switch hint.evidence {
         case .window(let program): return (address, "by SSH, through \(program)")
         case .variable: return (address, "by SSH, as SSH_CONNECTION says; that may be old")

@@ -48,7 +48,7 @@ struct Examination: Sendable {
             let chosen = try await backend(options)
             for family in environment.families {
                 let tools = try await IPTables(
-                    backend: chosen, isIPv6: family == .ipv6, toolbox: toolbox, runner: environment.runner)
+                    backend: chosen, family: family, toolbox: toolbox, runner: environment.runner)
                 findings.append(.ok(family == .ipv4 ? "iptables" : "ip6tables", try await tools.version()))
             }
         } catch {

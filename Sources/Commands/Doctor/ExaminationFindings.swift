@@ -36,7 +36,7 @@ extension Examination {
                 .note, "you", "by SSH from this machine itself, which proves nothing about the way in",
                 remedy: "Confirm changes from another machine.")
         case .ssh(let monitor):
-            .ok("you", "by SSH, port \(monitor.local.port), IPv\(monitor.remote.address.isIPv6 ? "6" : "4")")
+            .ok("you", "by SSH, port \(monitor.local.port), \(monitor.remote.address.family.title)")
         case .local(let place):
             .ok("you", "at this machine (\(place)): a change is kept without the proof of a new login")
         case .remoteUnproven(let reason):
@@ -98,7 +98,7 @@ extension Examination {
         for rule in SampleRule.all(environment.families) {
             guard
                 let tools = try? await IPTables(
-                    backend: chosen, isIPv6: rule.family == .ipv6, toolbox: toolbox, runner: environment.runner)
+                    backend: chosen, family: rule.family, toolbox: toolbox, runner: environment.runner)
             else { continue }
             let command = Command(tools.main, ["-w", "5", "-A", "INPUT"] + rule.words)
             let result = try? await environment.runner.run(stage.enter(command))

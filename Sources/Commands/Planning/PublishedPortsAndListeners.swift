@@ -15,9 +15,9 @@ struct PublishedPortsAndListeners: Sendable {
         let sockets = SocketTable()
         listeners = ReachableListeners.reachable(sockets).map { found in
             PlanEffects.Listener(
-                program: found.program, port: found.port, transport: found.transport == .tcp ? .tcp : .udp,
+                program: found.program, port: found.port, transport: found.transport,
                 peers: found.transport == .tcp
-                    ? sockets.peers(ofPort: found.port).compactMap { try? IPAddress(parsing: "\($0)") } : [])
+                    ? sockets.peers(ofPort: found.port) : [])
         }
         var seen: Set<PlanEffects.Published> = []
         published = (live?.present ?? []).flatMap { Self.published(in: $0.value) }.filter {

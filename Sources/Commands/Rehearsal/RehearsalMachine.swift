@@ -28,11 +28,7 @@ struct RehearsalMachine: Sendable {
     init(families: [Family], you: IPAddress? = nil, door: IPAddress? = nil, routes: [IPAddress: String] = [:]) {
         let exits = NetworkFacts().defaultRoutes.filter { !Self.ready.contains($0.interface) }
         let all = ownAddresses().filter { $0.isUp && $0.scope == .global && !Self.ready.contains($0.interface) }
-            .compactMap { found in
-                (try? IPAddress(parsing: "\(found.address)")).map {
-                    OwnAddress($0, found.interface, found.prefixLength)
-                }
-            }
+            .map { OwnAddress($0.address, $0.interface, $0.prefixLength) }
         // An address on lo, which a routing protocol announces, is reached by whatever way leads out.
         let own =
             all.filter { $0.interface != "lo" }
@@ -65,7 +61,7 @@ struct RehearsalMachine: Sendable {
         }
         listening = Set(
             ReachableListeners.reachable().map { found in
-                PortSpec(range: PortRange(found.port), transport: found.transport == .tcp ? .tcp : .udp)
+                PortSpec(range: PortRange(found.port), transport: found.transport)
             }
         ).sorted()
     }

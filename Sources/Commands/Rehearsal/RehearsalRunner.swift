@@ -71,12 +71,9 @@ struct RehearsalRunner: Sendable {
 
     /// What a stage is to look like on which these hosts meet the server.
     func machine(reaching hosts: [IPAddress]) async -> RehearsalMachine {
-        let hosts = Set(hosts + [you].compactMap(\.self)).compactMap { HostAddress($0.description) }
+        let hosts = Set(hosts + [you].compactMap(\.self)).sorted()
         let lookup = try? RouteLookup(toolbox: environment.toolbox, runner: environment.runner)
-        var routes: [IPAddress: String] = [:]
-        for (host, interface) in (try? await lookup?.interfaces(to: hosts)) ?? [:] {
-            if let address = try? IPAddress(parsing: "\(host)") { routes[address] = interface }
-        }
+        let routes = (try? await lookup?.interfaces(to: hosts)) ?? [:]
         return RehearsalMachine(families: environment.families, you: you, door: yourDoor, routes: routes)
     }
 

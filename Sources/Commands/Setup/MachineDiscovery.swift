@@ -36,14 +36,12 @@ struct MachineDiscovery: Sendable {
             listeners: ReachableListeners.all(sockets).map { found in
                 Discovery.Listener(
                     program: found.program, port: found.port,
-                    transport: found.transport == .tcp ? .tcp : .udp, loopbackOnly: found.isLocalOnly,
+                    transport: found.transport, loopbackOnly: found.isLocalOnly,
                     peers: found.transport == .tcp
-                        ? sockets.peers(ofPort: found.port).compactMap { try? IPAddress(parsing: "\($0)") } : [])
+                        ? sockets.peers(ofPort: found.port) : [])
             },
-            addresses: ownAddresses().filter { $0.scope == .global && $0.isUp }.compactMap { found in
-                (try? IPAddress(parsing: "\(found.address)")).map {
-                    Discovery.Address($0, interface: found.interface)
-                }
+            addresses: ownAddresses().filter { $0.scope == .global && $0.isUp }.map {
+                Discovery.Address($0.address, interface: $0.interface)
             },
             rulesNow: live?.present.map { $0.value.tables.map(\.rules.count).reduce(0, +) }.reduce(0, +),
             unownedInputRules: live?.present.flatMap { RuleEdits.unowned(in: $0.value).map(\.withoutCounters.text) }

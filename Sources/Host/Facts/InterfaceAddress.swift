@@ -1,4 +1,5 @@
 import Glibc
+import Netfilter
 
 /// An address of one of this machine's interfaces.
 package struct InterfaceAddress: Hashable, Sendable {
@@ -6,12 +7,12 @@ package struct InterfaceAddress: Hashable, Sendable {
     package enum Scope: String, Sendable { case host, link, global }
 
     package let interface: String
-    package let address: HostAddress
+    package let address: IPAddress
     package let prefixLength: Int
     /// Whether the interface is up.
     package let isUp: Bool
 
-    package init(interface: String, address: HostAddress, prefixLength: Int, isUp: Bool) {
+    package init(interface: String, address: IPAddress, prefixLength: Int, isUp: Bool) {
         self.interface = interface
         self.address = address
         self.prefixLength = prefixLength
@@ -43,14 +44,14 @@ package func ownAddresses() -> [InterfaceAddress] {
     return found.sorted { ($0.interface, $0.address) < ($1.interface, $1.address) }
 }
 
-private func hostAddress(_ socketAddress: UnsafeMutablePointer<sockaddr>?) -> HostAddress? {
+private func hostAddress(_ socketAddress: UnsafeMutablePointer<sockaddr>?) -> IPAddress? {
     guard let socketAddress else { return nil }
     let raw = UnsafeRawPointer(socketAddress)
     switch Int32(socketAddress.pointee.sa_family) {
     case AF_INET:
-        return withUnsafeBytes(of: raw.loadUnaligned(as: sockaddr_in.self).sin_addr) { HostAddress(bytes: $0) }
+        return withUnsafeBytes(of: raw.loadUnaligned(as: sockaddr_in.self).sin_addr) { IPAddress(hostBytes: $0) }
     case AF_INET6:
-        return withUnsafeBytes(of: raw.loadUnaligned(as: sockaddr_in6.self).sin6_addr) { HostAddress(bytes: $0) }
+        return withUnsafeBytes(of: raw.loadUnaligned(as: sockaddr_in6.self).sin6_addr) { IPAddress(hostBytes: $0) }
     default:
         return nil
     }

@@ -1,19 +1,21 @@
+import Netfilter
+
 /// A port on which a program of this machine waits, both families together.
 package struct Listener: Sendable, Hashable {
-    package let transport: SocketTransport
+    package let transport: TransportProtocol
     package let port: UInt16
     /// The program's name, or `nil` when it may not be seen.
     package let program: String?
     package let pids: [Int32]
     /// The addresses it waits on, sorted; 0.0.0.0 and :: stand for all.
-    package let addresses: [HostAddress]
+    package let addresses: [IPAddress]
     /// Whether it is UDP on a port that the kernel gives to programs that ask for any: most likely a client's.
     ///
     /// A TCP socket that listens does so for others, whatever its port.
     package let isEphemeral: Bool
 
     package init(
-        transport: SocketTransport, port: UInt16, program: String?, pids: [Int32] = [], addresses: [HostAddress],
+        transport: TransportProtocol, port: UInt16, program: String?, pids: [Int32] = [], addresses: [IPAddress],
         isEphemeral: Bool = false
     ) {
         self.transport = transport
@@ -36,7 +38,7 @@ package struct Listener: Sendable, Hashable {
 /// - Returns: The listeners, sorted by port, protocol and program.
 package func listeners(_ source: FactSource = FactSource(), table: SocketTable? = nil) -> [Listener] {
     struct Key: Hashable {
-        let transport: SocketTransport
+        let transport: TransportProtocol
         let port: UInt16
         let program: String?
     }

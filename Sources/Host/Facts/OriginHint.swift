@@ -1,3 +1,5 @@
+import Netfilter
+
 /// Where a person seems to come from, when no SSH connection stands above their process.
 ///
 /// Good for proposals and warnings; never a proof of a connection.
@@ -11,12 +13,12 @@ package struct OriginHint: Sendable, Equatable {
     }
 
     /// The other end.
-    package let address: HostAddress
+    package let address: IPAddress
     /// This machine's port of that connection.
     package let port: UInt16
     package let evidence: Evidence
 
-    package init(address: HostAddress, port: UInt16, evidence: Evidence) {
+    package init(address: IPAddress, port: UInt16, evidence: Evidence) {
         self.address = address
         self.port = port
         self.evidence = evidence
@@ -34,7 +36,8 @@ extension SSHConnections {
         for process in line {
             let words = (processes.environment(of: process.pid)?["SSH_CONNECTION"] ?? "").split(separator: " ")
             // client address, its port, this machine's address, its port (ssh(1)).
-            guard words.count == 4, let address = HostAddress(String(words[0])), let port = UInt16(words[3]) else {
+            guard words.count == 4, let address = IPAddress(hostText: String(words[0])), let port = UInt16(words[3])
+            else {
                 continue
             }
             return OriginHint(address: address, port: port, evidence: .variable)

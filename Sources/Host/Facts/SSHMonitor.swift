@@ -1,3 +1,5 @@
+import Netfilter
+
 /// The sshd process that holds one SSH connection: root's, forked when the connection was accepted.
 ///
 /// Its start is the proof of a fresh connection. A new login over an old connection, sudo, a new shell or tmux all
@@ -35,14 +37,14 @@ package struct SSHMonitor: Sendable, Equatable {
 package struct SSHConnections: Sendable {
     package let processes: ProcessTable
     /// The machine's own addresses; a connection from one of them is no connection from outside.
-    package let ownAddresses: Set<HostAddress>
+    package let ownAddresses: Set<IPAddress>
 
     /// Looks at a machine's processes.
     ///
     /// - Parameters:
     ///   - processes: The process table.
     ///   - ownAddresses: The machine's own addresses; without it, those of this program's network namespace.
-    package init(_ processes: ProcessTable = ProcessTable(), ownAddresses: Set<HostAddress>? = nil) {
+    package init(_ processes: ProcessTable = ProcessTable(), ownAddresses: Set<IPAddress>? = nil) {
         self.processes = processes
         self.ownAddresses = ownAddresses ?? Set(Host.ownAddresses().map(\.address))
     }

@@ -1,3 +1,5 @@
+import Netfilter
+
 /// The ports on which SSH is offered, with what says so.
 package struct SSHPorts: Sendable, Equatable {
     /// What says that SSH is offered on a port.

@@ -1,10 +1,4 @@
-/// A protocol with ports whose sockets procfs lists.
-package enum SocketTransport: String, CaseIterable, Comparable, Sendable {
-    case tcp, udp
-
-    /// TCP before UDP.
-    package static func < (left: Self, right: Self) -> Bool { left == .tcp && right == .udp }
-}
+import Netfilter
 
 /// The state of a socket, as the kernel numbers them (include/net/tcp_states.h).
 package enum SocketState: UInt8, CaseIterable, Sendable {
@@ -17,7 +11,7 @@ package enum SocketState: UInt8, CaseIterable, Sendable {
 
 /// One socket of `/proc/net/tcp` and its kin.
 package struct SocketRow: Hashable, Sendable {
-    package let transport: SocketTransport
+    package let transport: TransportProtocol
     package let local: Endpoint
     package let remote: Endpoint
     package let state: SocketState
@@ -38,7 +32,7 @@ package struct SocketRow: Hashable, Sendable {
     }
 
     /// Reads one row; `nil` for the header and for a row cut short.
-    init?(_ line: Substring, transport: SocketTransport) {
+    init?(_ line: Substring, transport: TransportProtocol) {
         let fields = line.split(separator: " ", maxSplits: 10, omittingEmptySubsequences: true)
         guard fields.count >= 10, fields[0].hasSuffix(":"), let local = Self.endpoint(fields[1]),
             let remote = Self.endpoint(fields[2]),
@@ -70,7 +64,7 @@ package struct SocketRow: Hashable, Sendable {
             withUnsafeBytes(of: word) { bytes += $0 }
             rest = rest.dropFirst(8)
         }
-        return HostAddress(bytes: bytes).map { Endpoint(address: $0, port: port) }
+        return IPAddress(hostBytes: bytes).map { Endpoint(address: $0, port: port) }
     }
 }
 
@@ -88,7 +82,7 @@ package struct SocketTable: Sendable {
     ///   - transports: What to read; the tables of a busy server are long.
     package init(
         _ source: FactSource = FactSource(), ofNamespaceOf pid: Int32? = nil,
-        transports: [SocketTransport] = SocketTransport.allCases
+        transports: [TransportProtocol] = TransportProtocol.allCases
     ) {
         let folder = pid.map { "\($0)/net" } ?? "net"
         var rows: [SocketRow] = []
@@ -127,7 +121,7 @@ package struct SocketTable: Sendable {
     }
 
     /// The addresses of other machines that are connected to a TCP port now, sorted.
-    package func peers(ofPort port: UInt16) -> [HostAddress] {
+    package func peers(ofPort port: UInt16) -> [IPAddress] {
         let connected = rows.filter { $0.transport == .tcp && $0.state == .established && $0.local.port == port }
         return Set(connected.filter { !isOwn($0) }.map(\.remote.address)).sorted()
     }

@@ -1,4 +1,5 @@
 import Host
+import Netfilter
 
 /// Whether whoever confirms has proved that a new connection gets in.
 package enum LoginProof: Sendable, Equatable {

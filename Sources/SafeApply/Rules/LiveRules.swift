@@ -33,7 +33,7 @@ package struct LiveRules: Sendable {
             }
             for family in families {
                 tools[family] = try await IPTables(
-                    backend: chosen, isIPv6: family == .ipv6, toolbox: toolbox, runner: runner)
+                    backend: chosen, family: family, toolbox: toolbox, runner: runner)
             }
         } catch { throw .host(error) }
         self.tools = tools

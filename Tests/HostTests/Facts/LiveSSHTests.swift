@@ -1,5 +1,6 @@
 import Foundation
 import Host
+import Netfilter
 import Testing
 
 /// A real sshd in a network namespace, and another namespace from which to log in.

@@ -1,4 +1,5 @@
 import Host
+import Netfilter
 import Testing
 
 @Suite("What listens")

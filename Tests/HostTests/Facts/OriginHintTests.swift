@@ -1,3 +1,4 @@
+import Netfilter
 import Testing
 
 @testable import Host
@@ -26,7 +27,7 @@ struct OriginHintTests {
         return SSHConnections(machine.processes, ownAddresses: [])
     }
 
-    private func address(_ text: String) throws -> HostAddress { try #require(HostAddress(text)) }
+    private func address(_ text: String) throws -> IPAddress { try #require(IPAddress(hostText: text)) }
 
     @Test("inside tmux it is the login whose client shows the window")
     func window() throws {

@@ -1,3 +1,4 @@
+import Netfilter
 import Testing
 
 @testable import Host
@@ -27,7 +28,7 @@ struct SSHMonitorTests {
         return machine
     }
 
-    private func connections(_ machine: FakeMachine, own: Set<HostAddress> = []) -> SSHConnections {
+    private func connections(_ machine: FakeMachine, own: Set<IPAddress> = []) -> SSHConnections {
         SSHConnections(machine.processes, ownAddresses: own)
     }
 
@@ -86,7 +87,7 @@ struct SSHMonitorTests {
 
     @Test("a connection from one of the machine's own addresses is told")
     func ownAddress() throws {
-        let address = try #require(HostAddress("203.0.113.7"))
+        let address = try #require(IPAddress(hostText: "203.0.113.7"))
         #expect(connections(try server(), own: [address]).sshMonitor(of: 24)?.isFromThisMachine == true)
     }
 

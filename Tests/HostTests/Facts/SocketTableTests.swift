@@ -1,4 +1,5 @@
 import Glibc
+import Netfilter
 import Testing
 
 @testable import Host
@@ -107,21 +108,21 @@ struct SocketTableTests {
             ("::1", "::1"), ("2001:db8:0:1:0:0:0:1", "2001:db8:0:1::1"),
         ])
     func addresses(text: String, canonical: String) {
-        #expect(HostAddress(text)?.description == canonical)
+        #expect(IPAddress(hostText: text)?.description == canonical)
     }
 
     @Test("what is no address is none", arguments: ["", "1.2.3", "1.2.3.4/8", "fe80::1%eth0", "localhost"])
     func noAddress(text: String) {
-        #expect(HostAddress(text) == nil)
+        #expect(IPAddress(hostText: text) == nil)
     }
 
     @Test("loopback, link-local and unspecified addresses are told")
     func kinds() throws {
-        let loopback = try ["127.0.0.1", "127.9.9.9", "::1", "10.0.0.1"].map { try #require(HostAddress($0)) }
+        let loopback = try ["127.0.0.1", "127.9.9.9", "::1", "10.0.0.1"].map { try #require(IPAddress(hostText: $0)) }
         #expect(loopback.map(\.isLoopback) == [true, true, true, false])
-        let link = try ["169.254.1.1", "fe80::1", "febf::1", "fec0::1"].map { try #require(HostAddress($0)) }
+        let link = try ["169.254.1.1", "fe80::1", "febf::1", "fec0::1"].map { try #require(IPAddress(hostText: $0)) }
         #expect(link.map(\.isLinkLocal) == [true, true, true, false])
-        let all = try ["0.0.0.0", "::", "::1"].map { try #require(HostAddress($0)) }
+        let all = try ["0.0.0.0", "::", "::1"].map { try #require(IPAddress(hostText: $0)) }
         #expect(all.map(\.isUnspecified) == [true, true, false])
     }
 
