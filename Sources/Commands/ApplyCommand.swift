@@ -43,7 +43,7 @@ struct ApplyCommand: ContextCommand {
     private func request(
         _ changeRunner: ChangeRunner, in context: CommandContext
     ) async throws(Failure) -> ChangeRequest {
-        let caller = Caller()
+        let caller = Caller(context.facts)
         if let rules { return try await handWritten(rules, rules6, caller, changeRunner, in: context) }
         let file = try answers.read(in: context)
         let planner = try await Planner(templates, in: context)
@@ -64,7 +64,7 @@ struct ApplyCommand: ContextCommand {
     private func handWritten(
         _ path: String, _ path6: String?, _ caller: Caller, _ changeRunner: ChangeRunner, in context: CommandContext
     ) async throws(Failure) -> ChangeRequest {
-        let ports = await SSHServer().ports(
+        let ports = await SSHServer(context.facts).ports(
             sshd: changeRunner.environment.toolbox.find("sshd"), runner: changeRunner.environment.runner)
         let backend = try await changeRunner.backend(change.backend)
         var sources = PerFamily<String>()

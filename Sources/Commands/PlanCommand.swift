@@ -61,9 +61,9 @@ extension PlanCommand {
             context.console.say(
                 Wrapping.text("Ports that go past these rules (Docker's) are not known: only root may read the rules."))
         }
-        let life = PublishedPortsAndListeners(live: live)
-        let published = plan.answers.existing == .keep ? life.published : []
-        let effects = plan.effects(on: life.listeners, published: published)
+        let services = RunningServices(live: live, context.facts)
+        let published = plan.answers.existing == .keep ? services.published : []
+        let effects = plan.effects(on: services.listeners, published: published)
         if report.json {
             try context.console.result(EffectsReport(effects).json())
         } else if effects.sentences.isEmpty {

@@ -22,7 +22,8 @@ struct RehearseCommand: ContextCommand {
         let planner = try await Planner(templates, in: context)
         let plan = try planner.plan(try planner.answers(file))
         let rules = try planner.rules(plan)
-        let rehearsalRunner = try await RehearsalRunner(ChangeRunner(in: context), backend, caller: Caller())
+        let rehearsalRunner = try await RehearsalRunner(
+            ChangeRunner(in: context), backend, caller: Caller(context.facts))
         let result: RehearsalResult
         do { result = try await rehearsalRunner.rehearse(plan, rules) } catch { throw Failure(rehearsal: error) }
         if report.json {

@@ -30,7 +30,8 @@ struct SetupCommand: ContextCommand {
         let changeRunner = ChangeRunner(in: context)
         do {
             if context.userID == 0, let status = try await changeRunner.client.current(), !status.state.isFinal {
-                let (ending, _) = await watch(status, resumed(changeRunner), prompter, changeRunner, Caller())
+                let (ending, _) = await watch(
+                    status, resumed(changeRunner), prompter, changeRunner, Caller(context.facts))
                 return ending
             }
             return try await ask(prompter, changeRunner, in: context)
@@ -40,7 +41,7 @@ struct SetupCommand: ContextCommand {
     private func ask(
         _ prompter: any Prompter, _ changeRunner: ChangeRunner, in context: CommandContext
     ) async throws -> ProgramStatus {
-        let caller = Caller()
+        let caller = Caller(context.facts)
         let planner = try await Planner(templates, in: context)
         let machineDiscovery = await MachineDiscovery(changeRunner, backend: change.backend.named)
         var discovery = machineDiscovery.discovery(caller: caller, sshPorts: planner.sshPorts)
@@ -57,7 +58,8 @@ struct SetupCommand: ContextCommand {
             rehearsalRunner?.yourPort = discovery.peerPort ?? discovery.sshPorts.first
         }
         let actions = SetupActions(
-            planner: planner, caller: caller, live: machineDiscovery.live, rehearsalRunner: rehearsalRunner,
+            planner: planner, facts: context.facts, caller: caller, live: machineDiscovery.live,
+            rehearsalRunner: rehearsalRunner,
             skipsRehearsal: change.rehearsal.isSkipped,
             isRoot: context.userID == 0)
         let (ending, finished) = await Conversation(prompter: prompter, actions: actions) { drafts?.write($0) }

@@ -51,7 +51,8 @@ struct TraceCommand: ContextCommand {
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
         if live { try context.requireRoot("trace --live") }
-        let rehearsalRunner = try await RehearsalRunner(ChangeRunner(in: context), backend, caller: Caller())
+        let rehearsalRunner = try await RehearsalRunner(
+            ChangeRunner(in: context), backend, caller: Caller(context.facts))
         var piece: RehearsalRunner.Piece?
         if !live {
             let planner = try await Planner(templates, in: context)

@@ -12,8 +12,8 @@ struct Caller: Sendable {
     let hint: OriginHint?
 
     /// Looks at this process's ancestors.
-    init() {
-        let connections = SSHConnections()
+    init(_ facts: FactSource) {
+        let connections = SSHConnections(ProcessTable(facts))
         origin = connections.origin(of: OwnProcess.pid)
         if case .ssh = origin { hint = nil } else { hint = connections.hint(of: OwnProcess.pid) }
     }

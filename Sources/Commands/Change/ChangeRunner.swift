@@ -11,7 +11,8 @@ struct ChangeRunner: Sendable {
 
     /// A way to the guard.
     init(in context: CommandContext) {
-        environment = ChangeEnvironment.system(context.layout, log: Logger(label: "latchkey") { _ in SystemLog() })
+        environment = ChangeEnvironment.system(
+            context.layout, facts: context.facts, log: Logger(label: "latchkey") { _ in SystemLog() })
         let console = context.console
         client = ChangeClient(environment) { console.say(Wrapping.lines($0).joined(separator: "\n") + "\n") }
     }

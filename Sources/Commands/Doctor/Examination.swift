@@ -12,14 +12,14 @@ struct Examination: Sendable {
     // MARK: - The machine
 
     var system: Finding {
-        let facts = SystemFacts()
+        let facts = SystemFacts(environment.facts)
         let kernel = Self.firstLine("/proc/sys/kernel/osrelease") ?? "unknown"
         var words = [Self.distribution ?? "an unknown distribution", "Linux \(kernel)"]
         words.append(facts.isSystemd ? "systemd" : "no systemd")
         if let container = facts.container { words.append("in a container (\(container))") }
-        words.append(NetworkFacts().ipv6 == .available ? "IPv4 and IPv6" : "IPv4 only")
+        words.append(NetworkFacts(environment.facts).ipv6 == .available ? "IPv4 and IPv6" : "IPv4 only")
         let detail = words.joined(separator: ", ")
-        switch NetworkFacts().ipv6 {
+        switch NetworkFacts(environment.facts).ipv6 {
         case .available: return .ok("system", detail)
         case .disabled:
             return .found(

@@ -7,7 +7,7 @@ extension Examination {
     // MARK: - SSH and listeners
 
     func ssh() async -> [Finding] {
-        let found = await SSHServer().ports(sshd: toolbox.find("sshd"), runner: environment.runner)
+        let found = await SSHServer(environment.facts).ports(sshd: toolbox.find("sshd"), runner: environment.runner)
         var findings: [Finding] = []
         if found.ports.isEmpty {
             findings.append(
@@ -30,7 +30,7 @@ extension Examination {
 
     /// How whoever asks came here, and what that is worth as a proof.
     private var caller: Finding {
-        switch Caller().origin {
+        switch Caller(environment.facts).origin {
         case .ssh(let monitor) where monitor.isFromThisMachine:
             .found(
                 .note, "you", "by SSH from this machine itself, which proves nothing about the way in",
@@ -47,7 +47,7 @@ extension Examination {
     }
 
     var listening: Finding {
-        let open = ReachableListeners.reachable()
+        let open = ReachableListeners.reachable(SocketTable(environment.facts), environment.facts)
         let names = open.map { "\($0.program ?? "unknown") \($0.port)/\($0.transport)" }
         return .ok("listening", names.isEmpty ? "nothing that others can reach" : names.joined(separator: ", "))
     }
@@ -61,7 +61,7 @@ extension Examination {
                 .warning, "nft table", "\(table) decides about incoming packets besides iptables: both must accept.",
                 remedy: "Look at it: nft list table \(table)")
         }
-        let findings = OtherFirewalls().findings().map { found -> Finding in
+        let findings = OtherFirewalls(environment.facts).findings().map { found -> Finding in
             let detail = "\(found.state.rawValue). \(found.meaning)"
             switch found.role {
             case .rival: return .found(.warning, found.name, detail, remedy: found.remedy)
@@ -140,7 +140,7 @@ extension Examination {
     // MARK: - Guard and boot
 
     var supervision: Finding {
-        guard SystemFacts().isSystemd else {
+        guard SystemFacts(environment.facts).isSystemd else {
             return .ok("supervision", "by a process of latchkey's own, as there is no systemd")
         }
         // Only root may compare its namespaces with those of PID 1.

@@ -11,6 +11,8 @@ package struct CommandContext: Sendable {
     package var console: any Console
     /// The environment's variables.
     package var environment: [String: String]
+    /// Where facts about the machine are read.
+    package var facts = FactSource()
 
     /// A context of given parts.
     package init(layout: Layout, userID: UInt32, console: any Console, environment: [String: String] = [:]) {

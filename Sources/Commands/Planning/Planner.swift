@@ -28,7 +28,7 @@ struct Planner: Sendable {
         self.composer = try composer.get()
         let runner = SystemRunner()
         let sshd = Toolbox(layout: context.layout).find("sshd")
-        sshPorts = await SSHServer().ports(sshd: sshd, runner: runner).ports
+        sshPorts = await SSHServer(context.facts).ports(sshd: sshd, runner: runner).ports
     }
 
     /// The answers in a file.

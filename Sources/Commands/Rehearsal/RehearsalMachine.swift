@@ -21,12 +21,16 @@ struct RehearsalMachine: Sendable {
     /// Looks at this machine.
     ///
     /// - Parameters:
+    ///   - facts: where facts about the machine are read.
     ///   - families: the families that the kernel has.
     ///   - you: the other end of the present SSH connection.
     ///   - door: this machine's end of it.
     ///   - routes: the interfaces by which the kernel reaches hosts; others are taken to be where their network is.
-    init(families: [Family], you: IPAddress? = nil, door: IPAddress? = nil, routes: [IPAddress: String] = [:]) {
-        let exits = NetworkFacts().defaultRoutes.filter { !Self.ready.contains($0.interface) }
+    init(
+        _ facts: FactSource, families: [Family], you: IPAddress? = nil, door: IPAddress? = nil,
+        routes: [IPAddress: String] = [:]
+    ) {
+        let exits = NetworkFacts(facts).defaultRoutes.filter { !Self.ready.contains($0.interface) }
         let all = ownAddresses().filter { $0.isUp && $0.scope == .global && !Self.ready.contains($0.interface) }
             .map { OwnAddress($0.address, $0.interface, $0.prefixLength) }
         // An address on lo, which a routing protocol announces, is reached by whatever way leads out.
@@ -60,7 +64,7 @@ struct RehearsalMachine: Sendable {
                 .map { ServerAddress($0.address, on: names.first ?? $0.interface, prefixLength: 0) }
         }
         listening = Set(
-            ReachableListeners.reachable().map { found in
+            ReachableListeners.reachable(SocketTable(facts), facts).map { found in
                 PortSpec(range: PortRange(found.port), transport: found.transport)
             }
         ).sorted()

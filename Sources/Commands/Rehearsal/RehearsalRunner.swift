@@ -65,7 +65,7 @@ struct RehearsalRunner: Sendable {
 
     /// What a stage is to look like on which a plan is tried: with the interfaces by which its hosts come.
     func machine(for plan: Plan) async -> RehearsalMachine {
-        let expectations = expectations(plan, on: RehearsalMachine(families: environment.families))
+        let expectations = expectations(plan, on: RehearsalMachine(environment.facts, families: environment.families))
         return await machine(reaching: expectations.flatMap { [$0.source, $0.target] })
     }
 
@@ -74,7 +74,8 @@ struct RehearsalRunner: Sendable {
         let hosts = Set(hosts + [you].compactMap(\.self)).sorted()
         let lookup = try? RouteLookup(toolbox: environment.toolbox, runner: environment.runner)
         let routes = (try? await lookup?.interfaces(to: hosts)) ?? [:]
-        return RehearsalMachine(families: environment.families, you: you, door: yourDoor, routes: routes)
+        return RehearsalMachine(
+            environment.facts, families: environment.families, you: you, door: yourDoor, routes: routes)
     }
 
     /// What a plan promises on this machine.

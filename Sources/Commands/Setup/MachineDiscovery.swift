@@ -26,14 +26,14 @@ struct MachineDiscovery: Sendable {
     ///   - sshPorts: what sshd listens on.
     /// - Returns: facts; what could not be found out is left out.
     func discovery(caller: Caller, sshPorts: [UInt16]) -> Discovery {
-        let sockets = SocketTable()
-        let firewalls = OtherFirewalls().findings()
+        let sockets = SocketTable(environment.facts)
+        let firewalls = OtherFirewalls(environment.facts).findings()
         let chains = live?.present.flatMap { family, rules in
             rules["filter"].map { table in table.chains.filter { $0.policy == nil }.map(\.name) } ?? []
         }
         var discovery = Discovery(
             peer: caller.proposal?.address, peerPort: caller.peerPort, sshPorts: sshPorts.isEmpty ? [22] : sshPorts,
-            listeners: ReachableListeners.all(sockets).map { found in
+            listeners: ReachableListeners.all(sockets, environment.facts).map { found in
                 Discovery.Listener(
                     program: found.program, port: found.port,
                     transport: found.transport, loopbackOnly: found.isLocalOnly,

@@ -6,13 +6,13 @@ import Policy
 enum ReachableListeners {
     /// The sockets that wait for somebody to come, without those of programs that merely wait for an answer: UDP from
     /// a port that the kernel has given, unless a service is known by it (WireGuard's 51820).
-    static func all(_ table: SocketTable = SocketTable()) -> [Host.Listener] {
-        listeners(table: table).filter { !$0.isEphemeral || known.contains($0.port) }
+    static func all(_ table: SocketTable, _ facts: FactSource) -> [Host.Listener] {
+        listeners(facts, table: table).filter { !$0.isEphemeral || known.contains($0.port) }
     }
 
     /// Those of them that others than this machine reach.
-    static func reachable(_ table: SocketTable = SocketTable()) -> [Host.Listener] {
-        all(table).filter { !$0.isLocalOnly }
+    static func reachable(_ table: SocketTable, _ facts: FactSource) -> [Host.Listener] {
+        all(table, facts).filter { !$0.isLocalOnly }
     }
 
     private static let known: Set<UInt16> = {

@@ -8,6 +8,7 @@ import SafeApply
 /// What the wizard has done for it while it asks: plans, the look at the present connection, files.
 struct SetupActions: WizardActions {
     let planner: Planner
+    let facts: FactSource
     let caller: Caller
     let live: PerFamily<RuleSet>?
     /// nil where nothing can be rehearsed because there is no iptables.
@@ -98,8 +99,8 @@ struct SetupActions: WizardActions {
     /// What goes past the plan; of listeners and peers the review's table tells.
     private func notes(_ answers: Answers) -> [String] {
         guard answers.existing == .keep, let plan = try? planner.plan(answers) else { return [] }
-        let life = PublishedPortsAndListeners(live: live)
-        return plan.effects(on: [], published: life.published).publishedSentences
+        let services = RunningServices(live: live, facts)
+        return plan.effects(on: [], published: services.published).publishedSentences
     }
 
     private struct Input {

@@ -96,7 +96,7 @@ struct SnapshotActions: Sendable {
             rules = try Restoration.rules(of: snapshot, live: live)
             restored = try Restored(snapshot, live: live, liveSets: liveSets)
         } catch { throw Failure(error) }
-        let caller = Caller()
+        let caller = Caller(context.facts)
         if isRehearsed {
             let rehearsalRunner = await RehearsalRunner(changeRunner, backend, caller: caller)
             try await rehearsalRunner.requireOpenDoor(try Self.parsed(rules), in: context)
@@ -104,7 +104,9 @@ struct SnapshotActions: Sendable {
             context.console.say(RehearsalOptions.skipped)
         }
         let environment = changeRunner.environment
-        let ports = await SSHServer().ports(sshd: environment.toolbox.find("sshd"), runner: environment.runner).ports
+        let ports = await SSHServer(context.facts).ports(
+            sshd: environment.toolbox.find("sshd"), runner: environment.runner
+        ).ports
         return ChangeRequest(
             id: changeRunner.freshID(), scope: .tables, rules: rules, backend: backend,
             deadlineSeconds: deadline.seconds, requester: caller.requester, sshPorts: ports.isEmpty ? [22] : ports,

@@ -23,6 +23,9 @@ package struct FactSource: Sendable, Equatable {
     /// The path under the root for an absolute path of the machine.
     package func path(_ absolute: String) -> String { root + absolute }
 
+    /// The path of a file of procfs.
+    package func procPath(_ name: String) -> String { "\(proc)/\(name)" }
+
     // MARK: Reading
 
     /// The lines of a file of the machine, or `nil` when it cannot be read.

@@ -18,6 +18,8 @@ package struct ChangeEnvironment: Sendable {
     package var bootID: String
     /// The address families that the kernel has.
     package var families: [Family]
+    /// Where facts about the machine are read.
+    package var facts: FactSource
     /// What starts services at boot.
     package var initSystem: InitSystem
     /// Where the kernel shows the lists of the match `recent`.
@@ -28,7 +30,7 @@ package struct ChangeEnvironment: Sendable {
     /// Given surroundings; see the properties.
     package init(
         layout: Layout, toolbox: Toolbox, runner: any CommandRunner, clock: BootClock, witness: ConnectionWitness,
-        bootID: String, families: [Family], log: Logger
+        bootID: String, families: [Family], facts: FactSource = FactSource(), log: Logger
     ) {
         self.layout = layout
         self.toolbox = toolbox
@@ -38,16 +40,19 @@ package struct ChangeEnvironment: Sendable {
         self.bootID = bootID
         self.families = families
         self.log = log
-        initSystem = InitSystem(layout)
+        self.facts = facts
+        initSystem = InitSystem(layout, source: facts)
     }
 
     /// The machine itself, with latchkey's files where the layout says.
-    package static func system(_ layout: Layout, log: Logger) -> ChangeEnvironment {
-        let network = ProcessTable().networkNamespace(of: OwnProcess.pid) ?? "unknown"
-        let place = "\(SystemFacts().bootID ?? "unknown") \(network)"
+    package static func system(
+        _ layout: Layout, facts: FactSource = FactSource(), log: Logger
+    ) -> ChangeEnvironment {
+        let network = ProcessTable(facts).networkNamespace(of: OwnProcess.pid) ?? "unknown"
+        let place = "\(SystemFacts(facts).bootID ?? "unknown") \(network)"
         return ChangeEnvironment(
             layout: layout, toolbox: Toolbox(layout: layout), runner: SystemRunner(), clock: .system,
-            witness: .system, bootID: place,
-            families: NetworkFacts().ipv6 == .absent ? [.ipv4] : [.ipv4, .ipv6], log: log)
+            witness: .system(facts), bootID: place,
+            families: NetworkFacts(facts).ipv6 == .absent ? [.ipv4] : [.ipv4, .ipv6], facts: facts, log: log)
     }
 }

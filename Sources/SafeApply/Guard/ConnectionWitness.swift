@@ -43,63 +43,69 @@ package struct ConnectionWitness: Sendable {
     ///
     /// A process's start is counted in ticks of 10 ms, rounded down; so a connection accepted within the tick in
     /// which the rules came into force is taken for an old one.
-    package static let system: ConnectionWitness = {
-        var witness = readings
+    package static func system(_ facts: FactSource = FactSource()) -> ConnectionWitness {
+        var witness = readings(facts)
         witness.hasConnections = {
-            let table = SocketTable(transports: [.tcp])
+            let table = SocketTable(facts, transports: [.tcp])
             return table.establishedByInode.values.contains { !table.isOwn($0) }
         }
         witness.processMark = {
             // proc_loadavg(5): the last field is the number of the process that began last.
-            let words = (try? SecureFiles.read("/proc/loadavg")).map { $0.split(separator: UInt8(ascii: " ")) }
+            let words = (try? SecureFiles.read(facts.procPath("loadavg"))).map {
+                $0.split(separator: UInt8(ascii: " "))
+            }
             return (words?.last).map { String(decoding: $0, as: UTF8.self) } ?? ""
         }
         return witness
-    }()
+    }
 
-    private static let readings = ConnectionWitness(
-        proof: { pid, since in
-            let connections = SSHConnections()
-            let here = connections.processes.networkNamespace(of: OwnProcess.pid)
-            switch connections.origin(of: pid) {
-            case .local: return .local
-            case .remoteUnproven(let reason):
-                return .none(reason: "No SSH connection can be seen behind this command: \(reason).")
-            case .ssh(let monitor) where monitor.isFromThisMachine:
-                return .none(
-                    reason: "This SSH connection comes from this machine itself (\(monitor.remote.address)): it proves "
-                        + "nothing about the way in from outside.")
-            case .ssh(let monitor) where connections.processes.networkNamespace(of: monitor.pid) != here:
-                return .none(
-                    reason: "This SSH connection (from \(monitor.remote.address)) reached another network than the one "
-                        + "that these rules guard, a container's for example: it proves nothing about them.")
-            case .ssh(let monitor) where monitor.started > since:
-                return .fresh(address: "\(monitor.remote.address)")
-            case .ssh(let monitor):
-                return .none(
-                    reason:
-                        "This SSH connection (from \(monitor.remote.address)) is older than the new rules: it would "
-                        + "survive rules that lock everybody out. Log in anew and confirm there.")
-            }
-        },
-        freshLogin: { since in
-            // A login to a container's sshd shows nothing about these rules: it is the namespace's own that counts.
-            let connections = SSHConnections()
-            let here = connections.processes.networkNamespace(of: OwnProcess.pid)
-            return connections.sshLogins(startedAfter: since)
-                .first {
-                    $0.authenticated && !$0.isFromThisMachine
-                        && connections.processes.networkNamespace(of: $0.pid) == here
+    private static func readings(_ facts: FactSource) -> ConnectionWitness {
+        ConnectionWitness(
+            proof: { pid, since in
+                let connections = SSHConnections(ProcessTable(facts))
+                let here = connections.processes.networkNamespace(of: OwnProcess.pid)
+                switch connections.origin(of: pid) {
+                case .local: return .local
+                case .remoteUnproven(let reason):
+                    return .none(reason: "No SSH connection can be seen behind this command: \(reason).")
+                case .ssh(let monitor) where monitor.isFromThisMachine:
+                    return .none(
+                        reason:
+                            "This SSH connection comes from this machine itself (\(monitor.remote.address)): it proves "
+                            + "nothing about the way in from outside.")
+                case .ssh(let monitor) where connections.processes.networkNamespace(of: monitor.pid) != here:
+                    return .none(
+                        reason:
+                            "This SSH connection (from \(monitor.remote.address)) reached another network than the one "
+                            + "that these rules guard, a container's for example: it proves nothing about them.")
+                case .ssh(let monitor) where monitor.started > since:
+                    return .fresh(address: "\(monitor.remote.address)")
+                case .ssh(let monitor):
+                    return .none(
+                        reason:
+                            "This SSH connection (from \(monitor.remote.address)) is older than the new rules: it would "
+                            + "survive rules that lock everybody out. Log in anew and confirm there.")
                 }
-                .map { "\($0.remote.address)" }
-        },
-        noneWaiting: { ports in
-            let table = SocketTable(transports: [.tcp])
-            return ports.allSatisfy { table.listenerBacklogEmpty(port: $0) ?? true }
-        },
-        tracksConnections: {
-            // An SSH session is a connection: with none counted, the kernel does not look yet.
-            let count = try? SecureFiles.read("/proc/sys/net/netfilter/nf_conntrack_count")
-            return count.map { String(decoding: $0, as: UTF8.self) != "0\n" } ?? false
-        })
+            },
+            freshLogin: { since in
+                // A login to a container's sshd shows nothing about these rules: it is the namespace's own that counts.
+                let connections = SSHConnections(ProcessTable(facts))
+                let here = connections.processes.networkNamespace(of: OwnProcess.pid)
+                return connections.sshLogins(startedAfter: since)
+                    .first {
+                        $0.authenticated && !$0.isFromThisMachine
+                            && connections.processes.networkNamespace(of: $0.pid) == here
+                    }
+                    .map { "\($0.remote.address)" }
+            },
+            noneWaiting: { ports in
+                let table = SocketTable(facts, transports: [.tcp])
+                return ports.allSatisfy { table.listenerBacklogEmpty(port: $0) ?? true }
+            },
+            tracksConnections: {
+                // An SSH session is a connection: with none counted, the kernel does not look yet.
+                let count = try? SecureFiles.read(facts.procPath("sys/net/netfilter/nf_conntrack_count"))
+                return count.map { String(decoding: $0, as: UTF8.self) != "0\n" } ?? false
+            })
+    }
 }

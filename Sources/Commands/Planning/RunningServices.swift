@@ -3,17 +3,17 @@ import Netfilter
 import Policy
 import SafeApply
 
-/// What runs on this machine now, as far as a plan changes its life.
-struct PublishedPortsAndListeners: Sendable {
+/// What runs on this machine now and a plan may cut off.
+struct RunningServices: Sendable {
     /// What others than this machine can reach.
     let listeners: [PlanEffects.Listener]
     /// Ports that the rules in force send past INPUT.
     let published: [PlanEffects.Published]
 
     /// Looks at the sockets, and at the rules in force where they could be read.
-    init(live: PerFamily<RuleSet>?) {
-        let sockets = SocketTable()
-        listeners = ReachableListeners.reachable(sockets).map { found in
+    init(live: PerFamily<RuleSet>?, _ facts: FactSource) {
+        let sockets = SocketTable(facts)
+        listeners = ReachableListeners.reachable(sockets, facts).map { found in
             PlanEffects.Listener(
                 program: found.program, port: found.port, transport: found.transport,
                 peers: found.transport == .tcp
