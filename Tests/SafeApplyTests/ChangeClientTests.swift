@@ -35,5 +35,41 @@ extension GuardTests {
             }
             withExtendedLifetime((lock, listener)) {}
         }
+
+        @Test("a request that dies with its guard goes to the next guard")
+        func guardDies() async throws {
+            let bench = try GuardBench()
+            let layout = bench.environment.layout
+            var journal = Journal(request: try bench.request(), bootID: "boot", supervisor: .process)
+            journal.state = .applied
+            try JournalFile(layout: layout).write(journal)
+            let locks = try [layout.lock, layout.supervisorLock].map { try FileLock.tryAcquire($0) }
+            let first = try Inbox(layout)
+            let reverts = Task.detached { [journal] in
+                var journal = journal
+                var inbox = first
+                var reverts = 0
+                while !Task.isCancelled, journal.state != .reverted {
+                    for message in inbox.next(milliseconds: 20) {
+                        if message.request.verb == .revert {
+                            reverts += 1
+                            if reverts == 1 {
+                                // Its socket and every connection end with it.
+                                inbox = try Inbox(layout)
+                                break
+                            }
+                            journal.state = .reverted
+                        }
+                        let status = ChangeStatus(journal, now: BootInstant(nanoseconds: 0), guardPID: 1)
+                        message.send(GuardReply(answer: .done, text: "", status: status))
+                    }
+                }
+                return reverts
+            }
+            let status = try await ChangeClient(bench.environment).revert()
+            #expect(status.state == .reverted)
+            #expect(try await reverts.value == 2)
+            withExtendedLifetime(locks) {}
+        }
     }
 }

@@ -203,20 +203,37 @@ package struct ChangeClient: Sendable {
     // MARK: - Asking
 
     private func decide(_ request: GuardRequest) async throws(ChangeError) -> ChangeStatus {
-        guard let status = try await current() else {
-            throw .nothingPending(last: nil, reason: "Nothing is pending: no change has begun since boot.")
-        }
-        guard !status.state.isFinal else { throw Self.over(status) }
         let end = now.advanced(milliseconds: Self.endTime)
-        guard let reply = try exchange(request, milliseconds: Self.endTime) else {
-            // The guard ended between the two questions, or another carries on.
-            throw Self.over(try await settled(status.id, by: end, \.isFinal))
+        var isAskedAgain = false
+        while true {
+            guard let status = try await current() else {
+                throw .nothingPending(last: nil, reason: "Nothing is pending: no change has begun since boot.")
+            }
+            if status.state.isFinal {
+                // The guard may have carried the request out and died before it could say so.
+                if isAskedAgain, Self.isCarriedOut(request, status) { return status }
+                throw Self.over(status)
+            }
+            if let reply = try exchange(request, milliseconds: now.milliseconds(until: end)) {
+                switch reply.answer {
+                case .done: return reply.status
+                case .notFresh: throw .notFresh(id: reply.status.id, reason: reply.text)
+                case .tooLate: throw Self.over(reply.status)
+                case .refused: throw .refused(reason: reply.text)
+                }
+            }
+            // The guard died with the request, or is too busy to take it. Its successor is asked the same.
+            guard now < end else { throw .undecided(id: status.id, state: status.state) }
+            isAskedAgain = true
+            try? await Task.sleep(for: .milliseconds(100))
         }
-        switch reply.answer {
-        case .done: return reply.status
-        case .notFresh: throw .notFresh(id: reply.status.id, reason: reply.text)
-        case .tooLate: throw Self.over(reply.status)
-        case .refused: throw .refused(reason: reply.text)
+    }
+
+    private static func isCarriedOut(_ request: GuardRequest, _ status: ChangeStatus) -> Bool {
+        switch request.verb {
+        case .confirm: status.outcome == .kept
+        case .revert: status.outcome == .reverted && status.cause == .request
+        case .begin, .status, .wait, .extend: false
         }
     }
 
