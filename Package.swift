@@ -44,11 +44,14 @@ let package = Package(
         room("Netfilter"),
         // Every side effect: commands, files, locks, clocks, sockets; and what this machine is.
         room("Host", ["Netfilter", "CLinux", subprocess, system, logging]),
-        // The service and rule templates, embedded in the binary as bytes.
+        // The service and rule templates, embedded in the binary by a tool that the build runs.
+        .executableTarget(name: "EmbedTemplates", swiftSettings: strict),
+        .plugin(
+            name: "EmbedTemplatesPlugin", capability: .buildTool(), dependencies: ["EmbedTemplates"],
+            path: "Sources/EmbedTemplatesPlugin"),
         .target(
-            name: "Templates", path: "templates",
-            resources: [.embedInCode("services"), .embedInCode("rules"), .embedInCode("examples")],
-            swiftSettings: strict),
+            name: "Templates", path: "templates", exclude: ["services", "rules", "examples"],
+            swiftSettings: strict, plugins: ["EmbedTemplatesPlugin"]),
         // Answers, service templates, the plan and what is expected of it.
         // libYAML; static, because one file copied to a server is a whole installation.
         .systemLibrary(name: "CYAML", providers: [.apt(["libyaml-dev"])]),
