@@ -37,4 +37,37 @@ package struct Layout: Sendable, Equatable {
     package var renewal: String { run + "/renewed" }
     /// The guard's socket.
     package var socket: String { run + "/guard.sock" }
+    /// The record of the change that was last kept.
+    package var kept: String { state + "/kept.json" }
+
+    /// The file in which a request waits for its guard.
+    package func request(_ change: String) -> String { "\(run)/\(change).request" }
+
+    /// The file in which a guard that could not begin a change says why.
+    package func failure(_ change: String) -> String { "\(run)/\(change).failure" }
+
+    /// The copy of a request beside its snapshot, in case the journal is lost.
+    package func keptRequest(_ change: String) -> String { "\(snapshots)/\(change)/request.json" }
+}
+
+/// The files from which a machine loads rules at boot, without the layout's root.
+package enum BootPath {
+    /// netfilter-persistent's rules of IPv4 and IPv6, and its sets.
+    package static let persistentIPv4 = "/etc/iptables/rules.v4"
+    package static let persistentIPv6 = "/etc/iptables/rules.v6"
+    package static let persistentSets = "/etc/iptables/ipsets"
+    /// The plug-ins of netfilter-persistent that load rules and sets.
+    package static let persistentRulesPlugin = "/usr/share/netfilter-persistent/plugins.d/15-ip4tables"
+    package static let persistentSetsPlugin = "/usr/share/netfilter-persistent/plugins.d/10-ipset"
+    /// The rules of iptables-services, and the program that loads them.
+    package static let servicesIPv4 = "/etc/sysconfig/iptables"
+    package static let servicesIPv6 = "/etc/sysconfig/ip6tables"
+    package static let servicesProgram = "/usr/libexec/iptables/iptables.init"
+    /// What latchkey's own unit loads.
+    package static let restoreFolder = "/var/lib/latchkey/restore"
+    /// latchkey's own unit, and the link that makes systemd start it.
+    package static let restoreUnit = "/etc/systemd/system/latchkey-restore.service"
+    package static let restoreLink = "/etc/systemd/system/multi-user.target.wants/latchkey-restore.service"
+    /// Where unit files of the administrator's lie.
+    package static let systemUnits = "/etc/systemd/"
 }

@@ -153,7 +153,7 @@ struct GuardBench {
             requester: Requester(user: "ada", address: address), sshPorts: [22], admins: [],
             answers: nil, persists: false)
         try SecureFiles.write(
-            Array(JSONText.encode(request).utf8), to: Guard.requestPath(Self.id, layout: layout))
+            Array(JSONText.encode(request).utf8), to: layout.request(Self.id))
     }
 
     /// What was written to the list of the match recent last: "+0.0.0.0" opens the gate, "/" closes it.
@@ -166,7 +166,7 @@ struct GuardBench {
 
     /// The request that waits.
     func request() throws -> ChangeRequest {
-        let path = Guard.requestPath(Self.id, layout: environment.layout)
+        let path = environment.layout.request(Self.id)
         return try #require(JSONText.decode(ChangeRequest.self, from: try SecureFiles.readTrusted(path)))
     }
 

@@ -47,7 +47,7 @@ package struct ChangeClient: Sendable {
         let turn = try await takeTurn()
         defer { withExtendedLifetime(turn) {} }
         try await requireNothingPending()
-        let path = Guard.requestPath(request.id, layout: layout)
+        let path = layout.request(request.id)
         try ChangeError.wrap { () throws(HostError) in
             try SecureFiles.makeFolder(layout.run)
             // A lock that no guard could take would be waited for in vain.
@@ -280,7 +280,7 @@ package struct ChangeClient: Sendable {
         let store = SnapshotStore(environment)
         let ended = Set(try History(environment).entries().filter { $0.ended != nil }.map(\.began.change))
         return try store.list().last { id in
-            SecureFiles.exists(Guard.keptRequestPath(id, layout: layout)) && !ended.contains(id)
+            SecureFiles.exists(layout.keptRequest(id)) && !ended.contains(id)
                 && (try? store.readMeta(id))?.bootID == environment.bootID
         }
     }
@@ -337,8 +337,8 @@ package struct ChangeClient: Sendable {
     }
 
     private func awaitGuard(_ id: String) async throws(ChangeError) {
-        let failure = Guard.failurePath(id, layout: layout)
-        let request = Guard.requestPath(id, layout: layout)
+        let failure = layout.failure(id)
+        let request = layout.request(id)
         let end = now.advanced(milliseconds: Self.startTime)
         while now < end {
             if let connection = try connect(),

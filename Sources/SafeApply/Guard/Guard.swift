@@ -29,12 +29,6 @@ package struct Guard {
     /// How often it looks for new logins and at the gates, in milliseconds.
     private static let glance: Int64 = 100
 
-    /// The file in which a request waits for its guard.
-    package static func requestPath(_ id: String, layout: Layout) -> String { "\(layout.run)/\(id).request" }
-
-    /// The file in which a guard that could not take a change on says why.
-    package static func failurePath(_ id: String, layout: Layout) -> String { "\(layout.run)/\(id).failure" }
-
     // MARK: - Beginning
 
     /// Takes a change on, or carries it on where a guard before this one died.
@@ -60,7 +54,7 @@ package struct Guard {
         _ id: String, _ supervisor: SupervisorKind, _ lock: FileLock, _ file: JournalFile,
         in environment: ChangeEnvironment
     ) async throws(ChangeError) -> Guard {
-        let path = requestPath(id, layout: environment.layout)
+        let path = environment.layout.request(id)
         let bytes = try ChangeError.wrap { () throws(HostError) in try SecureFiles.readTrusted(path) }
         guard let request = JSONText.decode(ChangeRequest.self, from: bytes), request.id == id else {
             throw .damaged(path: path, reason: "it is not a request of this version of latchkey")
@@ -73,7 +67,7 @@ package struct Guard {
         do {
             try ChangeError.wrap { () throws(HostError) in
                 let kept = Array(JSONText.encode(request).utf8)
-                try SecureFiles.write(kept, to: keptRequestPath(id, layout: environment.layout))
+                try SecureFiles.write(kept, to: environment.layout.keptRequest(id))
             }
         } catch {
             try? SnapshotStore(environment).remove(id)
@@ -96,7 +90,7 @@ package struct Guard {
         _ id: String, _ file: JournalFile, in environment: ChangeEnvironment
     ) throws(ChangeError) -> Journal? {
         do { return try file.read() } catch {
-            let path = keptRequestPath(id, layout: environment.layout)
+            let path = environment.layout.keptRequest(id)
             guard let bytes = try? SecureFiles.readTrusted(path),
                 let request = JSONText.decode(ChangeRequest.self, from: bytes)
             else { throw error }
@@ -108,16 +102,11 @@ package struct Guard {
         }
     }
 
-    /// Where the request lies beside its snapshot, in case the journal is lost.
-    static func keptRequestPath(_ id: String, layout: Layout) -> String {
-        "\(layout.snapshots)/\(id)/request.json"
-    }
-
     private static func carryOn(
         _ journal: Journal, _ lock: FileLock, _ file: JournalFile, in environment: ChangeEnvironment
     ) async throws(ChangeError) -> Guard {
         // The guard before may have died between its first word in the journal and this.
-        try? SecureFiles.remove(requestPath(journal.request.id, layout: environment.layout))
+        try? SecureFiles.remove(environment.layout.request(journal.request.id))
         var snapshot: Snapshot?
         do { snapshot = try await SnapshotStore(environment).read(journal.request.id) } catch {
             // The one in memory died with the guard before. The door can still be opened.

@@ -54,8 +54,8 @@ package enum GuardProcess {
             await guardian.serve()
         } catch {
             environment.log.error("The guard cannot take the change on: \(error)")
-            let path = Guard.failurePath(id, layout: environment.layout)
-            let request = Guard.requestPath(id, layout: environment.layout)
+            let path = environment.layout.failure(id)
+            let request = environment.layout.request(id)
             // A change that has begun is never given up: its supervisor tries again.
             guard SecureFiles.exists(request) else { return }
             try? SecureFiles.write(Array(JSONText.encode(GuardFailure(error)).utf8), to: path)

@@ -101,8 +101,8 @@ package struct Supervisor: Sendable {
     /// Whether the change has ended, or could not begin.
     private static func isOver(_ id: String, _ environment: ChangeEnvironment) -> Bool {
         let layout = environment.layout
-        if SecureFiles.exists(Guard.failurePath(id, layout: layout)) { return true }
-        if SecureFiles.exists(Guard.requestPath(id, layout: layout)) { return false }
+        if SecureFiles.exists(layout.failure(id)) { return true }
+        if SecureFiles.exists(layout.request(id)) { return false }
         // A journal that cannot be read is for the guard to judge.
         guard let journal = try? JournalFile(layout: layout).read() else {
             return !SecureFiles.exists(layout.journal)

@@ -41,7 +41,7 @@ struct BootFiles: Sendable {
         var unitsChanged = false
         for file in files where StateFile.paths.contains(file.path) {
             let changed = try file.putBack(in: layout)
-            unitsChanged = unitsChanged || changed && file.path.hasPrefix("/etc/systemd/")
+            unitsChanged = unitsChanged || changed && file.path.hasPrefix(BootPath.systemUnits)
         }
         if unitsChanged { try await reloadSystemd() }
         let paths = files.filter { $0.content != .absent }.map { layout.path($0.path) }.filter { $0 != layout.answers }
@@ -88,7 +88,7 @@ struct BootFiles: Sendable {
     }
 
     private func removeOwnUnit() async throws(ChangeError) {
-        let hadUnit = SecureFiles.exists(layout.path(RestoreUnit.unit))
+        let hadUnit = SecureFiles.exists(layout.path(BootPath.restoreUnit))
         for path in RestoreUnit.all {
             try ChangeError.wrap { () throws(HostError) in try SecureFiles.remove(layout.path(path)) }
         }
@@ -122,12 +122,12 @@ struct BootFiles: Sendable {
             commands.append("\(bare(tool.restore)) -w 10 --noflush \(RestoreUnit.rules(family))")
             saved.paths.append(path)
         }
-        let unit = layout.path(RestoreUnit.unit)
+        let unit = layout.path(BootPath.restoreUnit)
         try ChangeError.wrap { () throws(HostError) in
-            let link = layout.path(RestoreUnit.link)
+            let link = layout.path(BootPath.restoreLink)
             try SecureFiles.makeFolder(SecureFiles.folder(of: link), mode: 0o755)
             try SecureFiles.write(Array(RestoreUnit.text(commands).utf8), to: unit, mode: 0o644)
-            try SecureFiles.link(link, to: RestoreUnit.unit)
+            try SecureFiles.link(link, to: BootPath.restoreUnit)
         }
         try await reloadSystemd()
         saved.paths.append(unit)

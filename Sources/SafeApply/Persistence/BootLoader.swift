@@ -16,7 +16,7 @@ package enum BootLoader: Sendable, Equatable {
     package init?(_ environment: ChangeEnvironment) {
         if Self.isNetfilterPersistentInUse(environment) {
             self = .netfilterPersistent
-        } else if SecureFiles.exists(environment.layout.path("/usr/libexec/iptables/iptables.init")) {
+        } else if SecureFiles.exists(environment.layout.path(BootPath.servicesProgram)) {
             self = .iptablesServices
         } else if environment.initSystem.isSystemd {
             self = .ownUnit
@@ -28,8 +28,8 @@ package enum BootLoader: Sendable, Equatable {
     /// Where the rules of a family are saved, without the layout's root.
     package func rules(_ family: Family) -> String {
         switch self {
-        case .netfilterPersistent: "/etc/iptables/rules.\(family == .ipv4 ? "v4" : "v6")"
-        case .iptablesServices: "/etc/sysconfig/\(family == .ipv4 ? "iptables" : "ip6tables")"
+        case .netfilterPersistent: family == .ipv4 ? BootPath.persistentIPv4 : BootPath.persistentIPv6
+        case .iptablesServices: family == .ipv4 ? BootPath.servicesIPv4 : BootPath.servicesIPv6
         case .ownUnit: RestoreUnit.rules(family)
         }
     }
@@ -38,8 +38,7 @@ package enum BootLoader: Sendable, Equatable {
     func sets(in layout: Layout) -> String? {
         switch self {
         case .netfilterPersistent:
-            SecureFiles.exists(layout.path("/usr/share/netfilter-persistent/plugins.d/10-ipset"))
-                ? "/etc/iptables/ipsets" : nil
+            SecureFiles.exists(layout.path(BootPath.persistentSetsPlugin)) ? BootPath.persistentSets : nil
         case .iptablesServices: nil
         case .ownUnit: RestoreUnit.sets
         }
@@ -62,7 +61,7 @@ package enum BootLoader: Sendable, Equatable {
         guard environment.toolbox.find("netfilter-persistent") != nil else { return false }
         let initSystem = environment.initSystem
         guard initSystem.isOfThisMachine else { return true }
-        guard SecureFiles.exists("/usr/share/netfilter-persistent/plugins.d/15-ip4tables") else { return false }
+        guard SecureFiles.exists(BootPath.persistentRulesPlugin) else { return false }
         return !initSystem.isSystemd || initSystem.units.isEnabled("netfilter-persistent.service")
     }
 }

@@ -25,7 +25,7 @@ package struct Persistence: Sendable {
     package func lastKept() throws(ChangeError) -> KeptRules? { try Self.lastKept(layout) }
 
     static func lastKept(_ layout: Layout) throws(ChangeError) -> KeptRules? {
-        let path = keptPath(layout)
+        let path = layout.kept
         guard SecureFiles.exists(path) else { return nil }
         let bytes = try ChangeError.wrap { () throws(HostError) in try SecureFiles.readTrusted(path) }
         guard let kept = JSONText.decode(KeptRules.self, from: bytes) else {
@@ -46,7 +46,7 @@ package struct Persistence: Sendable {
         let record = request.restores.map { $0.record(request, plan: plan) } ?? record(request, kept)
         try ChangeError.wrap { () throws(HostError) in
             try SecureFiles.makeFolder(layout.state)
-            try SecureFiles.write(Array(JSONText.encode(record).utf8), to: Self.keptPath(layout))
+            try SecureFiles.write(Array(JSONText.encode(record).utf8), to: layout.kept)
             if let answers = request.answers {
                 try SecureFiles.makeFolder(SecureFiles.folder(of: answers.path), mode: 0o755)
                 let moment = UTCTime(secondsSince1970: environment.clock.date()).iso8601.replacing("T", with: " ")
@@ -83,5 +83,4 @@ package struct Persistence: Sendable {
     /// What outlives a reboot as it stands now.
     func saved() -> SavedState { SavedState(files: StateFile.all(in: layout), kept: try? lastKept()) }
 
-    private static func keptPath(_ layout: Layout) -> String { "\(layout.state)/kept.json" }
 }

@@ -1,21 +1,16 @@
+import Host
 import Netfilter
 
 /// latchkey's own unit, which loads at boot what is kept; paths are the machine's, without the layout's root.
 enum RestoreUnit {
-    /// The folder of what it loads.
-    static let folder = "/var/lib/latchkey/restore"
     /// The sets that the rules name.
-    static let sets = "\(folder)/ipsets"
-    /// The unit itself.
-    static let unit = "/etc/systemd/system/latchkey-restore.service"
-    /// What makes systemd start it.
-    static let link = "/etc/systemd/system/multi-user.target.wants/latchkey-restore.service"
+    static let sets = "\(BootPath.restoreFolder)/ipsets"
 
     /// The rules of a family.
-    static func rules(_ family: Family) -> String { "\(folder)/\(family.rawValue).rules" }
+    static func rules(_ family: Family) -> String { "\(BootPath.restoreFolder)/\(family.rawValue).rules" }
 
     /// All of its files.
-    static let all = [link, unit, sets] + Family.allCases.map(rules)
+    static let all = [BootPath.restoreLink, BootPath.restoreUnit, sets] + Family.allCases.map(rules)
 
     /// The unit that runs commands, each twice, which changes nothing the second time.
     ///

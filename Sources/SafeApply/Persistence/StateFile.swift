@@ -21,8 +21,8 @@ package struct StateFile: Codable, Sendable, Equatable {
     /// The files that a change to new rules writes when it is kept, other than the record of what was kept.
     package static let paths =
         [
-            "/etc/latchkey/answers.yaml", "/etc/iptables/rules.v4", "/etc/iptables/rules.v6", "/etc/iptables/ipsets",
-            "/etc/sysconfig/iptables", "/etc/sysconfig/ip6tables",
+            Layout().answers, BootPath.persistentIPv4, BootPath.persistentIPv6, BootPath.persistentSets,
+            BootPath.servicesIPv4, BootPath.servicesIPv6,
         ] + RestoreUnit.all
 
     /// These files as they stand now.
