@@ -25,7 +25,7 @@ struct PlanCommand: ContextCommand {
         let file = try answers.read(in: context)
         let planner = try await Planner(templates, in: context)
         let plan = try planner.plan(try planner.answers(file))
-        let rules = try planner.rules(plan)
+        let rules = try planner.rules(plan).rules
         context.console.tellUnreachable(of: plan)
         if effects {
             try await tellEffects(plan, in: context)

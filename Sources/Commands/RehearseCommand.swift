@@ -46,10 +46,12 @@ struct RehearseCommand: ContextCommand {
 
 extension RehearsalRunner {
     /// Tries a plan on a stage that looks like this machine.
-    func rehearse(_ plan: Plan, _ rules: PerFamily<RuleSet>) async throws -> RehearsalResult {
+    func rehearse(_ plan: Plan, _ composed: ComposedRules) async throws -> RehearsalResult {
         let machine = await machine(for: plan)
         var result = try await rehearse(
-            Piece(rules: rules, scope: plan.answers.existing == .keep ? .inputChain : .tables),
+            Piece(
+                rules: composed.rules, sets: composed.sets,
+                scope: plan.answers.existing == .keep ? .inputChain : .tables),
             expectations(plan, on: machine), on: machine)
         // An address of one link, say, is on no stage.
         guard let you, result.login == nil, result.lockout == nil else { return result }

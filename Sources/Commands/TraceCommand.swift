@@ -57,8 +57,10 @@ struct TraceCommand: ContextCommand {
         if !live {
             let planner = try await Planner(templates, in: context)
             let plan = try planner.plan(try planner.answers(try answers.read(in: context)))
+            let composed = try planner.rules(plan)
             piece = RehearsalRunner.Piece(
-                rules: try planner.rules(plan), scope: plan.answers.existing == .keep ? .inputChain : .tables)
+                rules: composed.rules, sets: composed.sets,
+                scope: plan.answers.existing == .keep ? .inputChain : .tables)
         }
         let machine = await rehearsalRunner.machine(reaching: [from])
         guard let server = machine.addresses.facing(from)?.address else {

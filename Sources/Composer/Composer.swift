@@ -13,12 +13,16 @@ package struct Composer: Sendable {
     private let parsed: Parsed
     /// The built-in templates, where the administrator's stand over some of them.
     private let reference: Parsed?
+    private let usesSets: Bool
 
     /// A composer with the built-in rule templates, and the administrator's over them.
     ///
-    /// - Parameter ruleTemplates: by the template's name, `log` for `log.mustache`.
+    /// - Parameters:
+    ///   - ruleTemplates: by the template's name, `log` for `log.mustache`.
+    ///   - usesSets: whether a long list of addresses becomes a set of the kernel's (ipset).
     /// - Throws: every mistake in the templates by themselves.
-    package init(ruleTemplates: [String: RuleTemplate] = [:]) throws(ComposerError) {
+    package init(ruleTemplates: [String: RuleTemplate] = [:], usesSets: Bool = true) throws(ComposerError) {
+        self.usesSets = usesSets
         let builtIn = Dictionary(
             uniqueKeysWithValues: Templates.rules.map {
                 ($0.name.withoutExtension, RuleTemplate(builtIn: $0.name, text: $0.text))
@@ -50,11 +54,26 @@ package struct Composer: Sendable {
     /// - Parameters:
     ///   - plan: what may come in.
     ///   - family: the family whose rules are wanted.
-    /// - Returns: with `existing: keep` a filter table with INPUT only, whose last rule drops; with `replace` filter and
-    ///   nat, where the policy of INPUT drops.
+    /// - Returns: as `composeWithSets`, without the sets.
     /// - Throws: everything that the administrator's templates made and that is not the plan.
     package func compose(_ plan: Plan, family: Family) throws(ComposerError) -> RuleSet {
-        let values = RuleLayout(plan, family).templateValues
+        try composeWithSets(plan, family: family).rules
+    }
+
+    /// The plan as the rule set of one family, and the sets that its rules look into.
+    ///
+    /// - Parameters:
+    ///   - plan: what may come in.
+    ///   - family: the family whose rules are wanted.
+    /// - Returns: the sets have to be there before the rules; none where no list of addresses is long. The rules: with `existing: keep` a filter table with INPUT only, whose last rule drops; with `replace` filter and
+    ///   nat, where the policy of INPUT drops.
+    /// - Throws: everything that the administrator's templates made and that is not the plan.
+    package func composeWithSets(
+        _ plan: Plan, family: Family
+    ) throws(ComposerError) -> (rules: RuleSet, sets: [AddressSet]) {
+        let layout = RuleLayout(plan, family, usesSets: usesSets)
+        guard layout.longestList <= AddressSet.mostRules else { throw .needsSets(layout.longestList) }
+        let values = layout.templateValues
         try Self.checkValues(values)
         let name = RuleTemplateName.ruleset.rawValue
         let text = RenderedText(rendering: name, of: parsed, with: values)
@@ -63,7 +82,7 @@ package struct Composer: Sendable {
             let mistakes = ComposedCheck(planned: planned, templates: templates).mistakes(in: text)
             if let error = ComposerError.together(mistakes) { throw error }
         }
-        do { return try RuleSet(parsing: text.text, file: name) } catch { throw .unreadable(error) }
+        do { return (try RuleSet(parsing: text.text, file: name), layout.sets) } catch { throw .unreadable(error) }
     }
 
     /// The types that values come from cannot hold anything hostile; should one ever, it stops here.

@@ -21,6 +21,8 @@ package enum ComposerError: Error, Equatable, Sendable {
     case wrongOrder(String, at: TemplatePlace)
     /// A line that stands where another one is planned, perhaps the same in another spelling.
     case differs(String, planned: String, at: TemplatePlace)
+    /// A list of so many addresses, where the kernel has no sets.
+    case needsSets(Int)
     /// More than one of these.
     case several([ComposerError])
 
@@ -52,7 +54,7 @@ extension ComposerError {
     /// What is to be mended: the line of a template, for what is wrong in what it renders.
     private var cause: String {
         switch self {
-        case .unknownTemplate, .badTemplate, .unsafeValue, .notIncluded, .several: description
+        case .unknownTemplate, .badTemplate, .unsafeValue, .notIncluded, .needsSets, .several: description
         case .unreadable(let error): TemplatePlace(path: error.file, line: error.line).description
         case .missing(_, let place), .unplanned(_, let place), .wrongOrder(_, let place), .differs(_, _, let place):
             place.description
@@ -82,6 +84,9 @@ extension ComposerError: CustomStringConvertible {
             "\(place): \(line.quoted(limit: 400)) stands in another place than planned, or twice."
         case .differs(let line, let planned, let place):
             "\(place): \(line.quoted(limit: 400)) is not what is planned: \(planned.quoted(limit: 400))."
+        case .needsSets(let count):
+            "A list has \(count) addresses and networks. Without ipset at most \(AddressSet.mostRules) are possible. "
+                + "Install ipset, or use networks instead of single addresses."
         case .several(let errors):
             errors.map(\.description).joined(separator: "\n")
         }

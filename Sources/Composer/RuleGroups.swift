@@ -1,33 +1,45 @@
 import Netfilter
 import Policy
 
-/// Where a rule's packets come from: anywhere, or one network.
-struct RuleSource: Hashable, Comparable {
-    /// The network; nil for any address.
-    let network: CIDR?
+/// Where a rule's packets come from.
+enum RuleSource: Hashable, Comparable {
+    case anywhere
+    case network(CIDR)
+    case set(AddressSet)
 
-    /// Anywhere first, then by network.
+    /// Anywhere first, then networks, then sets by name.
     static func < (left: RuleSource, right: RuleSource) -> Bool {
-        switch (left.network, right.network) {
-        case (nil, nil), (_?, nil): false
-        case (nil, _?): true
-        case (let left?, let right?): left < right
+        switch (left, right) {
+        case (.anywhere, .anywhere): false
+        case (.anywhere, _): true
+        case (_, .anywhere): false
+        case (.network(let left), .network(let right)): left < right
+        case (.network, .set): true
+        case (.set, .network): false
+        case (.set(let left), .set(let right)): left.name < right.name
         }
     }
 
     /// `0.0.0.0/0` and `::/0` are anywhere: iptables-save prints no source for them.
-    init(_ network: CIDR?) {
-        self.network = network?.isEverything == true ? nil : network
-    }
+    init(_ network: CIDR) { self = network.isEverything ? .anywhere : .network(network) }
 
-    /// The sources that a permission yields rules for, in one family; the admins need none beside their own.
-    static func all(_ source: Source, _ family: Family) -> [RuleSource] {
-        switch source {
-        case .everyone: [RuleSource(nil)]
-        case .admins: []
-        case .networks(let networks):
-            Set(networks.filter { $0.family == family }.map { RuleSource($0) }).sorted()
-        }
+    /// The network as iptables-save prints it.
+    var network: String? { if case .network(let network) = self { network.canonical } else { nil } }
+
+    /// The set.
+    var set: AddressSet? { if case .set(let set) = self { set } else { nil } }
+
+    /// The sources of a list in one family: a rule for each network, or one for all of them in a set.
+    ///
+    /// - Parameters:
+    ///   - list: the addresses and networks.
+    ///   - family: the family of the rules.
+    ///   - usesSets: whether the kernel has sets.
+    /// - Returns: no more than `AddressSet.mostRules` where there are no sets; the first of those beyond tell the caller.
+    static func all(_ list: AddressList, _ family: Family, usesSets: Bool) -> [RuleSource] {
+        let networks = Set(list.all.filter { $0.family == family }).sorted()
+        guard usesSets, networks.count > AddressSet.threshold else { return networks.map { RuleSource($0) } }
+        return [.set(AddressSet(networks, family))]
     }
 }
 

@@ -12,11 +12,17 @@ struct RuleLayout {
         let comment: String
     }
 
+    /// A rule of the administrators': where from, and what the comment says of it.
+    struct Admin: Equatable {
+        let source: RuleSource
+        let title: String
+    }
+
     let family: Family
     let answers: Answers
     /// Whether the family is more than loopback and replies.
     let isOpen: Bool
-    let admins: [CIDR]
+    let admins: [Admin]
     let ssh: [Item]
     let services: [Item]
     let multicast: [Item]
@@ -24,24 +30,53 @@ struct RuleLayout {
     /// nil when no ping gets in; else whether few do.
     let pingLimited: Bool?
 
-    init(_ plan: Plan, _ family: Family) {
+    init(_ plan: Plan, _ family: Family, usesSets: Bool) {
         self.family = family
         answers = plan.answers
         isOpen = plan.isOpen(family)
         let permissions = isOpen ? plan.permissions : []
-        admins = isOpen ? Set(plan.answers.admins.filter { $0.family == family }).sorted() : []
-        ssh = Self.portItems(permissions.filter { $0.answer == .ssh }, family) { _, _ in "ssh" }
-        services = Self.portItems(permissions.filter { $0.answer != .ssh }, family) { $0.comment(for: $1) }
-        multicast = Self.multicastItems(permissions, family)
-        protocols = Self.protocolItems(permissions, family)
+        admins = isOpen ? Self.admins(plan.answers.admins, family, usesSets: usesSets) : []
+        // A service of many ports has one list, which may be long.
+        var known: [(source: Source, rules: [RuleSource])] = []
+        let sourced = permissions.map { permission -> Sourced in
+            if let found = known.first(where: { $0.source == permission.source }) { return (permission, found.rules) }
+            let sources = Self.sources(permission.source, family, usesSets: usesSets)
+            known.append((permission.source, sources))
+            return (permission, sources)
+        }
+        ssh = Self.portItems(sourced.filter { $0.0.answer == .ssh }) { _, _ in "ssh" }
+        services = Self.portItems(sourced.filter { $0.0.answer != .ssh }) { $0.comment(for: $1) }
+        multicast = Self.multicastItems(sourced, family)
+        protocols = Self.protocolItems(sourced)
         pingLimited =
             permissions.lazy.compactMap { permission -> Bool? in
                 if case .ping(let limited) = permission.opening { limited } else { nil }
             }.first
     }
 
+    private typealias Sourced = (permission: Permission, sources: [RuleSource])
+
+    private static func admins(_ list: AddressList, _ family: Family, usesSets: Bool) -> [Admin] {
+        RuleSource.all(list, family, usesSets: usesSets).map { source in
+            switch source {
+            case .anywhere: Admin(source: source, title: family == .ipv4 ? "0.0.0.0/0" : "::/0")
+            case .network(let network): Admin(source: source, title: network.description)
+            case .set(let set): Admin(source: source, title: "\(set.networks.count) addresses and networks")
+            }
+        }
+    }
+
+    /// The sources that a permission yields rules for; the admins need none beside their own.
+    private static func sources(_ source: Source, _ family: Family, usesSets: Bool) -> [RuleSource] {
+        switch source {
+        case .everyone: [.anywhere]
+        case .admins: []
+        case .networks(let list): RuleSource.all(list, family, usesSets: usesSets)
+        }
+    }
+
     private static func portItems(
-        _ permissions: [Permission], _ family: Family, comment: (PortGroup, [PortRange]) -> String
+        _ permissions: [Sourced], comment: (PortGroup, [PortRange]) -> String
     ) -> [Item] {
         struct Key: Hashable, Comparable {
             let source: RuleSource
@@ -51,9 +86,9 @@ struct RuleLayout {
             }
         }
         var groups: [Key: PortGroup] = [:]
-        for permission in permissions {
+        for (permission, sources) in permissions {
             guard case .ports(let spec) = permission.opening else { continue }
-            for source in RuleSource.all(permission.source, family) {
+            for source in sources {
                 groups[Key(source: source, transport: spec.transport), default: PortGroup()].members.append(
                     PortGroup.Member(range: spec.range, answer: permission.answer, label: spec.description))
             }
@@ -67,13 +102,13 @@ struct RuleLayout {
         }
     }
 
-    private static func multicastItems(_ permissions: [Permission], _ family: Family) -> [Item] {
+    private static func multicastItems(_ permissions: [Sourced], _ family: Family) -> [Item] {
         var items: [Item] = []
-        for permission in permissions {
+        for (permission, sources) in permissions {
             guard case .multicast(let spec, let groups) = permission.opening,
                 case .service(let name) = permission.answer
             else { continue }
-            for source in RuleSource.all(permission.source, family) {
+            for source in sources {
                 for group in groups where group.family == family {
                     items.append(
                         Item(
@@ -85,12 +120,12 @@ struct RuleLayout {
         return items
     }
 
-    private static func protocolItems(_ permissions: [Permission], _ family: Family) -> [Item] {
+    private static func protocolItems(_ permissions: [Sourced]) -> [Item] {
         var items: [Item] = []
-        for permission in permissions {
+        for (permission, sources) in permissions {
             guard case .ipProtocol(let ipProtocol) = permission.opening, case .service(let name) = permission.answer
             else { continue }
-            for source in RuleSource.all(permission.source, family) {
+            for source in sources {
                 items.append(
                     Item(
                         source: source, ipProtocol: ipProtocol,
@@ -102,6 +137,18 @@ struct RuleLayout {
 }
 
 extension RuleLayout {
+    /// The sets that its rules look into, each once.
+    var sets: [AddressSet] {
+        let sources = admins.map(\.source) + (ssh + services + multicast + protocols).map(\.source)
+        return Set(sources.compactMap(\.set)).sorted { $0.name < $1.name }
+    }
+
+    /// How many rules the longest list of addresses makes.
+    var longestList: Int {
+        let items = Dictionary(grouping: ssh + services + multicast + protocols, by: \.comment).values.map(\.count)
+        return max(admins.count, items.max() ?? 0)
+    }
+
     /// The condition for a ping: ICMP type 8 (RFC 792), ICMPv6 type 128 (RFC 4443 section 4.1).
     var echoRequest: [Match] {
         family == .ipv4

@@ -13,7 +13,10 @@ extension RuleLayout {
             "ipv6Open": .flag(family == .ipv6 && isOpen),
             "admins": .groups(
                 admins.map { admin in
-                    ["source": Self.value(RuleSource(admin).network?.canonical), "admin": .text(admin.description)]
+                    [
+                        "source": Self.value(admin.source.network), "set": Self.value(admin.source.set?.name),
+                        "admin": .text(admin.title),
+                    ]
                 }),
             "ssh": .groups(ssh.map { $0.templateValues(family) }),
             "services": .groups(services.map { $0.templateValues(family) }),
@@ -29,7 +32,7 @@ extension RuleLayout {
     /// Every name that a rule template may use.
     static let templateNames: Set<String> = [
         "replace", "ipv6", "ipv6Open", "admins", "ssh", "services", "multicast", "protocols", "pingLimited",
-        "pingEveryone", "echoRequest", "log", "source", "admin", "transport", "port", "ports", "group", "match",
+        "pingEveryone", "echoRequest", "log", "source", "set", "admin", "transport", "port", "ports", "group", "match",
         "comment",
     ]
 
@@ -40,7 +43,8 @@ extension RuleLayout.Item {
     fileprivate func templateValues(_ family: Family) -> [String: RuleTemplateValue] {
         let isSingle = ports?.ranges.count == 1
         return [
-            "source": RuleLayout.value(source.network?.canonical),
+            "source": RuleLayout.value(source.network),
+            "set": RuleLayout.value(source.set?.name),
             "transport": RuleLayout.value(ports?.transport.rawValue),
             "port": RuleLayout.value(isSingle ? ports?.text : nil),
             "ports": RuleLayout.value(isSingle ? nil : ports?.text),

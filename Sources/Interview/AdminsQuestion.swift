@@ -29,7 +29,7 @@ struct AdminsQuestion: QuestionScript {
     }
 
     func render(_ answers: Answers) -> String {
-        answers.admins.isEmpty ? "none" : answers.admins.map(\.description).joined(separator: " ")
+        answers.admins.isEmpty ? "none" : answers.admins.networks.map(\.description).joined(separator: " ")
     }
 
     func parse(_ line: AnswerLine, _ context: QuestionContext) throws(AnswerMistake) -> Answers {
@@ -53,13 +53,14 @@ struct AdminsQuestion: QuestionScript {
         }
         mistakes = reader.mistakes + mistakes
         guard mistakes.isEmpty else { throw AnswerMistake(mistakes) }
-        answers.admins = reader.networks
+        answers.admins.networks = reader.networks
         return answers
     }
 
     func completions(_ context: QuestionContext) -> [String] {
         let found =
-            ([context.discovery.peer?.description].compactMap(\.self)) + context.answers.admins.map(\.description)
+            ([context.discovery.peer?.description].compactMap(\.self))
+            + context.answers.admins.networks.map(\.description)
         return found.withoutRepeats + ["none"]
     }
 
@@ -67,24 +68,25 @@ struct AdminsQuestion: QuestionScript {
         let admins = context.answers.admins
         var warnings: [String] = []
         if let peer = context.discovery.peer, !peer.isLoopback, !admins.isEmpty,
-            !admins.contains(where: { $0.contains(peer) })
+            !admins.contains(peer)
         {
             warnings.append("Your own address, \(peer), is not among them.")
         }
-        for network in admins {
+        for network in admins.networks {
             if let size = network.wideness {
                 warnings.append("\(network.description) holds \(size): every one of them gets full access.")
             }
         }
         if admins.isEmpty {
             warnings.append("No administrator has a fixed address: SSH is your only way in.")
-        } else if context.discovery.hasIPv6, context.answers.ipv6, !admins.contains(where: { $0.family == .ipv6 }) {
+        } else if context.discovery.hasIPv6, context.answers.ipv6, !admins.all.contains(where: { $0.family == .ipv6 }) {
             warnings.append("The server has IPv6 too: whoever comes by IPv6 is none of these.")
         }
         if context.discovery.hasIPv6, !context.answers.ipv6 {
             warnings.append("This server has IPv6 addresses, and your answers file closes them (ipv6: false).")
         }
-        for own in context.discovery.addresses where admins.contains(where: { $0.isHost && $0.contains(own.address) }) {
+        for own in context.discovery.addresses
+        where admins.all.contains(where: { $0.isHost && $0.contains(own.address) }) {
             warnings.append("\(own.address) is this server itself; it reaches itself anyway.")
         }
         return warnings

@@ -12,7 +12,7 @@ struct PingQuestion: QuestionScript {
     func remark(_ context: QuestionContext) -> String { "" }
 
     func introduction(_ context: QuestionContext, _ screen: Screen) -> [Line] {
-        let admins = context.answers.admins.map(\.description)
+        let admins = context.answers.admins.shown
         return screen.definitions([
             ("nobody", "it can still ping others and hear the answers"),
             ("admins", admins.isEmpty ? "there are none: the same as nobody" : "only \(admins.listed(limit: 3))"),

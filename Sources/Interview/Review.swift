@@ -95,7 +95,7 @@ struct Review {
             switch isOpenToAll(opening) ? .everyone : opening.source {
             case .everyone: "open"
             case .admins: "closed"
-            case .networks(let networks): "only \(networks.map(\.description).listed(limit: 3))"
+            case .networks(let networks): "only \(networks.shown.listed(limit: 3))"
             }
         return Row(name: name, admins: "open", others: others, note: note(opening))
     }

@@ -12,11 +12,11 @@ struct SSHQuestion: QuestionScript {
     func remark(_ context: QuestionContext) -> String { "" }
 
     func introduction(_ context: QuestionContext, _ screen: Screen) -> [Line] {
-        let admins = context.answers.admins.map(\.description)
+        let admins = context.answers.admins.shown
         let meaning =
             switch admins.count {
             case 0: "there are none: nobody could log in"
-            case 1 where !context.answers.admins[0].isHost: "only the network \(admins[0])"
+            case 1 where context.answers.admins.networks.first?.isHost == false: "only the network \(admins[0])"
             case 1: "only \(admins[0]); when that address changes, nobody"
             default: "only \(admins.listed()); when those change, nobody"
             }
@@ -96,7 +96,7 @@ struct SSHQuestion: QuestionScript {
             switch sources.first {
             case "everyone": .everyone
             case "admins": .admins
-            default: reader.networks.isEmpty ? earlier.from : .networks(reader.networks)
+            default: reader.networks.isEmpty ? earlier.from : .networks(AddressList(reader.networks))
             }
         answers.ssh = SSHAnswer(ports: ports?.withoutRepeats, from: from)
         return answers
@@ -119,7 +119,7 @@ struct SSHQuestion: QuestionScript {
             warnings.append("SSH stays open to the world: use keys, not passwords.")
         }
         if case .networks(let networks) = from {
-            warnings += networks.compactMap { network in
+            warnings += networks.networks.compactMap { network in
                 network.wideness.map { "\(network.description) holds \($0)." }
             }
         }
@@ -144,7 +144,7 @@ extension Source {
         switch self {
         case .everyone: "everyone"
         case .admins: "admins"
-        case .networks(let networks): networks.map(\.description).joined(separator: " ")
+        case .networks(let networks): networks.shown.joined(separator: " ")
         }
     }
 }
@@ -152,11 +152,11 @@ extension Source {
 extension Answers {
     /// Whether what is open to this source is open to the address: an administrator reaches everything.
     func admits(_ address: IPAddress, from source: Source) -> Bool {
-        if admins.contains(where: { $0.contains(address) }) { return true }
+        if admins.contains(address) { return true }
         return switch source {
         case .everyone: true
         case .admins: false
-        case .networks(let networks): networks.contains { $0.contains(address) }
+        case .networks(let networks): networks.contains(address)
         }
     }
 }

@@ -129,7 +129,7 @@ struct ServicesQuestion: QuestionScript {
                 warnings.append("\(choice.name) is for administrators, and there are none: nobody could reach it.")
             }
             if case .networks(let networks) = source {
-                warnings += networks.compactMap { network in
+                warnings += networks.networks.compactMap { network in
                     network.wideness.map { "\(choice.name): \(network.description) holds \($0)." }
                 }
             }
@@ -196,7 +196,7 @@ private struct ServiceReader {
             mistakes.append(
                 .init(text: "from", message: "\"from\" lacks an address, \"admins\" or \"everyone\" behind it."))
         } else if !choices.isEmpty, !limits.networks.isEmpty {
-            choices[choices.count - 1].from = .networks(limits.networks)
+            choices[choices.count - 1].from = .networks(AddressList(limits.networks))
         }
     }
 

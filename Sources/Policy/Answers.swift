@@ -5,7 +5,7 @@ import Netfilter
 /// Nothing here knows rules or this machine; a `Plan` is made from it.
 package struct Answers: Equatable, Sendable {
     /// Addresses and networks that may reach everything.
-    package var admins: [CIDR]
+    package var admins: AddressList
     /// Services by the name of their template, in the order in which they were chosen.
     package var services: [ServiceChoice]
     /// Further open ports.
@@ -22,7 +22,7 @@ package struct Answers: Equatable, Sendable {
     package var existing: ExistingRules
 
     package init(
-        admins: [CIDR] = [], services: [ServiceChoice] = [], ports: [PortSpec] = [],
+        admins: AddressList = [], services: [ServiceChoice] = [], ports: [PortSpec] = [],
         ping: PingPolicy = .repliesOnly, ssh: SSHAnswer? = nil, ipv6: Bool = true, log: Bool = false,
         existing: ExistingRules = .keep
     ) {
@@ -55,7 +55,34 @@ package enum Source: Equatable, Sendable {
     case everyone
     case admins
     /// These addresses and networks, at least one; the admins reach everything anyway.
-    case networks([CIDR])
+    case networks(AddressList)
+}
+
+/// Addresses and networks: written in the answers, or in files that the answers name.
+package struct AddressList: Equatable, Sendable, ExpressibleByArrayLiteral {
+    /// Those written in the answers.
+    package var networks: [CIDR]
+    /// The files.
+    package var files: [AddressFile]
+
+    /// A list of these parts.
+    package init(_ networks: [CIDR] = [], files: [AddressFile] = []) {
+        self.networks = networks
+        self.files = files
+    }
+
+    package init(arrayLiteral networks: CIDR...) { self.init(networks) }
+
+    /// All of them, those of the files too.
+    package var all: [CIDR] { files.isEmpty ? networks : networks + files.flatMap(\.networks) }
+
+    /// Whether there is none.
+    package var isEmpty: Bool { networks.isEmpty && files.isEmpty }
+
+    /// Whether the address is among them.
+    package func contains(_ address: IPAddress) -> Bool {
+        networks.contains { $0.contains(address) } || files.contains { $0.contains(address) }
+    }
 }
 
 /// What is said about SSH, which alone decides about it.

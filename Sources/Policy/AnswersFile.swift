@@ -20,19 +20,26 @@ package enum AnswersFile {
     /// The keys of the file, in the order in which they are written.
     static let keys = ["version", "admins", "services", "ports", "ping", "ssh", "ipv6", "log", "existing"]
 
+    /// Reads a file of addresses that the answers name by this path.
+    package typealias ReadFile = @Sendable (String) throws(AddressFileError) -> AddressFile
+
     /// Reads answers, strictly: whatever is not an address, a network, a port, a known name or word is refused.
     ///
     /// - Parameters:
     ///   - bytes: the file.
     ///   - file: its name, for messages.
     ///   - services: the names that `services` may use.
+    ///   - readFile: reads the files of addresses that the answers name.
     /// - Returns: the answers, with the file's order in every list.
-    /// - Throws: every mistake of the file at once.
-    package static func parse(_ bytes: [UInt8], file: String, services: ServiceNames) throws(DataErrors) -> Answers {
-        var reader = AnswersReader(file: file, services: services)
+    /// - Throws: every mistake of the file, and of the files it names, at once.
+    package static func parse(
+        _ bytes: [UInt8], file: String, services: ServiceNames, readFile: @escaping ReadFile = refuseFiles
+    ) throws(DataErrors) -> Answers {
+        var reader = AnswersReader(file: file, services: services, readFile: readFile)
         let root = StrictYAML.read(bytes, mistakes: &reader.mistakes)
         let answers = root.flatMap { reader.answers($0) }
-        try reader.mistakes.throwIfAny()
+        let mistakes = reader.mistakes.sorted + reader.fileMistakes
+        if !mistakes.isEmpty { throw DataErrors(mistakes) }
         guard let answers else {
             throw DataErrors([Mistake(file: file, line: 1, text: "", message: "The file could not be read.")])
         }
@@ -60,9 +67,17 @@ package enum AnswersFile {
     ///   - text: the file.
     ///   - file: its name, for messages.
     ///   - services: the names that `services` may use.
+    ///   - readFile: reads the files of addresses that the answers name.
     /// - Returns: the answers.
-    /// - Throws: every mistake of the file at once.
-    package static func parse(_ text: String, file: String, services: ServiceNames) throws(DataErrors) -> Answers {
-        try parse(Array(text.utf8), file: file, services: services)
+    /// - Throws: every mistake of the file, and of the files it names, at once.
+    package static func parse(
+        _ text: String, file: String, services: ServiceNames, readFile: @escaping ReadFile = refuseFiles
+    ) throws(DataErrors) -> Answers {
+        try parse(Array(text.utf8), file: file, services: services, readFile: readFile)
+    }
+
+    /// Reads no file: for answers that come from where no path means anything.
+    package static let refuseFiles: ReadFile = { (path) throws(AddressFileError) in
+        throw .unreadable("no file is read here.")
     }
 }

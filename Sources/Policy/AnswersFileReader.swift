@@ -4,12 +4,16 @@ import Netfilter
 struct AnswersReader {
     var mistakes: Mistakes
     private let services: ServiceNames
+    private let readFile: AnswersFile.ReadFile
+    /// Mistakes in files that the answers name.
+    private(set) var fileMistakes: [Mistake] = []
     /// Where IPv6 addresses stand, in case the file closes IPv6.
-    private var ipv6Nodes: [YAMLNode] = []
+    private var ipv6Nodes: [(node: YAMLNode, address: String)] = []
 
-    init(file: String, services: ServiceNames) {
+    init(file: String, services: ServiceNames, readFile: @escaping AnswersFile.ReadFile) {
         mistakes = Mistakes(file: file)
         self.services = services
+        self.readFile = readFile
     }
 
     /// The whole file; what it gives is good for nothing if a mistake was noted.
@@ -17,7 +21,7 @@ struct AnswersReader {
         guard let keys = mistakes.mapping(root, known: AnswersFile.keys, what: "an answers file") else { return nil }
         version(keys)
         var answers = Answers()
-        if let node = keys["admins"] { answers.admins = networks(node, what: "\"admins\"") }
+        if let node = keys["admins"] { answers.admins = addressList(node, what: "\"admins\"") }
         if let node = keys["services"] { answers.services = serviceChoices(node) }
         if let node = keys["ports"] { answers.ports = portSpecs(node) }
         if let node = keys["ping"], let word = mistakes.word(node, as: PingPolicy.self, what: "\"ping\"") {
@@ -58,9 +62,9 @@ struct AnswersReader {
     }
 
     private mutating func refuseIPv6(line: Int) {
-        for node in ipv6Nodes {
+        for (node, address) in ipv6Nodes {
             mistakes.add(
-                node, "\(node.text.quoted) is IPv6, but line \(line) says \"ipv6: false\".",
+                node, "\(address.quoted) is IPv6, but line \(line) says \"ipv6: false\".",
                 remedy: "Delete one of the two.")
         }
     }
@@ -169,7 +173,7 @@ struct AnswersReader {
                     remedy: "Write it alone, without brackets: from: \(item.text).")
             }
             let addresses = items.filter { $0.text != "everyone" && $0.text != "admins" }
-            return .networks(distinct(addresses) { $0.network($1) })
+            return .networks(addressList(addresses))
         case .scalar(let text, _) where (try? CIDR(parsing: text)) != nil:
             mistakes.add(node, "\(text.quoted) stands alone; \(what) takes a list.", remedy: "Write it in [ ].")
         case .scalar(let text, let quoted) where quoted || !text.isEmpty:
@@ -183,16 +187,44 @@ struct AnswersReader {
         return nil
     }
 
-    private mutating func networks(_ node: YAMLNode, what: String) -> [CIDR] {
+    private mutating func addressList(_ node: YAMLNode, what: String) -> AddressList {
         guard let items = mistakes.sequence(node, what: what, example: "[192.168.1.33]") else { return [] }
-        return distinct(items) { $0.network($1) }
+        return addressList(items)
+    }
+
+    private mutating func addressList(_ items: [YAMLNode]) -> AddressList {
+        func isFile(_ item: YAMLNode) -> Bool { if case .mapping = item.content { true } else { false } }
+        let networks = distinct(items.filter { !isFile($0) }) { $0.network($1) }
+        return AddressList(networks, files: items.filter(isFile).compactMap { addressFile($0) })
+    }
+
+    /// Reads a file of addresses, written as `{ file: PATH }`.
+    private mutating func addressFile(_ item: YAMLNode) -> AddressFile? {
+        guard let keys = mistakes.mapping(item, known: ["file"], what: "a source") else { return nil }
+        guard let node = keys["file"] else {
+            mistakes.add(item, "\(item.text.quoted) names no file.", remedy: "Write it as { file: admins.txt }.")
+            return nil
+        }
+        guard let path = mistakes.string(node, what: "\"file\"", limit: 1_024) else { return nil }
+        do throws(AddressFileError) {
+            let file = try readFile(path)
+            if let ipv6 = file.networks.first(where: { $0.family == .ipv6 }) { ipv6Nodes.append((node, "\(ipv6)")) }
+            return file
+        } catch {
+            switch error {
+            case .unreadable(let reason):
+                mistakes.add(node, "\(path.quoted): \(reason)", remedy: "A path is relative to the answers file.")
+            case .mistakes(let errors): fileMistakes += errors.mistakes
+            }
+        }
+        return nil
     }
 
     private mutating func network(_ item: YAMLNode) -> CIDR? {
         guard let text = mistakes.string(item, what: "an address", limit: 64) else { return nil }
         do {
             let network = try CIDR(source: text)
-            if network.family == .ipv6 { ipv6Nodes.append(item) }
+            if network.family == .ipv6 { ipv6Nodes.append((item, item.text)) }
             return network
         } catch {
             mistakes.add(item, error.message)

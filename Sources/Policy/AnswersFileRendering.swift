@@ -10,7 +10,7 @@ extension AnswersFile {
 
         # Addresses and networks that may reach everything, such as 192.168.1.33,
         # 10.0.0.0/8 or "2001:db8:5::/64". For none: []
-        admins:\(list(answers.admins.map(text)))
+        admins:\(list(texts(answers.admins)))
 
         # What the server offers, by name ("latchkey services" lists the names).
         # To limit one: { name: mail, from: [192.168.1.0/24] }
@@ -49,6 +49,10 @@ extension AnswersFile {
         network.family == .ipv6 ? "\"\(network)\"" : "\(network)"
     }
 
+    private static func texts(_ list: AddressList) -> [String] {
+        list.networks.map(text) + list.files.map { "{ file: \(quoted($0.path)) }" }
+    }
+
     private static func text(_ choice: ServiceChoice) -> String {
         guard let from = choice.from else { return name(choice.name) }
         return "{ name: \(name(choice.name)), from: \(text(from)) }"
@@ -58,7 +62,7 @@ extension AnswersFile {
         switch source {
         case .everyone: "everyone"
         case .admins: "admins"
-        case .networks(let networks): "[\(networks.map(text).joined(separator: ", "))]"
+        case .networks(let networks): "[\(texts(networks).joined(separator: ", "))]"
         }
     }
 
@@ -75,7 +79,10 @@ extension AnswersFile {
                 || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || byte == UInt8(ascii: "-")
         }
         let startsPlain = name.utf8.first.map { $0 != UInt8(ascii: "-") } ?? false
-        if isPlain, startsPlain { return name }
+        return isPlain && startsPlain ? name : quoted(name)
+    }
+
+    private static func quoted(_ name: String) -> String {
         var quoted = ""
         for character in name.unicodeScalars {
             if character == "\"" || character == "\\" { quoted += "\\" }

@@ -76,11 +76,11 @@ struct ExpectationList {
         + [111, 161, 1900].map { PortSpec(range: PortRange($0), transport: .udp) }
 
     private var family: Family { server.family }
-    private var admins: [CIDR] { plan.answers.admins.filter { $0.family == family } }
+    private var admins: [CIDR] { plan.answers.admins.sample.filter { $0.family == family } }
 
     private var limits: [CIDR] {
         plan.permissions.flatMap { permission -> [CIDR] in
-            if case .networks(let networks) = permission.source { networks } else { [] }
+            if case .networks(let networks) = permission.source { networks.sample } else { [] }
         }.filter { $0.family == family }
     }
 
@@ -179,7 +179,7 @@ struct ExpectationList {
             guard case .networks(let networks) = permission.source, case .ports(let spec) = permission.opening else {
                 return []
             }
-            return networks.filter { $0.family == family }.flatMap { network in
+            return networks.sample.filter { $0.family == family }.flatMap { network in
                 let member = SampleAddress.member(of: network, except: scene.addresses)
                 let addresses =
                     [member].compactMap(\.self) + SampleAddress.neighbours(of: network, except: scene.addresses)

@@ -44,11 +44,11 @@ extension Permission {
     ///   - address: where a packet comes from.
     ///   - admins: the addresses and networks of the administrators.
     /// - Returns: true also for the admins of an `.admins` permission.
-    func admits(_ address: IPAddress, admins: [CIDR]) -> Bool {
+    func admits(_ address: IPAddress, admins: AddressList) -> Bool {
         switch source {
         case .everyone: true
-        case .admins: admins.contains { $0.contains(address) }
-        case .networks(let networks): networks.contains { $0.contains(address) }
+        case .admins: admins.contains(address)
+        case .networks(let networks): networks.contains(address)
         }
     }
 }

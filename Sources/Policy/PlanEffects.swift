@@ -79,10 +79,10 @@ extension Plan {
             }
             guard !isOpenToAll else { return nil }
             let limits = permissions.filter { $0.opens(listener.transport, listener.port) }.flatMap { permission in
-                if case .networks(let networks) = permission.source { networks } else { [CIDR]() }
+                if case .networks(let networks) = permission.source { networks.all } else { [CIDR]() }
             }
             return PlanEffects.CutOff(
-                listener: listener, remaining: Set(answers.admins + limits).filter { isOpen($0.family) }.sorted())
+                listener: listener, remaining: Set(answers.admins.all + limits).filter { isOpen($0.family) }.sorted())
         }
         let peers = listeners.flatMap { listener in
             listener.peers.filter { !accepts(from: $0, transport: listener.transport, port: listener.port) }.map {

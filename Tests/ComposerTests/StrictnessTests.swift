@@ -19,7 +19,8 @@ struct StrictnessTests {
         let plan = try Plan(
             answers: answers
                 ?? Answers(
-                    admins: admins, services: [ServiceChoice("web"), ServiceChoice("dns")], ping: .limited, log: true,
+                    admins: AddressList(admins), services: [ServiceChoice("web"), ServiceChoice("dns")], ping: .limited,
+                    log: true,
                     existing: .replace),
             catalog: catalog, sshPorts: [22])
         do throws(ComposerError) {

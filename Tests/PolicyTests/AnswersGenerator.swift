@@ -23,7 +23,7 @@ enum AnswersGenerator {
     static func answers(_ random: inout SplitMix) -> Answers {
         let ipv6 = Bool.random(using: &random)
         return Answers(
-            admins: networks(0...4, ipv6: ipv6, &random),
+            admins: AddressList(networks(0...4, ipv6: ipv6, &random)),
             services: names.shuffled(using: &random).prefix(Int.random(in: 0...5, using: &random)).map { name in
                 ServiceChoice(name, from: Bool.random(using: &random) ? nil : source(ipv6: ipv6, &random))
             },
@@ -45,7 +45,7 @@ enum AnswersGenerator {
         switch Int.random(in: 0...2, using: &random) {
         case 0: .everyone
         case 1: .admins
-        default: .networks(networks(1...3, ipv6: ipv6, &random))
+        default: .networks(AddressList(networks(1...3, ipv6: ipv6, &random)))
         }
     }
 

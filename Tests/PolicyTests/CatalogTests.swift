@@ -91,7 +91,7 @@ struct CatalogTests {
     func tutorial() throws {
         let example = try #require(Templates.examples.first { $0.name == "tutorial.yaml" })
         let answers = try AnswersFile.parse(example.bytes, file: example.name, catalog: try TemplateCatalog.builtIn())
-        #expect(answers.admins.map(\.description) == ["192.168.1.33"])
+        #expect(answers.admins.networks.map(\.description) == ["192.168.1.33"])
         #expect(answers.services.map(\.name) == ["ssh", "web", "mail", "dns"])
         #expect(answers.ping == .repliesOnly)
         #expect(answers.existing == .replace)

@@ -12,7 +12,7 @@ struct PlanTests {
     }
 
     private func networks(_ texts: String...) throws -> Source {
-        .networks(try texts.map { try CIDR(parsing: $0) })
+        .networks(AddressList(try texts.map { try CIDR(parsing: $0) }))
     }
 
     // MARK: SSH

@@ -10,7 +10,7 @@ enum TutorialPlan {
         let example = try #require(Templates.examples.first { $0.name == "tutorial.yaml" })
         let catalog = try TemplateCatalog.builtIn()
         var answers = try AnswersFile.parse(example.text, file: example.name, catalog: catalog)
-        answers.admins = try Scene.admins.map(CIDR.init(parsing:))
+        answers.admins = AddressList(try Scene.admins.map(CIDR.init(parsing:)))
         return try Plan(answers: answers, catalog: catalog, sshPorts: [22])
     }
 

@@ -41,14 +41,15 @@ struct ChangeRunner: Sendable {
     ///
     /// - Throws: `Failure` as `backend` does.
     func request(
-        _ plan: Plan, rules: PerFamily<RuleSet>, caller: Caller, options: ChangeOptions, layout: Layout
+        _ plan: Plan, rules composed: ComposedRules, caller: Caller, options: ChangeOptions, layout: Layout
     ) async throws(Failure) -> ChangeRequest {
         ChangeRequest(
             id: freshID(), scope: plan.answers.existing == .keep ? .inputChain : .tables,
-            rules: PerFamily(ipv4: rules.ipv4?.text, ipv6: rules.ipv6?.text),
+            rules: PerFamily(ipv4: composed.rules.ipv4?.text, ipv6: composed.rules.ipv6?.text),
             backend: try await backend(options.backend), deadlineSeconds: options.deadline.seconds,
-            requester: caller.requester, sshPorts: plan.sshPorts, admins: plan.answers.admins.map(\.canonical),
-            answers: KeptFile(path: layout.answers, text: AnswersFile.render(plan.answers)), persists: true)
+            requester: caller.requester, sshPorts: plan.sshPorts, admins: plan.answers.admins.sample.map(\.canonical),
+            answers: KeptFile(path: layout.answers, text: AnswersFile.render(plan.answers)), persists: true,
+            sets: composed.sets)
     }
 }
 

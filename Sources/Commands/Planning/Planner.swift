@@ -19,7 +19,9 @@ struct Planner: Sendable {
         let folder = try templates.read(in: context)
         // Both are looked at before either is refused: every mistake is told at once.
         let catalog = Result { () throws(Failure) in try folder.catalog() }
-        let composer = Result { () throws(Failure) in try folder.composer() }
+        let toolbox = Toolbox(layout: context.layout)
+        let usesSets = toolbox.find("ipset") != nil
+        let composer = Result { () throws(Failure) in try folder.composer(usesSets: usesSets) }
         if case .failure(var first) = catalog, case .failure(let second) = composer {
             first.what += "\n" + second.what
             throw first
@@ -27,7 +29,7 @@ struct Planner: Sendable {
         self.catalog = try catalog.get()
         self.composer = try composer.get()
         let runner = SystemRunner()
-        let sshd = Toolbox(layout: context.layout).find("sshd")
+        let sshd = toolbox.find("sshd")
         sshPorts = await SSHServer(context.facts).ports(sshd: sshd, runner: runner).ports
     }
 
@@ -36,7 +38,10 @@ struct Planner: Sendable {
     /// - Throws: `Failure` with status 65 that holds every mistake.
     func answers(_ file: NamedText) throws(Failure) -> Answers {
         do {
-            return try AnswersFile.parse(file.text, file: file.name, catalog: catalog)
+            let files = AddressFiles(beside: file)
+            return try AnswersFile.parse(
+                file.text, file: file.name, services: catalog.serviceNames
+            ) { (path) throws(AddressFileError) in try files.read(path) }
         } catch { throw Failure(error, in: "the answers") }
     }
 
@@ -52,15 +57,22 @@ struct Planner: Sendable {
     /// The rules of a plan.
     ///
     /// - Throws: `Failure` with status 65 when a rule template makes something else of it.
-    func rules(_ plan: Plan) throws(Failure) -> PerFamily<RuleSet> {
+    func rules(_ plan: Plan) throws(Failure) -> ComposedRules {
         let (ipv4, ipv6) = (compose(plan, .ipv4), compose(plan, .ipv6))
         let mistakes = [ipv4, ipv6].compactMap { if case .failure(let error) = $0 { error } else { nil } }
         if let error = ComposerError.together(mistakes) { throw Failure(error) }
-        do { return PerFamily(ipv4: try ipv4.get(), ipv6: try ipv6.get()) } catch { throw Failure(error) }
+        do {
+            let (ipv4, ipv6) = (try ipv4.get(), try ipv6.get())
+            return ComposedRules(
+                rules: PerFamily(ipv4: ipv4.rules, ipv6: ipv6.rules),
+                sets: (ipv4.sets + ipv6.sets).map(\.commands).joined())
+        } catch { throw Failure(error) }
     }
 
-    private func compose(_ plan: Plan, _ family: Family) -> Result<RuleSet, ComposerError> {
-        Result { () throws(ComposerError) in try composer.compose(plan, family: family) }
+    private func compose(
+        _ plan: Plan, _ family: Family
+    ) -> Result<(rules: RuleSet, sets: [AddressSet]), ComposerError> {
+        Result { () throws(ComposerError) in try composer.composeWithSets(plan, family: family) }
     }
 }
 
@@ -77,7 +89,7 @@ extension TemplateFolder {
     /// The built-in rule templates, and this folder's over them.
     ///
     /// - Throws: `Failure` with status 65 that holds every mistake.
-    func composer() throws(Failure) -> Composer {
+    func composer(usesSets: Bool = true) throws(Failure) -> Composer {
         var templates: [String: RuleTemplate] = [:]
         for file in rules {
             let name = SecureFiles.name(of: file.name)
@@ -88,13 +100,18 @@ extension TemplateFolder {
                 .badData, "\(file.name): \(other.path) is the same rule template.", inForce: Failure.nothingChanged,
                 next: "keep one of the two.")
         }
-        do { return try Composer(ruleTemplates: templates) } catch { throw Failure(error) }
+        do { return try Composer(ruleTemplates: templates, usesSets: usesSets) } catch { throw Failure(error) }
     }
 }
 
 extension Failure {
     /// What a mistake in a rule template means to the user.
     init(_ error: ComposerError) {
+        if case .needsSets = error {
+            self.init(
+                .missing, error.description, inForce: Self.nothingChanged, next: "apt-get install ipset")
+            return
+        }
         let count = if case .several(let errors) = error { "\(errors.count) mistakes" } else { "A mistake" }
         self.init(
             .badData, "\(count) in a rule template:\n\(error)", inForce: Self.nothingChanged,

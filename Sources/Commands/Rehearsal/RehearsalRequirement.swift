@@ -12,7 +12,7 @@ extension RehearsalRunner {
     ///
     /// - Throws: `Failure` with status 4 for any other plan.
     func requirePromises(
-        of plan: Plan, _ rules: PerFamily<RuleSet>, in context: CommandContext
+        of plan: Plan, _ rules: ComposedRules, in context: CommandContext
     ) async throws(Failure) {
         let result: RehearsalResult
         do { result = try await rehearse(plan, rules) } catch {
@@ -35,7 +35,7 @@ extension RehearsalRunner {
         }
         let result: RehearsalResult
         do {
-            result = try await rehearse(Piece(rules: rules, scope: .tables), expectations, on: machine)
+            result = try await rehearse(Piece(rules: rules, sets: "", scope: .tables), expectations, on: machine)
         } catch {
             context.console.say(Wrapping.text("\(Self.unchecked) \(Self.reason(error))"))
             return
@@ -71,7 +71,7 @@ extension RehearsalRunner {
     private static func reason(_ error: any Error) -> String { Failure(rehearsal: error).what }
 
     /// What the wizard shows of a rehearsal.
-    func report(_ plan: Plan, _ rules: PerFamily<RuleSet>) async -> RehearsalReport {
+    func report(_ plan: Plan, _ rules: ComposedRules) async -> RehearsalReport {
         let result: RehearsalResult
         do { result = try await rehearse(plan, rules) } catch {
             if let shutOut = shutOut(by: plan) { return .lockout(peer: "\(shutOut.peer)", port: shutOut.port) }

@@ -23,6 +23,8 @@ struct RehearsalRunner: Sendable {
     struct Piece: Sendable {
         /// The rules of each family.
         var rules: PerFamily<RuleSet>
+        /// Commands for `ipset restore` that make the sets of the rules.
+        var sets: String
         /// How far they reach.
         var scope: ChangeScope
     }
@@ -208,7 +210,7 @@ struct RehearsalRunner: Sendable {
                 id: "rehearsal", scope: piece.scope,
                 rules: PerFamily(ipv4: piece.rules.ipv4?.text, ipv6: piece.rules.ipv6?.text), backend: backend,
                 deadlineSeconds: Deadline.usual, requester: Requester(user: "", address: nil), sshPorts: [], admins: [],
-                answers: nil, persists: false),
+                answers: nil, persists: false, sets: piece.sets),
             in: there)
     }
 }

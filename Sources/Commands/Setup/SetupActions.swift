@@ -51,7 +51,7 @@ struct SetupActions: WizardActions {
     }
 
     func rules(_ answers: Answers) async -> [String] {
-        guard let plan = try? planner.plan(answers), let rules = try? planner.rules(plan) else { return [] }
+        guard let plan = try? planner.plan(answers), let rules = try? planner.rules(plan).rules else { return [] }
         return rules.present.flatMap { family, set in
             [family == .ipv4 ? "# IPv4" : "# IPv6"] + set.text.split(separator: "\n").map { String($0) }
         }
@@ -111,7 +111,7 @@ struct SetupActions: WizardActions {
     /// What would change in each family that can be looked at.
     private func inputs(_ answers: Answers) throws(Refusal) -> [Input] {
         let rules: PerFamily<RuleSet>
-        do { rules = try planner.rules(try planner.plan(answers)) } catch { throw Refusal([error.what]) }
+        do { rules = try planner.rules(try planner.plan(answers)).rules } catch { throw Refusal([error.what]) }
         let scope: ChangeScope = answers.existing == .keep ? .inputChain : .tables
         return rules.present.compactMap { family, plan in
             // A family that the kernel lacks changes nothing; where none could be read, all is new.

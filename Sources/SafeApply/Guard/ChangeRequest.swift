@@ -77,6 +77,11 @@ package struct ChangeRequest: Codable, Sendable, Equatable {
 
     /// The snapshot that it goes back to; nil for a change to new rules.
     package var restores: Restored?
+    /// The sets that its rules look into, as ipset(8) reads them; nil for none.
+    package var sets: String?
+
+    /// The sets that are made before its rules: those of the rules, or those that a snapshot had and are missing.
+    var madeSets: String { (sets ?? "") + (restores?.sets ?? "") }
 
     /// A request; see the properties.
     package init(
@@ -84,7 +89,7 @@ package struct ChangeRequest: Codable, Sendable, Equatable {
         sources: PerFamily<String> = PerFamily(), backend: Backend,
         deadlineSeconds: Int,
         requester: Requester, sshPorts: [UInt16], admins: [String], answers: KeptFile?, persists: Bool,
-        restores: Restored? = nil
+        restores: Restored? = nil, sets: String? = nil
     ) {
         self.id = id
         self.scope = scope
@@ -98,5 +103,6 @@ package struct ChangeRequest: Codable, Sendable, Equatable {
         self.answers = answers
         self.persists = persists
         self.restores = restores
+        self.sets = sets?.isEmpty == true ? nil : sets
     }
 }

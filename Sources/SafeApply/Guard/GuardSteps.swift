@@ -116,6 +116,7 @@ extension Guard {
     /// Trouble here does not undo it: the rules are active and confirmed.
     private mutating func save() async {
         await backend.removeEmptiedTables()
+        await backend.removeOldSets()
         let persistence = Persistence(environment)
         var notes = await backend.strangersNotes()
         do {

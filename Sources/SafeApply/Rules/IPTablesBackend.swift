@@ -262,19 +262,27 @@ struct IPTablesBackend: RuleBackend {
         }
     }
 
-    // MARK: - Sets of a snapshot
+    // MARK: - Sets
 
-    /// Makes the sets that the rules of a snapshot need; a rule that names a missing one cannot be loaded.
+    /// Makes the sets that the rules need; a rule that names a missing one cannot be loaded.
     func makeSets() async throws(ChangeError) {
-        guard let text = request.restores?.sets, !text.isEmpty else { return }
+        let text = request.madeSets
+        guard !text.isEmpty else { return }
         guard let sets = kernel.sets else { throw .host(.toolMissing(name: "ipset", lookedIn: [])) }
         try await ChangeError.wrap { () async throws(HostError) in try await sets.restoreMissing(text) }
     }
 
     /// Takes those sets away again; one that a rule names stays.
     func removeMadeSets() async {
-        guard let text = request.restores?.sets, let sets = kernel.sets else { return }
-        await sets.remove(Restoration.names(text).reversed())
+        guard let sets = kernel.sets else { return }
+        await sets.remove(Restoration.names(request.madeSets).reversed())
+    }
+
+    /// Takes away, once a change is kept, the sets that latchkey made for rules before it; one that a rule names stays.
+    func removeOldSets() async {
+        let named = plan.present.reduce(into: Set<String>()) { $0.formUnion(NamedSets.names(in: $1.value)) }
+        let old = Restoration.names(sets).filter { $0.hasPrefix(NamedSets.ownPrefix) && !named.contains($0) }
+        await kernel.sets?.remove(old)
     }
 
     /// Takes away, once a restore is kept, the tables that it emptied.

@@ -2,6 +2,9 @@ import Netfilter
 
 /// The sets that rules name, among all that ipset(8) prints.
 enum NamedSets {
+    /// What the names of latchkey's own sets begin with.
+    static let ownPrefix = "latchkey-"
+
     /// The names of the sets that rules look into, add to or take from.
     static func names(in rules: RuleSet) -> Set<String> {
         Set(rules.tables.flatMap(\.rules).flatMap(names(of:)))

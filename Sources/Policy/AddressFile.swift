@@ -1,0 +1,125 @@
+import Netfilter
+
+/// A file of addresses and networks that the answers name: one a line, `#` begins a comment.
+package struct AddressFile: Equatable, Sendable {
+    /// Its path, absolute.
+    package let path: String
+    /// What is in it, sorted; networks that another one covers are left out.
+    package let networks: [CIDR]
+    /// How many lines held an address or a network.
+    package let count: Int
+
+    /// The most lines that are read.
+    package static let lineLimit = 1_000_000
+    /// The longest line that is read, in bytes; an address with a prefix length has at most 49.
+    private static let lengthLimit = 1_024
+    /// How many mistakes are told in full.
+    private static let mistakeLimit = 20
+
+    /// A file of these networks, as read.
+    package init(path: String, networks: [CIDR]) {
+        self.path = path
+        self.networks = CIDR.merged(networks)
+        count = networks.count
+    }
+
+    /// Reads a file.
+    ///
+    /// - Parameters:
+    ///   - bytes: the file.
+    ///   - path: its path, for messages too.
+    /// - Throws: the first 20 mistakes with their lines, and how many more there are.
+    package init(_ bytes: [UInt8], path: String) throws(DataErrors) {
+        var mistakes = Mistakes(file: path)
+        var networks: [CIDR] = []
+        var more = 0
+        var number = 0
+        for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+            number += 1
+            guard number <= Self.lineLimit else {
+                // A last line end leaves an empty line behind it.
+                if number == Self.lineLimit + 1, line.isEmpty { break }
+                mistakes.add(
+                    line: number, text: "", "The file has more than \(Self.lineLimit) lines.",
+                    remedy: "Split it, or use networks instead of single addresses.")
+                break
+            }
+            do {
+                if let network = try Self.network(line) { networks.append(network) }
+            } catch {
+                if mistakes.count < Self.mistakeLimit {
+                    mistakes.add(line: number, text: error.text, error.message)
+                } else {
+                    more += 1
+                }
+            }
+        }
+        if more > 0 {
+            mistakes.add(line: number, text: "", "\(more) more \(more == 1 ? "line has" : "lines have") mistakes.")
+        } else if mistakes.isEmpty, networks.isEmpty {
+            mistakes.add(
+                line: 1, text: "", "The file has no address.", remedy: "Write one address or network on each line.")
+        }
+        try mistakes.throwIfAny()
+        self.init(path: path, networks: networks)
+    }
+
+    /// Whether one of its networks has the address.
+    package func contains(_ address: IPAddress) -> Bool {
+        // The networks do not overlap: only the last one that begins at the address or ahead of it can have it.
+        var (low, high) = (0, networks.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if networks[middle].address <= address { low = middle + 1 } else { high = middle }
+        }
+        return low > 0 && networks[low - 1].contains(address)
+    }
+
+    /// What a line holds; nil for an empty line and for a comment.
+    private static func network(_ line: ArraySlice<UInt8>) throws(AddressError) -> CIDR? {
+        let isBlank: (UInt8) -> Bool = { [UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r")].contains($0) }
+        var text = line.prefix { $0 != UInt8(ascii: "#") }.drop(while: isBlank)
+        while let last = text.last, isBlank(last) { text.removeLast() }
+        guard !text.isEmpty else { return nil }
+        guard text.count <= lengthLimit else {
+            throw .notAnAddress(String(decoding: text.prefix(40), as: UTF8.self) + "…")
+        }
+        return try CIDR(source: String(decoding: text, as: UTF8.self))
+    }
+}
+
+extension CIDR {
+    /// Networks sorted, without those that another one covers.
+    package static func merged(_ networks: [CIDR]) -> [CIDR] {
+        var merged: [CIDR] = []
+        // A network sorts right ahead of all that it covers.
+        for network in networks.sorted() where merged.last?.contains(network) != true { merged.append(network) }
+        return merged
+    }
+}
+
+/// Why a file of addresses could not be taken.
+package enum AddressFileError: Error, Equatable, Sendable {
+    /// It could not be read; the reason is a sentence.
+    case unreadable(String)
+    /// It has mistakes.
+    case mistakes(DataErrors)
+}
+
+extension AddressList {
+    /// The most addresses and networks that stand for the whole list where each costs time: in a rehearsal, and in the
+    /// emergency opening.
+    private static let sampleSize = 16
+
+    /// All of a short list; of a long one the first, the last, and some between them.
+    package var sample: [CIDR] {
+        let all = all
+        guard all.count > Self.sampleSize else { return all }
+        return (0..<Self.sampleSize).map { all[$0 * (all.count - 1) / (Self.sampleSize - 1)] }
+    }
+
+    /// The list for people: what is written in the answers, and each file with its size.
+    package var shown: [String] {
+        networks.map(\.description) + files.map { "\($0.path) (\($0.count) lines)" }
+    }
+}
