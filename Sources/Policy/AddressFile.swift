@@ -111,11 +111,17 @@ extension AddressList {
     /// emergency opening.
     private static let sampleSize = 16
 
-    /// All of a short list; of a long one the first, the last, and some between them.
-    package var sample: [CIDR] {
-        let all = all
+    /// One family of a short list; of a long one the first, the last, and some between them.
+    package func sample(_ family: Family) -> [CIDR] {
+        let all = all.filter { $0.family == family }
         guard all.count > Self.sampleSize else { return all }
         return (0..<Self.sampleSize).map { all[$0 * (all.count - 1) / (Self.sampleSize - 1)] }
+    }
+
+    /// Whether the address is among them by more than "every address there is".
+    func names(_ address: IPAddress) -> Bool {
+        networks.contains { !$0.isEverything && $0.contains(address) }
+            || files.contains { $0.networks.first?.isEverything != true && $0.contains(address) }
     }
 
     /// The list for people: what is written in the answers, and each file with its size.

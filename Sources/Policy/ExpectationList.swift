@@ -76,12 +76,19 @@ struct ExpectationList {
         + [111, 161, 1900].map { PortSpec(range: PortRange($0), transport: .udp) }
 
     private var family: Family { server.family }
-    private var admins: [CIDR] { plan.answers.admins.sample.filter { $0.family == family } }
+    /// The admins of the family, or some of them where there are very many.
+    private let admins: [CIDR]
+    /// The same of everybody that an answer is limited to.
+    private let limits: [CIDR]
 
-    private var limits: [CIDR] {
-        plan.permissions.flatMap { permission -> [CIDR] in
-            if case .networks(let networks) = permission.source { networks.sample } else { [] }
-        }.filter { $0.family == family }
+    init(plan: Plan, scene: ExpectationContext, server: IPAddress) {
+        self.plan = plan
+        self.scene = scene
+        self.server = server
+        admins = plan.answers.admins.sample(server.family)
+        limits = plan.permissions.flatMap { permission -> [CIDR] in
+            if case .networks(let list) = permission.source { list.sample(server.family) } else { [] }
+        }
     }
 
     var all: [Expectation] { fromAdmins + fromStranger + fromSpare + fromLimits + fromServer + yours }
@@ -143,7 +150,7 @@ struct ExpectationList {
     /// Who stands for just anybody.
     private var strangers: [IPAddress] {
         let taken = scene.addresses + [scene.you].compactMap(\.self)
-        let all = SampleAddress.strangers(family, outside: admins + limits, except: taken)
+        let all = SampleAddress.strangers(family, except: taken) { isListed($0) }
         let plain = all.filter { stranger in !scene.spokenOf.contains { $0.contains(stranger) } }
         return plain.isEmpty ? all : plain
     }
@@ -179,7 +186,7 @@ struct ExpectationList {
             guard case .networks(let networks) = permission.source, case .ports(let spec) = permission.opening else {
                 return []
             }
-            return networks.sample.filter { $0.family == family }.flatMap { network in
+            return networks.sample(family).flatMap { network in
                 let member = SampleAddress.member(of: network, except: scene.addresses)
                 let addresses =
                     [member].compactMap(\.self) + SampleAddress.neighbours(of: network, except: scene.addresses)
@@ -260,7 +267,14 @@ struct ExpectationList {
 
     private func target(for source: IPAddress) -> IPAddress { scene.servers.facing(source)?.address ?? server }
 
-    private func isAdmin(_ address: IPAddress) -> Bool { admins.contains { $0.contains(address) } }
+    private func isAdmin(_ address: IPAddress) -> Bool { plan.answers.admins.contains(address) }
+
+    /// Whether an answer names the address, by more than "every address there is".
+    private func isListed(_ address: IPAddress) -> Bool {
+        plan.permissions.contains { permission in
+            if case .networks(let list) = permission.source { list.names(address) } else { false }
+        } || plan.answers.admins.names(address)
+    }
 
     /// The answer that decides about a port, as far as this address is concerned.
     private func answer(_ source: IPAddress, _ matches: (Permission.Opening) -> Bool) -> Permission.Answer? {

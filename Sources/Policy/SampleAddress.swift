@@ -22,13 +22,15 @@ enum SampleAddress {
 
     /// Addresses that none of these networks holds: first nobody's (RFC 5737, RFC 3849), last one that lists of
     /// addresses which should not occur do not hold either.
-    static func strangers(_ family: Family, outside networks: [CIDR], except taken: [IPAddress]) -> [IPAddress] {
+    static func strangers(
+        _ family: Family, except taken: [IPAddress], isListed: (IPAddress) -> Bool
+    ) -> [IPAddress] {
         let names =
             family == .ipv4
             ? ["198.51.100.77", "203.0.113.77", "192.0.2.77", "198.18.7.7", "100.64.7.7", "9.9.9.77"]
             : ["2001:db8:bad::77", "2001:db8:fee::77", "3fff:bad::77", "2600:bad::77"]
         return names.compactMap { try? IPAddress(parsing: $0) }.filter { address in
-            !networks.contains { $0.contains(address) && !$0.isEverything } && !taken.contains(address)
+            !isListed(address) && !taken.contains(address)
         }
     }
 }

@@ -5,7 +5,7 @@
 /// documents, deep nesting, repeated keys. Plain text stays text: `no`, `0x16` and `1_000` are what they look like.
 package enum StrictYAML {
     /// A larger file is refused unread.
-    package static let sizeLimit = 64 * 1024
+    package static let sizeLimit = 1 << 20
     /// How deep lists and mappings may stand inside each other.
     package static let depthLimit = 8
 

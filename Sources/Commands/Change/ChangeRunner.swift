@@ -47,7 +47,8 @@ struct ChangeRunner: Sendable {
             id: freshID(), scope: plan.answers.existing == .keep ? .inputChain : .tables,
             rules: PerFamily(ipv4: composed.rules.ipv4?.text, ipv6: composed.rules.ipv6?.text),
             backend: try await backend(options.backend), deadlineSeconds: options.deadline.seconds,
-            requester: caller.requester, sshPorts: plan.sshPorts, admins: plan.answers.admins.sample.map(\.canonical),
+            requester: caller.requester, sshPorts: plan.sshPorts,
+            admins: Family.allCases.flatMap(plan.answers.admins.sample).map(\.canonical),
             answers: KeptFile(path: layout.answers, text: AnswersFile.render(plan.answers)), persists: true,
             sets: composed.sets)
     }

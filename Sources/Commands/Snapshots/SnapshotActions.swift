@@ -144,7 +144,7 @@ struct SnapshotActions: Sendable {
         guard let file = try? NamedText(name: path, path: path, in: context),
             let planner = try? await Planner(templates, in: context), let answers = try? planner.answers(file)
         else { return [] }
-        return answers.admins.sample.map(\.canonical)
+        return Family.allCases.flatMap(answers.admins.sample).map(\.canonical)
     }
 
     private static func parsed(_ rules: PerFamily<String>) throws(Failure) -> PerFamily<RuleSet> {
