@@ -80,12 +80,12 @@ let nothingKnown40 = #"""
       list; Enter takes those marked [x], at
       first what listens here now.
       web: Serves websites over HTTP and
-        HTTPS, HTTP/3 over UDP included.
+        HTTPS, including HTTP/3 over UDP.
       mail: Receives mail for a domain and
-        hands it out to mail programs (SMTP
+        delivers it to mail programs (SMTP
         and IMAP).
-      dns: Answers questions about names,
-        for a domain or for other machines.
+      dns: Answers DNS queries, for a domain
+        or for other machines.
       Examples:
          web mail
          web, postgres from 192.168.1.0/24

@@ -47,10 +47,10 @@ let nothingKnown80 = #"""
          control panels are open to administrators only, unless you say "from". The
          line you type is the whole list; Enter takes those marked [x], at first
          what listens here now.
-         web    Serves websites over HTTP and HTTPS, HTTP/3 over UDP included.
-         mail   Receives mail for a domain and hands it out to mail programs (SMTP
+         web    Serves websites over HTTP and HTTPS, including HTTP/3 over UDP.
+         mail   Receives mail for a domain and delivers it to mail programs (SMTP
                 and IMAP).
-         dns    Answers questions about names, for a domain or for other machines.
+         dns    Answers DNS queries, for a domain or for other machines.
          Examples:   web mail     web, postgres from 192.168.1.0/24     none
          services [none] > none
 
