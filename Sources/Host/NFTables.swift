@@ -17,6 +17,14 @@ package struct NFTables: Sendable {
         self.runner = runner
     }
 
+    /// All tables, such as `ip filter`, those of iptables too.
+    ///
+    /// - Throws: what running the tool throws.
+    package func names() async throws(HostError) -> Set<String> {
+        let listing = try await runner.check(Command(program, ["list", "tables"])).text
+        return Set(listing.split(separator: "\n").compactMap { $0.hasPrefix("table ") ? String($0.dropFirst(6)) : nil })
+    }
+
     /// The tables besides iptables' own in which a chain decides about incoming packets, such as `inet filter`.
     ///
     /// Nothing is found where nft may not look.

@@ -16,9 +16,9 @@ package struct CounterDifference: Sendable {
         var isFinal: Bool { rule.isFinal && (table == CounterDifference.last || rule.target != .accept) }
     }
 
-    private static let last = "filter"
+    static let last = "filter"
     /// Where a packet that comes in is asked for, in this order.
-    private static let hooks = [("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("mangle", "INPUT"), (last, "INPUT")]
+    static let hooks = [("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("mangle", "INPUT"), (last, "INPUT")]
 
     /// The rules that have counted something, in the order of the tables; of each table its built-in chain's first.
     package let movements: [Movement]

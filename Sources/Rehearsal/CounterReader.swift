@@ -2,50 +2,84 @@ import Host
 import Netfilter
 import Synchronization
 
-/// Reads the counters of the rules again and again.
+/// Which chains' counters are read where there are thousands of rules: those that a packet from outside comes to, but for
+/// other programs' own chains.
 ///
-/// Where there are thousands of rules, it reads the kernel's own chains and latchkey's only, after a first look at all:
-/// what another program's long list decides is then seen by the packet, but not by name.
-final class CounterReader: Sendable {
-    private struct Focus {
-        var rules: RuleSet
-        /// By table; nil for a whole dump each time.
-        var chains: [(table: String, chain: String)]?
-    }
-
-    private let focus = Mutex<[String: Focus]>([:])
+/// What another program's long list decides is then seen by the packet, but not by name.
+package struct CounterScope: Sendable {
+    /// The kernel's own chains that hold or do something, by table.
+    let hooks: [(table: String, chain: String)]
+    /// Other programs' chains, by table.
+    let unread: [String: Set<String>]
 
     /// How many rules make a dump slower than a look at a few chains.
     private static let many = 2_000
 
-    /// Has the next look be at all rules: others may stand there by then.
-    func forget() { focus.withLock { $0 = [:] } }
+    /// The chains to read beside other programs' rules.
+    ///
+    /// - Parameters:
+    ///   - existing: the rules that are there without the plan.
+    ///   - planned: the rules of the plan.
+    /// - Returns: nil where a dump of all rules is fast enough.
+    package init?(existing: RuleSet, planned: RuleSet) {
+        guard existing.tables.reduce(0, { $0 + $1.entries.count }) > Self.many else { return nil }
+        let tables = existing.tables + planned.tables
+        hooks = CounterDifference.hooks.filter { name, hook in
+            name == CounterDifference.last
+                || tables.contains { table in
+                    table.name == name && (table.chain(hook)?.policy == .drop || !table.rules(in: hook).isEmpty)
+                }
+        }
+        var unread: [String: Set<String>] = [:]
+        for table in existing.tables {
+            let owned = Set(table.rules.filter(\.isOwned).map(\.chain))
+            unread[table.name, default: []].formUnion(
+                table.chains.filter { $0.policy == nil && !owned.contains($0.name) }.map(\.name))
+        }
+        for table in planned.tables { unread[table.name]?.subtract(table.chains.map(\.name)) }
+        self.unread = unread
+    }
+}
+
+/// Reads the counters of the rules again and again.
+final class CounterReader: Sendable {
+    private let scopes = Mutex<[Family: CounterScope]>([:])
+
+    /// Has the next looks be at these chains only; at all rules of a family that has no scope.
+    func look(at scopes: [Family: CounterScope]) { self.scopes.withLock { $0 = scopes } }
 
     /// The rules of a family with their counters.
     ///
     /// - Throws: `HostError`, `RuleSetError`.
     func read(_ tool: IPTables) async throws -> RuleSet {
-        guard let known = focus.withLock({ $0[tool.save] }), let chains = known.chains else {
-            let rules = try RuleSet(dumped: DumpText.decode(try await tool.dump()), file: tool.save)
-            focus.withLock { $0[tool.save] = Focus(rules: rules, chains: Self.chains(of: rules)) }
-            return rules
+        guard let scope = scopes.withLock({ $0[tool.family] }) else {
+            return try RuleSet(dumped: DumpText.decode(try await tool.dump()), file: tool.save)
         }
-        var rules = known.rules
-        for (name, chain) in chains {
-            let listing = DumpText.decode(try await tool.list(table: name, chain: chain))
-            if let table = rules[name]?.replacing(chain, listing: listing) { rules[name] = table }
+        var rules = RuleSet(tables: [])
+        for (name, hook) in scope.hooks {
+            var table = rules[name] ?? Table(name, chains: [])
+            var seen = scope.unread[name] ?? []
+            var open = [hook]
+            while let chain = open.popLast() {
+                guard seen.insert(chain).inserted else { continue }
+                guard let listing = try await listing(tool, name, chain, mayLack: chain != hook),
+                    let read = table.replacing(chain, listing: listing)
+                else { continue }
+                table = read
+                open += read.rules(in: chain).compactMap(\.jumpsTo)
+            }
+            rules[name] = table
         }
         return rules
     }
 
-    private static func chains(of rules: RuleSet) -> [(table: String, chain: String)]? {
-        guard rules.tables.reduce(0, { $0 + $1.entries.count }) > many else { return nil }
-        return rules.tables.flatMap { table in
-            let filled = Dictionary(grouping: table.rules, by: \.chain)
-            return table.chains.filter { chain in
-                let own = filled[chain.name] ?? []
-                return chain.policy != nil ? table.name == "filter" || !own.isEmpty : own.contains(where: \.isOwned)
-            }.map { (table.name, $0.name) }
+    /// One chain; nil where what a rule jumps to is a target that this program does not know, and no chain.
+    private func listing(
+        _ tool: IPTables, _ table: String, _ chain: String, mayLack: Bool
+    ) async throws(HostError) -> String? {
+        do throws(HostError) { return DumpText.decode(try await tool.list(table: table, chain: chain)) } catch {
+            guard mayLack, case .toolFailed = error else { throw error }
+            return nil
         }
     }
 }

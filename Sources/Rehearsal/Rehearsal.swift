@@ -100,12 +100,14 @@ package struct Rehearsal: Sendable {
     ///   - untested: what the control has shown to prove nothing.
     ///   - decidesAll: whether to find out about every packet which rule decided, or only about those that fared
     ///     otherwise than promised.
+    ///   - scopes: the families in which there are too many rules to read them all each time.
     /// - Returns: a verdict for every expectation, in order.
     /// - Throws: `StageError` and `HostError`, where the stage or a tool in it breaks off.
     package func verdicts(
-        _ expectations: [Expectation], untested: [Expectation: String], decidesAll: Bool = true
+        _ expectations: [Expectation], untested: [Expectation: String], decidesAll: Bool = true,
+        scopes: [Family: CounterScope] = [:]
     ) async throws -> [Verdict] {
-        counters.forget()
+        counters.look(at: scopes)
         var seen: [Expectation: Bool] = [:]
         var decisions: [Expectation: CounterDifference.Decision] = [:]
         let testable = expectations.filter { untested[$0] == nil && tools[$0.family] != nil }

@@ -115,7 +115,8 @@ struct RehearsalRunner: Sendable {
         let stage = try await open(expectations, on: machine)
         defer { stage.close() }
         let kernel = try await kernel(of: stage)
-        var notes: [String] = []
+        // Sets alone keep nothing out, and large ones take their time.
+        async let sets = loadSets(kernel)
 
         let rehearsal = Rehearsal(on: stage, tools: Self.tools(kernel))
         try await rehearsal.listen(for: expectations)
@@ -123,15 +124,26 @@ struct RehearsalRunner: Sendable {
         try await track(kernel)
         untested.merge(try await rehearsal.connect(expectations)) { first, _ in first }
 
-        notes += try await loadSurroundings(kernel, on: stage)
-        var change = try await change(piece, on: stage)
+        let setNotes = await sets
+        let existing = try await loadRules(kernel)
+        var change = try await change(piece, on: stage, loaded: existing.loaded)
+        let scopes = scopes(piece)
         try await change.activateTrial()
-        let pending = try await rehearsal.verdicts(expectations, untested: untested, decidesAll: false)
+        let pending = try await rehearsal.verdicts(expectations, untested: untested, decidesAll: false, scopes: scopes)
         try await change.makePermanent()
-        let permanent = try await rehearsal.verdicts(expectations, untested: untested)
+        let permanent = try await rehearsal.verdicts(expectations, untested: untested, scopes: scopes)
         return RehearsalResult(
             verdicts: permanent, pending: pending,
-            milliseconds: Int((ContinuousClock.now - begun) / .milliseconds(1)), notes: notes)
+            milliseconds: Int((ContinuousClock.now - begun) / .milliseconds(1)), notes: setNotes + existing.notes)
+    }
+
+    /// Which counters are read in the families in which there are too many rules to read them all.
+    private func scopes(_ piece: Piece) -> [Family: CounterScope] {
+        var scopes: [Family: CounterScope] = [:]
+        for (family, rules) in live?.present ?? [] {
+            scopes[family] = CounterScope(existing: rules, planned: piece.rules[family] ?? RuleSet(tables: []))
+        }
+        return scopes
     }
 
     /// A stage that looks like this machine, without rules.
@@ -172,27 +184,55 @@ struct RehearsalRunner: Sendable {
     ///
     /// Not nat: what it sends elsewhere goes to containers that the stage does not have. `Effects` tells of those.
     func loadSurroundings(_ kernel: LiveRules, on stage: Stage) async throws -> [String] {
-        guard let live else {
-            return ["The rules in force cannot be read without root: rehearsed as on a machine without any."]
-        }
-        var notes: [String] = []
+        let notes = await loadSets(kernel)
+        return notes + (try await loadRules(kernel)).notes
+    }
+
+    /// Makes the machine's sets of addresses on a stage.
+    ///
+    /// - Parameter kernel: iptables, inside the stage.
+    /// - Returns: what could not be had.
+    private func loadSets(_ kernel: LiveRules) async -> [String] {
+        guard live != nil else { return [] }
         let sets = (try? await IPSets(toolbox: environment.toolbox, runner: environment.runner)?.dump()) ?? ""
-        if !sets.isEmpty {
-            do { try await kernel.sets?.restoreMissing(sets) } catch {
-                notes.append("The sets of addresses (ipset) could not be made on the stage: \(error)")
-            }
+        do { try await kernel.sets?.restoreMissing(sets) } catch {
+            return ["The sets of addresses (ipset) could not be made on the stage: \(error)"]
         }
-        for (family, rules) in live.present {
+        return []
+    }
+
+    /// Loads the machine's rules on a stage.
+    ///
+    /// - Parameter kernel: iptables, inside the stage.
+    /// - Returns: the rules of the families in which no others than these are active there now, and what could not be
+    ///   had.
+    private func loadRules(
+        _ kernel: LiveRules
+    ) async throws(ChangeError) -> (loaded: PerFamily<RuleSet>, notes: [String]) {
+        guard let live else {
+            return (
+                PerFamily(), ["The rules in force cannot be read without root: rehearsed as on a machine without any."]
+            )
+        }
+        let families = try await kernel.eachFamily(live.present.map(\.family)) { family throws(ChangeError) in
+            var notes: [String] = []
+            var loaded = RuleSet(tables: [])
             // Table by table: one that cannot be had leaves the others.
-            for table in rules.tables where table.name != "nat" {
+            for table in live[family]?.tables ?? [] where table.name != "nat" {
                 let input = DumpText.bytes(RuleSet(tables: [table]).text)
-                do { try await kernel.tools[family]?.restore(input, flush: true) } catch {
-                    notes.append(
-                        "Other programs' rules in \(table.name) (\(family.rawValue)) take no part: \(error)")
+                do {
+                    try await kernel.tools[family]?.restore(input, flush: true)
+                    loaded[table.name] = table
+                } catch {
+                    notes.append("Other programs' rules in \(table.name) (\(family.rawValue)) take no part: \(error)")
                 }
             }
+            // Without a filter table of the machine's, what has the kernel know connections is still there.
+            return (loaded: notes.isEmpty && loaded["filter"] != nil ? loaded : nil, notes: notes)
         }
-        return notes
+        var loaded = PerFamily<RuleSet>()
+        for (family, rules) in families.present { loaded[family] = rules.loaded }
+        return (loaded, families.present.flatMap(\.value.notes))
     }
 
     /// A change on the stage, made as the guard makes it.
@@ -200,9 +240,12 @@ struct RehearsalRunner: Sendable {
     /// - Parameters:
     ///   - piece: the rules.
     ///   - stage: where.
+    ///   - loaded: the rules of the families in which it is known what is active there.
     /// - Returns: the change, not yet made.
     /// - Throws: when the rules there cannot be read.
-    func change(_ piece: Piece, on stage: Stage) async throws(ChangeError) -> RehearsedChange {
+    func change(
+        _ piece: Piece, on stage: Stage, loaded: PerFamily<RuleSet> = PerFamily()
+    ) async throws(ChangeError) -> RehearsedChange {
         var there = environment
         there.runner = StageRunner(stage, runner: environment.runner)
         return try await RehearsedChange(
@@ -211,7 +254,7 @@ struct RehearsalRunner: Sendable {
                 rules: PerFamily(ipv4: piece.rules.ipv4?.text, ipv6: piece.rules.ipv6?.text), backend: backend,
                 deadlineSeconds: Deadline.usual, requester: Requester(user: "", address: nil), sshPorts: [], admins: [],
                 answers: nil, persists: false, sets: piece.sets),
-            in: there)
+            in: there, loaded: loaded)
     }
 }
 

@@ -32,20 +32,29 @@ struct IPTablesBackend: RuleBackend {
     ///   - request: what is to be done.
     ///   - environment: the machine.
     ///   - isElsewhere: whether its runner works in another network than this process is in.
+    ///   - loaded: the rules of the families in which it is known what is active; the others are read.
     /// - Throws: `badRules`, `host`, `unreadable`.
     init(
-        new request: ChangeRequest, in environment: ChangeEnvironment, isElsewhere: Bool = false
+        new request: ChangeRequest, in environment: ChangeEnvironment, isElsewhere: Bool = false,
+        loaded: PerFamily<RuleSet> = PerFamily()
     ) async throws(ChangeError) {
         let kernel = try await LiveRules(
             backend: request.backend, families: environment.families, toolbox: environment.toolbox,
             runner: environment.runner)
-        var live = try await kernel.readAll()
+        // For a snapshot, which a rehearsal does without.
+        async let savedSets = isElsewhere ? nil : kernel.sets?.dump()
+        var live = try await kernel.eachFamily(kernel.tools.present.map(\.family)) { family throws(ChangeError) in
+            if let loaded = loaded[family] { loaded } else { try await kernel.read(family) }
+        }
         for (family, rules) in live.present {
             guard let input = Trial.removing(from: rules) else { continue }
             try await kernel.load(input, family)
             live[family] = try await kernel.read(family)
         }
-        let sets = try await ChangeError.wrap { () async throws(HostError) in try await kernel.sets?.dump() ?? "" }
+        let sets: String
+        do { sets = try await savedSets ?? "" } catch let error as HostError { throw .host(error) } catch {
+            throw .refused(reason: "\(error)")
+        }
         try self.init(
             request, kernel, previous: live, sets: sets, gateKind: .recent, environment, isElsewhere: isElsewhere)
     }

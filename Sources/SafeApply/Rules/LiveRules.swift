@@ -187,8 +187,12 @@ package struct LiveRules: Sendable {
     /// Does something for several families: side by side with nft, one after the other with legacy, whose lock one
     /// would hold against the other.
     ///
+    /// - Parameters:
+    ///   - families: which.
+    ///   - body: what to do for one.
+    /// - Returns: what it made of each.
     /// - Throws: the first trouble, after every family has been tried.
-    func eachFamily<Value: Sendable>(
+    package func eachFamily<Value: Sendable>(
         _ families: [Family], _ body: @escaping @Sendable (Family) async throws(ChangeError) -> Value
     ) async throws(ChangeError) -> PerFamily<Value> {
         var results: [(Family, Result<Value, ChangeError>)] = []

@@ -8,16 +8,24 @@ enum OtherBackend {
     /// - Throws: `host` with `bothBackends`.
     static func refuse(besides chosen: Backend, in environment: ChangeEnvironment) async throws(ChangeError) {
         let other: Backend = chosen == .nft ? .legacy : .nft
-        for family in environment.families where mayHold(other, family) {
+        let tables = other == .nft ? await nftTables(in: environment) : nil
+        for family in environment.families where mayHold(other, family, tables) {
             guard let rules = await rules(other, family, in: environment) else { continue }
             let input = InputChain(of: rules)
             if input.policy != .accept || !input.rules.isEmpty { throw .host(.bothBackends(chosen: chosen)) }
         }
     }
 
+    /// The tables of nf_tables, which one process tells for both families; nil where nobody can tell.
+    private static func nftTables(in environment: ChangeEnvironment) async -> Set<String>? {
+        try? await NFTables(toolbox: environment.toolbox, runner: environment.runner)?.names()
+    }
+
     /// Asking legacy tools loads their kernel modules; the kernel tells without them whether a table is in use.
-    private static func mayHold(_ backend: Backend, _ family: Family) -> Bool {
-        guard backend == .legacy else { return true }
+    private static func mayHold(_ backend: Backend, _ family: Family, _ nftTables: Set<String>?) -> Bool {
+        guard backend == .legacy else {
+            return nftTables?.contains(family == .ipv4 ? "ip filter" : "ip6 filter") ?? true
+        }
         let path = family == .ipv4 ? "/proc/net/ip_tables_names" : "/proc/net/ip6_tables_names"
         guard let names = try? SecureFiles.read(path) else { return false }
         return String(decoding: names, as: UTF8.self).split(separator: "\n").contains("filter")

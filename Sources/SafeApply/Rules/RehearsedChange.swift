@@ -7,14 +7,17 @@ import Netfilter
 package struct RehearsedChange: Sendable {
     private var backend: IPTablesBackend
 
-    /// Reads the rules there.
+    /// Reads the rules there, but for those of the families in which it is known what was loaded.
     ///
     /// - Parameters:
     ///   - request: what is to be done.
     ///   - environment: the machine; its runner works in that network.
+    ///   - loaded: all rules that are active there, as they were loaded.
     /// - Throws: `badRules`, `host`, `unreadable`.
-    package init(_ request: ChangeRequest, in environment: ChangeEnvironment) async throws(ChangeError) {
-        backend = try await IPTablesBackend(new: request, in: environment, isElsewhere: true)
+    package init(
+        _ request: ChangeRequest, in environment: ChangeEnvironment, loaded: PerFamily<RuleSet> = PerFamily()
+    ) async throws(ChangeError) {
+        backend = try await IPTablesBackend(new: request, in: environment, isElsewhere: true, loaded: loaded)
     }
 
     /// Activates the rules in the form in which they wait to be confirmed.
