@@ -15,6 +15,7 @@ package enum Program {
     /// Reads a command line, runs it and renders whatever goes wrong.
     package static func run(_ arguments: [String], in context: CommandContext) async -> Int32 {
         do {
+            if let command = namedCommand(arguments) { return try await command.run(in: context).rawValue }
             try Latchkey.requireCommands(arguments)
             var command = try Latchkey.parseAsRoot(arguments)
             if let command = command as? any ContextCommand {
@@ -32,6 +33,16 @@ package enum Program {
         } catch {
             return finish(error, in: context)
         }
+    }
+
+    /// The command that the first word names, if the rest is right for it.
+    ///
+    /// Argument Parser reads the whole tree of commands first, which takes longer than starting the program. Its words
+    /// for help and for mistakes need that tree, and get it.
+    private static func namedCommand(_ arguments: [String]) -> (any ContextCommand)? {
+        let type = Latchkey.configuration.subcommands.first { $0.configuration.commandName == arguments.first }
+        guard let type, type.configuration.subcommands.isEmpty else { return nil }
+        return try? type.parse(Array(arguments.dropFirst())) as? any ContextCommand
     }
 
     /// Help and version are results; a bad command line is talk.
