@@ -66,6 +66,10 @@ struct SetupActions: WizardActions {
         }
     }
 
+    func deadline(_ text: String) async throws(Refusal) -> Int {
+        do { return try DeadlineOption(parsing: text).seconds } catch { throw Refusal([error.description]) }
+    }
+
     func save(_ answers: Answers, to path: String?) async throws(Refusal) -> String {
         let path = path ?? "latchkey.yaml"
         guard !path.hasPrefix("~") else {

@@ -52,9 +52,3 @@ struct SetupDraft: Sendable {
         return lines.first { $0.hasPrefix(key) }.map { String($0.dropFirst(key.count)) } ?? ""
     }
 }
-
-extension SetupActions {
-    func deadline(_ text: String) async throws(Refusal) -> Int {
-        do { return try DeadlineOption(parsing: text).seconds } catch { throw Refusal([error.description]) }
-    }
-}
