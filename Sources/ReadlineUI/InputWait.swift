@@ -1,16 +1,16 @@
 import Glibc
 
-/// What ended a wait.
+/// The events that ended a wait.
 struct Wakeup {
-    /// Keys, or the end of input, can be read.
+    /// Keys or the end of input can be read.
     var hasInput = false
-    /// The other end is gone and nothing is left to read.
+    /// The other end is closed, and there is nothing left to read.
     var isGone = false
-    /// Signals that came.
+    /// The signals that arrived.
     var signals: [Int32] = []
 }
 
-/// Waits for input, for signals, and at most until an instant.
+/// Waits for input or signals, with an optional deadline.
 struct InputWait {
     let descriptor: Int32
     let signals: SignalPipe
@@ -23,7 +23,7 @@ struct InputWait {
         let count = poll(&descriptors, nfds_t(descriptors.count), milliseconds(until: deadline))
         var wakeup = Wakeup()
         guard count > 0 else {
-            // EINTR: a signal came; its byte is there, or its own handler has done its work.
+            // EINTR: a signal arrived. Either its byte is in the pipe, or another handler has handled it.
             if count < 0 { wakeup.signals = signals.drain() }
             return wakeup
         }
@@ -39,7 +39,7 @@ struct InputWait {
         let left = deadline - ContinuousClock.now
         guard left > .zero else { return 0 }
         let (seconds, attoseconds) = left.components
-        // Rounded up, so that the wait is not over a moment too early and begun again at once.
+        // Rounded up, so that the wait does not end slightly early and start again at once.
         return Int32(min(60_000, seconds * 1000 + attoseconds / 1_000_000_000_000_000 + 1))
     }
 }

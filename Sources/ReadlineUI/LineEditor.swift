@@ -2,11 +2,11 @@ import CReadline
 import Glibc
 import Synchronization
 
-/// Readline, and what its callbacks and the prompter share.
+/// A wrapper around Readline, with the state that its callbacks and the prompter share.
 ///
-/// There is one terminal, and so one editor.
+/// There is only one terminal, so there is only one editor.
 struct LineEditor {
-    /// What the person has finished.
+    /// The result of editing a line.
     enum Finished: Equatable {
         case line(String)
         case endOfInput
@@ -21,7 +21,7 @@ struct LineEditor {
 
     private static let shared = Mutex(Shared())
 
-    /// Shows the prompt and takes the terminal.
+    /// Shows the prompt and takes control of the terminal.
     func begin(prompt: String, prefill: String, completions: [String], history: [String]) {
         let isNew = LineEditor.shared.withLock { shared in
             shared.completions = completions
@@ -41,7 +41,9 @@ struct LineEditor {
         }
     }
 
-    /// Reads the keys that are there; the line, once it is finished.
+    /// Reads the available keys.
+    ///
+    /// Returns the line when it is complete.
     func readKeys() -> Finished? {
         repeat { rl_callback_read_char() } while finished == nil && latchkey_readline_has_pending_input() != 0
         return finished
@@ -49,18 +51,18 @@ struct LineEditor {
 
     private var finished: Finished? { LineEditor.shared.withLock { $0.finished } }
 
-    /// Gives the terminal back.
+    /// Returns control of the terminal.
     func end() {
         rl_callback_handler_remove()
     }
 
-    /// Changes the prompt without touching what is typed.
+    /// Changes the prompt and keeps the typed text.
     func setPrompt(_ prompt: String) {
         rl_set_prompt(prompt)
         rl_redisplay()
     }
 
-    /// Prints above the line being typed, and draws that again below.
+    /// Prints above the line that is being typed, and redraws the line below.
     func interrupt(prompt: String, _ print: () -> Void) {
         rl_clear_visible_line()
         print()
@@ -69,22 +71,22 @@ struct LineEditor {
         rl_redisplay()
     }
 
-    /// Takes the prompt and what was typed off the screen.
+    /// Removes the prompt and the typed text from the screen.
     func clear() {
         rl_clear_visible_line()
     }
 
-    /// Puts the cursor behind what is typed.
+    /// Moves the cursor to the end of the typed text.
     func goToEnd() {
         latchkey_readline_go_to_end()
     }
 
-    /// The window has another size.
+    /// Handles a new window size.
     func resize() {
         rl_resize_terminal()
     }
 
-    /// Gives the terminal back while `body` stops the process.
+    /// Returns control of the terminal while `body` suspends the process.
     func released(_ body: () -> Void) {
         latchkey_readline_release_terminal()
         body()
@@ -97,7 +99,7 @@ struct LineEditor {
         let finished: Finished = line.map { .line(String(cString: $0)) } ?? .endOfInput
         free(line)
         shared.withLock { $0.finished = finished }
-        // Within the callback: else Readline shows the prompt once more.
+        // This must happen in the callback. Otherwise, Readline shows the prompt again.
         rl_callback_handler_remove()
     }
 
@@ -113,13 +115,15 @@ struct LineEditor {
         }
         return rl_completion_matches(text) { _, _ in
             LineEditor.shared.withLock { shared in
-                // Readline frees what it is given.
+                // Readline frees this string.
                 shared.matches.isEmpty ? nil : strdup(shared.matches.removeFirst())
             }
         }
     }
 
-    /// What Tab offers: single words by the word before the cursor, answers of several words by the whole line.
+    /// The completions for Tab.
+    ///
+    /// Single words are matched against the word before the cursor, phrases against the line.
     static func matches(_ completions: [String], word: String, line: String, start: Int) -> [String] {
         completions.compactMap { candidate in
             if candidate.contains(" "), candidate.hasPrefix(line) {

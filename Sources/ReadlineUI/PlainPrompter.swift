@@ -1,11 +1,15 @@
 import Glibc
 import Interview
 
-/// Asks without a terminal's help: through a pipe, or at a dumb terminal. The same questions, nothing redrawn.
+/// A prompter without line editing and redrawing, for pipes, dumb terminals and screen readers.
 package actor PlainPrompter: Prompter {
-    /// How often a countdown shows its seconds, as each showing is a new line.
-    private static let showing = Duration.seconds(10)
-    /// A line longer than this is no answer but a flood.
+    /// The interval at which a countdown is printed.
+    ///
+    /// Each update is a new line.
+    private static let countdownInterval = Duration.seconds(10)
+    /// The maximum length of a line in bytes.
+    ///
+    /// A longer line ends the input.
     private static let limit = 1 << 16
 
     private let executor = TerminalExecutor()
@@ -17,7 +21,9 @@ package actor PlainPrompter: Prompter {
     private var hasEnded = false
     private var wasEndedByKey = false
 
-    /// Makes a prompter that reads this descriptor; `echoes` shows what was read, where no terminal does.
+    /// Creates a prompter that reads this descriptor.
+    ///
+    /// `echoes` prints the input, if no terminal does.
     package init(descriptor: Int32 = STDIN_FILENO, echoes: Bool, style: Style = Style(colour: false)) {
         self.descriptor = descriptor
         self.echoes = echoes
@@ -26,10 +32,10 @@ package actor PlainPrompter: Prompter {
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    package var columns: Int { Talk.columns }
+    package var columns: Int { StandardError.columns }
 
     package func write(_ lines: [Line]) {
-        Talk.write(lines.map { style.render($0) + "\n" }.joined())
+        StandardError.write(lines.map { style.render($0) + "\n" }.joined())
     }
 
     package func discardTypedAhead() {
@@ -51,13 +57,13 @@ package actor PlainPrompter: Prompter {
     private func read(
         _ request: LineRequest, every interval: Duration?, onTick: @Sendable () async -> Tick
     ) async -> LineInput {
-        let earlier = signals.install()
-        Talk.write(request.prompt)
+        let previous = signals.install()
+        StandardError.write(request.prompt)
         let input = await answer(every: interval, onTick: onTick)
-        signals.restore(earlier)
+        signals.restore(previous)
         switch input {
-        case .line(let line): if echoes { Talk.write(line.quotedUnlessPlain + "\n") }
-        case .endOfInput, .endedByKey, .interrupted: Talk.write("\n")
+        case .line(let line): if echoes { StandardError.write(line.escapedIfNeeded + "\n") }
+        case .endOfInput, .endedByKey, .interrupted: StandardError.write("\n")
         case .overtaken: break
         }
         return input
@@ -89,14 +95,14 @@ package actor PlainPrompter: Prompter {
             let tick = await onTick()
             next = ContinuousClock.now + interval
             if tick.stops {
-                Talk.write("\n")
+                StandardError.write("\n")
                 write(tick.lines)
                 return .overtaken
             }
-            if !tick.lines.isEmpty || ContinuousClock.now - shown >= Self.showing {
-                Talk.write("\n")
+            if !tick.lines.isEmpty || ContinuousClock.now - shown >= Self.countdownInterval {
+                StandardError.write("\n")
                 write(tick.lines)
-                Talk.write(tick.prompt)
+                StandardError.write(tick.prompt)
                 shown = ContinuousClock.now
             }
         }
@@ -115,7 +121,9 @@ package actor PlainPrompter: Prompter {
         }
     }
 
-    /// The next whole line; at the end of input also one that no newline ends.
+    /// The next complete line.
+    ///
+    /// At the end of input, the last line may lack a newline.
     private func takeLine() -> String? {
         if let end = buffer.firstIndex(of: UInt8(ascii: "\n")) {
             var line = buffer[..<end]
@@ -131,8 +139,8 @@ package actor PlainPrompter: Prompter {
 }
 
 extension String {
-    /// The line as it was read; written out where a terminal would obey it.
-    fileprivate var quotedUnlessPlain: String {
+    /// The line as it was read, with control characters escaped.
+    fileprivate var escapedIfNeeded: String {
         unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F && !(0x80...0x9F).contains($0.value) }
             ? self : debugDescription
     }

@@ -1,10 +1,10 @@
 import Glibc
 import Interview
 
-/// Asks at a terminal, with GNU Readline: editing, history and completion.
+/// A prompter for terminals that uses GNU Readline for editing, history and completion.
 ///
-/// Everything goes through Readline's callback interface and one poll(2), so that a countdown runs while a person
-/// types, and the terminal is given back on every way out.
+/// It uses Readline's callback interface and a single poll(2), so that a countdown runs while the user types, and the
+/// terminal is restored on every exit.
 package actor ReadlinePrompter: Prompter {
     private let executor = TerminalExecutor()
     private let style: Style
@@ -12,17 +12,17 @@ package actor ReadlinePrompter: Prompter {
     private let signals = SignalPipe()
     private var histories: [String: [String]] = [:]
 
-    /// Makes a prompter for the terminal behind standard input and standard error.
+    /// Creates a prompter for the terminal on standard input and standard error.
     package init(style: Style) {
         self.style = style
     }
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    package var columns: Int { Talk.columns }
+    package var columns: Int { StandardError.columns }
 
     package func write(_ lines: [Line]) {
-        Talk.write(lines.map { style.render($0) + "\n" }.joined())
+        StandardError.write(lines.map { style.render($0) + "\n" }.joined())
     }
 
     package func discardTypedAhead() { tcflush(STDIN_FILENO, TCIFLUSH) }
@@ -40,13 +40,13 @@ package actor ReadlinePrompter: Prompter {
     private func read(
         _ request: LineRequest, every interval: Duration?, onTick: @Sendable () async -> Tick
     ) async -> LineInput {
-        let earlier = signals.install()
+        let previous = signals.install()
         editor.begin(
             prompt: request.prompt, prefill: request.prefill, completions: request.completions,
             history: histories[request.history, default: []])
         let input = await edit(request.prompt, every: interval, onTick: onTick)
         editor.end()
-        signals.restore(earlier)
+        signals.restore(previous)
         if case .line(let line) = input { remember(line, request.history) }
         return input
     }
@@ -59,7 +59,7 @@ package actor ReadlinePrompter: Prompter {
         var next = interval.map { ContinuousClock.now + $0 }
         while true {
             let wakeup = input.wait(until: next)
-            if let ending = obey(wakeup.signals) { return ending }
+            if let ending = handle(wakeup.signals) { return ending }
             if wakeup.hasInput, let finished = editor.readKeys() {
                 switch finished {
                 case .line(let line): return .line(line)
@@ -69,7 +69,7 @@ package actor ReadlinePrompter: Prompter {
             if wakeup.isGone { return .endOfInput }
             guard let interval, let due = next, ContinuousClock.now >= due else { continue }
             let tick = await onTick()
-            // From now on, not from when it was due: a process that was stopped has no ticks to make up for.
+            // Counted from now, so that a process that was stopped does not catch up on missed ticks.
             next = ContinuousClock.now + interval
             if tick.stops {
                 editor.clear()
@@ -85,17 +85,19 @@ package actor ReadlinePrompter: Prompter {
         }
     }
 
-    /// Does what signals ask for; the way out, if one of them is.
-    private func obey(_ signals: [Int32]) -> LineInput? {
+    /// Handles signals.
+    ///
+    /// Returns the input result if a signal ends the input.
+    private func handle(_ signals: [Int32]) -> LineInput? {
         for signal in signals {
             switch signal {
             case SIGINT, SIGQUIT:
-                // Before the terminal is given back, which moves the cursor.
+                // This must happen before the terminal is released, which moves the cursor.
                 editor.goToEnd()
-                Talk.write("^C\n")
+                StandardError.write("^C\n")
                 return .interrupted
             case SIGTERM, SIGHUP:
-                Talk.write("\n")
+                StandardError.write("\n")
                 return .endOfInput
             case SIGWINCH: editor.resize()
             case SIGTSTP: editor.released { self.signals.stop() }

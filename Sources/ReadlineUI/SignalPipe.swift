@@ -1,45 +1,49 @@
 import Glibc
 
-/// Signals as bytes in a pipe, so that one poll(2) waits for keys and signals alike.
+/// Delivers signals as bytes in a pipe, so that one poll(2) waits for both keys and signals.
 ///
-/// Handlers are in place only while a line is asked for; at all other times signals do what they always do.
+/// The handlers are installed only while the prompter reads a line. At other times, signals have their usual effect.
 struct SignalPipe: Sendable {
-    /// What a person or the system may send while a line is asked for.
+    /// The signals that are handled while the prompter reads a line.
     static let caught: [Int32] = [SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGWINCH]
 
-    /// The end to poll.
+    /// The read end, to poll.
     var descriptor: Int32 { signalPipeEnds.read }
 
-    /// Puts the handlers in place and gives back what was there before.
-    func install() -> [(signal: Int32, earlier: sigaction)] {
-        // What a signal left in the pipe after the last line is old news.
+    /// Installs the handlers.
+    ///
+    /// Returns the previous handlers.
+    func install() -> [(signal: Int32, previous: sigaction)] {
+        // Discard signals that arrived after the previous line.
         _ = drain()
         return SignalPipe.caught.map { signal in
-            var earlier = sigaction()
-            sigaction(signal, nil, &earlier)
-            // A program that ignores a signal, under nohup for example, means it.
-            if earlier.isIgnoring { return (signal, earlier) }
+            var previous = sigaction()
+            sigaction(signal, nil, &previous)
+            // If the signal is ignored, for example because of nohup, keep ignoring it.
+            if previous.isIgnoring { return (signal, previous) }
             SignalPipe.catchSignal(signal)
-            return (signal, earlier)
+            return (signal, previous)
         }
     }
 
-    /// Puts the earlier handlers back.
-    func restore(_ earlier: [(signal: Int32, earlier: sigaction)]) {
-        for (signal, action) in earlier {
+    /// Restores the previous handlers.
+    func restore(_ previous: [(signal: Int32, previous: sigaction)]) {
+        for (signal, action) in previous {
             var action = action
             sigaction(signal, &action, nil)
         }
     }
 
-    /// The signals that have come since the last time.
+    /// The signals that arrived since the last call.
     func drain() -> [Int32] {
         var bytes = [UInt8](repeating: 0, count: 64)
         let count = read(descriptor, &bytes, bytes.count)
         return count > 0 ? bytes.prefix(count).map { Int32($0) } : []
     }
 
-    /// Stops this process as Ctrl-Z does, and comes back when it is continued.
+    /// Suspends this process like Ctrl-Z.
+    ///
+    /// Returns when the process continues.
     func stop() {
         var standard = sigaction()
         standard.__sigaction_handler.sa_handler = SIG_DFL
@@ -51,18 +55,18 @@ struct SignalPipe: Sendable {
     private static func catchSignal(_ signal: Int32) {
         var action = sigaction()
         action.__sigaction_handler.sa_handler = { signal in
-            // Only what signal-safety(7) allows: the pipe's ends were made before the handler was.
+            // Only async-signal-safe calls (signal-safety(7)). The pipe was created before the handler.
             let saved = errno
             var byte = UInt8(truncatingIfNeeded: signal)
             _ = write(signalPipeEnds.write, &byte, 1)
             errno = saved
         }
-        // No SA_RESTART: poll(2) shall come back.
+        // Without SA_RESTART, so that poll(2) returns.
         sigaction(signal, &action, nil)
     }
 }
 
-/// Both ends, non-blocking: a full pipe must not hold a signal handler up.
+/// Both ends of the pipe, non-blocking, so that a full pipe does not block a signal handler.
 private let signalPipeEnds: (read: Int32, write: Int32) = {
     var ends: [Int32] = [-1, -1]
     guard pipe(&ends) == 0 else { return (-1, -1) }

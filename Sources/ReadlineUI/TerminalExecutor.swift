@@ -1,6 +1,6 @@
 import Dispatch
 
-/// Runs a prompter on a thread of its own: waiting for a person must not hold up a thread that others share.
+/// Runs a prompter on its own thread, so that waiting for the user does not block a shared thread.
 final class TerminalExecutor: SerialExecutor {
     private let queue = DispatchQueue(label: "latchkey.terminal")
 

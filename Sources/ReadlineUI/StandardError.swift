@@ -1,10 +1,12 @@
 import Glibc
 
-/// Standard error, where all talk goes.
-enum Talk {
+/// Standard error, which receives all messages to the user.
+enum StandardError {
     static let descriptor: Int32 = STDERR_FILENO
 
-    /// Writes a text; a terminal that is gone is no reason to stop.
+    /// Writes a text.
+    ///
+    /// Errors are ignored, because the terminal may be gone.
     static func write(_ text: String) {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
@@ -19,7 +21,7 @@ enum Talk {
         }
     }
 
-    /// The width of the terminal behind standard error; 80 where there is none.
+    /// The width of the terminal on standard error; 80 if there is none.
     static var columns: Int {
         var size = winsize()
         guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
