@@ -9,16 +9,15 @@ import SafeApply
 /// `latchkey try`: the wizard in a throwaway network.
 struct TryCommand: ContextCommand {
     static let configuration = CommandConfiguration(
-        commandName: "try", abstract: "Run the wizard for real in a throwaway network; nothing of this machine changes."
-    )
+        commandName: "try", abstract: "Run the wizard in a throwaway network. Nothing on this machine changes.")
 
     @OptionGroup var answers: AnswersOptions
     @OptionGroup var templates: TemplateOptions
     @OptionGroup var change: ChangeOptions
     @OptionGroup var screen: ScreenOptions
-    @Flag(help: "In a second terminal: open a shell outside the network of a try that runs, to knock from there.")
+    @Flag(help: "Open a client shell in a try that is running in another terminal, to test connections from there.")
     var shell = false
-    @Option(help: ArgumentHelp("Save the answers there if they are kept.", valueName: "file")) var save: String?
+    @Option(help: ArgumentHelp("Save the answers to FILE if you keep the rules.", valueName: "file")) var save: String?
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
         let toolbox = Toolbox(layout: context.layout)
@@ -29,12 +28,12 @@ struct TryCommand: ContextCommand {
             stage = try await Stage.open(agent: [binary, "probe-agent"], tools: try StageTools(toolbox))
         } catch let error as StageError {
             throw Failure(
-                .missing, "No throwaway network can be made here: \(error)", inForce: Failure.nothingChanged,
+                .missing, "Can't create a throwaway network here: \(error)", inForce: Failure.nothingChanged,
                 next: StageRemedy.text)
         }
         defer { stage.close() }
         Signals.leaveKeysToChild()
-        // The stage's /run is its own and goes with it, and with it everything that latchkey writes there.
+        // The stage has its own /run, which is removed with it, including everything that latchkey writes there.
         let words = ["/usr/bin/env", "LATCHKEY_ROOT=/run/trial", binary, "setup"] + flags(stage)
         let status = ProgramStatus(rawValue: try Foreground.run(stage.enterCommand(words))) ?? .failed
         await TryResult(stage: stage, backend: change.backend, templates: templates, file: save).tell(in: context)
@@ -51,10 +50,10 @@ struct TryCommand: ContextCommand {
     }
 }
 
-/// `latchkey probe-agent`: what runs inside a throwaway network; started by latchkey itself.
+/// `latchkey probe-agent`: the agent inside a throwaway network, started by latchkey itself.
 struct ProbeAgentCommand: ContextCommand {
     static let configuration = CommandConfiguration(
-        commandName: "probe-agent", abstract: "Serve probes (used by latchkey itself).", shouldDisplay: false)
+        commandName: "probe-agent", abstract: "Run the probe agent (for internal use).", shouldDisplay: false)
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
         ProgramStatus(rawValue: ProbeAgent.run()) ?? .failed

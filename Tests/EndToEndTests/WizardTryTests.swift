@@ -5,7 +5,7 @@ import Testing
 
 @Suite("latchkey try", .kernel, .inTurn)
 struct WizardTryTests {
-    @Test("while it runs, a shell outside knocks with real tools; kept answers are saved and make a plan")
+    @Test("while it runs, a client shell tests connections with real tools; kept answers are saved and make a plan")
     func shellAndSave() async throws {
         let root = try TemporaryFolder()
         let file = root.path + "/mine.yaml"
@@ -59,8 +59,8 @@ struct WizardTryTests {
 
         try await pty.line("keep unproven")
         try await pty.expect("Kept; on the machine itself", within: .seconds(30))
-        try await pty.expect("Saved. Put them in force with: sudo latchkey --answers \(file)", within: .seconds(30))
-        try await caught.expect("The try has ended; you are back on this machine.", within: .seconds(20))
+        try await pty.expect("Saved. To apply the answers, run: sudo latchkey --answers \(file)", within: .seconds(30))
+        try await caught.expect("\"latchkey try\" has ended. You are back on this machine.", within: .seconds(20))
         try await caught.expect("ended: 1")
         try await caught.expect("left: 0.")
         #expect(try await pty.exit(within: .seconds(30)) == 0)
@@ -78,7 +78,7 @@ struct WizardTryTests {
             ["unshare"] + user + ["--pid", "--fork", "--mount-proc", "--", Latchkey.path, "try", "--shell"],
             environment: Latchkey.environment(root: root))
         #expect(finished.status == 1)
-        #expect(finished.errors.contains("No \"latchkey try\" runs here."))
+        #expect(finished.errors.contains("No \"latchkey try\" is running here."))
     }
 
     @Test("where namespaces are forbidden, what needs them is 69 and names the remedy")

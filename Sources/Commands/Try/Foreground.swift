@@ -1,11 +1,11 @@
 import Glibc
 
-/// Programs in the foreground of this terminal.
+/// Runs programs in the foreground of this terminal.
 enum Foreground {
     /// Runs a program and waits for it.
     ///
-    /// - Returns: its exit status, or 128 and the signal's number.
-    /// - Throws: `Failure` where it cannot be started.
+    /// - Returns: Its exit status, or 128 plus the signal number.
+    /// - Throws: `Failure` if it can't be started.
     static func run(_ words: [String]) throws(Failure) -> Int32 {
         var argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         defer { argv.forEach { free($0) } }

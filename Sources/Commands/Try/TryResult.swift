@@ -4,25 +4,25 @@ import Policy
 import Rehearsal
 import SafeApply
 
-/// The end of `latchkey try`: what got through, and the answers to take along.
+/// The end of `latchkey try`: shows what the kept rules allow, and saves the answers.
 struct TryResult {
     let stage: Stage
     let backend: BackendOptions
     let templates: TemplateOptions
-    /// Where to put the answers that were kept; nil for nowhere.
+    /// The file to save the kept answers to; nil for none.
     let file: String?
 
-    /// Where the stage's own latchkey keeps the answers of a change that was kept.
+    /// The file with the answers of the last kept change, inside the stage.
     private static let answers = "/run/trial/etc/latchkey/answers.yaml"
 
-    /// Prints the table of what gets through the rules that were kept, and saves the answers if wanted.
+    /// Prints a table of what the kept rules allow, and saves the answers if requested.
     func tell(in context: CommandContext) async {
         let reading = Command("/bin/cat", [Self.answers])
         guard let kept = try? await StageRunner(stage).run(reading), kept.status == 0 else { return }
         do {
             try await show(kept.text, in: context)
         } catch {
-            context.console.say(Wrapping.text("What got through could not be tried. \(Failure(rehearsal: error).what)"))
+            context.console.say(Wrapping.text("The rules could not be tested. \(Failure(rehearsal: error).what)"))
         }
         save(kept.text, in: context)
     }
@@ -41,27 +41,27 @@ struct TryResult {
             toolbox: changeRunner.environment.toolbox, runner: StageRunner(stage))
         let rehearsal = Rehearsal(on: stage, tools: RehearsalRunner.tools(kernel))
         try await rehearsal.listen(for: expectations)
-        // Under the rules as they stand: the guard has put them there, and what is closed is counted where it is
-        // dropped.
+        // Uses the rules that the guard has activated. Blocked packets are counted by the rule that drops them.
         let verdicts = try await rehearsal.verdicts(expectations, untested: [:])
         let table = VerdictTable(verdicts: verdicts, isColoured: RehearseCommand.isColoured(context.environment))
-        try context.console.result("What gets through now:\n" + table.lines.map { $0 + "\n" }.joined())
+        try context.console.result("What the new rules allow:\n" + table.lines.map { $0 + "\n" }.joined())
         let differences = verdicts.count { !$0.isAsPromised }
         context.console.say(
             differences == 0
-                ? "\(verdicts.count) of \(verdicts.count) as promised.\n" : "\(differences) not as promised.\n")
+                ? "\(verdicts.count) of \(verdicts.count) packets as expected.\n"
+                : "\(differences) of \(verdicts.count) packets not as expected.\n")
     }
 
     private func save(_ text: String, in context: CommandContext) {
         guard let file else { return }
         do {
             try SecureFiles.write(Array(text.utf8), to: file)
-            if let made = stage.addresses.outside.first(where: { text.contains("\($0)") }) {
+            if let example = stage.addresses.outside.first(where: { text.contains("\($0)") }) {
                 context.console.say(
                     Wrapping.text(
-                        "\(made) is an address that the try has made up: put your own among the admins in its place."))
+                        "\(example) is an example address. Replace it with your own address in the saved file."))
             }
-            context.console.say("Saved. Put them in force with: sudo latchkey --answers \(file)\n")
+            context.console.say("Saved. To apply the answers, run: sudo latchkey --answers \(file)\n")
         } catch {
             context.console.say(Wrapping.text("Not saved: \(error)"))
         }
