@@ -4,28 +4,28 @@ import Netfilter
 import Policy
 import SafeApply
 
-/// `latchkey apply`: the change without questions.
+/// `latchkey apply`: makes a change from a file, without questions.
 struct ApplyCommand: ContextCommand {
     static let configuration = CommandConfiguration(
-        commandName: "apply", abstract: "Put answers in force, and return to the old rules unless they are kept.")
+        commandName: "apply", abstract: "Apply the answers, and roll back unless you confirm.")
 
     @OptionGroup var answers: AnswersOptions
     @OptionGroup var templates: TemplateOptions
     @OptionGroup var change: ChangeOptions
     @OptionGroup var report: ReportOptions
-    @Flag(help: "Return once the rules are in force and wait to be kept.") var detach = false
+    @Flag(help: "Return once the new rules are active and pending; don't wait for the outcome.") var detach = false
     @Option(
         help: ArgumentHelp(
-            "Apply IPv4 rules in iptables-save's format instead of answers; - is standard input.", valueName: "file"))
+            "Apply IPv4 rules in iptables-save format instead of answers; - is standard input.", valueName: "file"))
     var rules: String?
-    @Option(help: ArgumentHelp("Apply IPv6 rules too; goes with --rules.", valueName: "file"))
+    @Option(help: ArgumentHelp("Apply IPv6 rules too; requires --rules.", valueName: "file"))
     var rules6: String?
 
     func validate() throws {
         if rules != nil || rules6 != nil, answers.file != nil {
-            throw ValidationError("--rules takes the place of --answers; name one of the two.")
+            throw ValidationError("--rules replaces --answers: use only one of them.")
         }
-        if rules6 != nil, rules == nil { throw ValidationError("--rules6 goes with --rules.") }
+        if rules6 != nil, rules == nil { throw ValidationError("--rules6 requires --rules.") }
         if rules == "-", rules6 == "-" { throw ValidationError("Only one of --rules and --rules6 can be -.") }
     }
 
@@ -38,7 +38,7 @@ struct ApplyCommand: ContextCommand {
         }
     }
 
-    // MARK: - What to put in force
+    // MARK: - The rules to apply
 
     private func request(
         _ changeRunner: ChangeRunner, in context: CommandContext
@@ -49,13 +49,13 @@ struct ApplyCommand: ContextCommand {
         let planner = try await Planner(templates, in: context)
         let plan = try planner.plan(try planner.answers(file))
         let rules = try planner.rules(plan)
-        context.console.tellUnreachable(of: plan)
+        context.console.warnAboutUnreachableServices(in: plan)
         try await changeRunner.requireNothingPending()
         if change.rehearsal.isSkipped {
             context.console.say(RehearsalOptions.skipped)
         } else {
             let rehearsalRunner = try await RehearsalRunner(changeRunner, change.backend, caller: caller)
-            try await rehearsalRunner.requirePromises(of: plan, rules, in: context)
+            try await rehearsalRunner.requireRehearsal(of: plan, rules, in: context)
         }
         return try await changeRunner.request(
             plan, rules: rules, caller: caller, options: change, layout: context.layout)
@@ -80,7 +80,7 @@ struct ApplyCommand: ContextCommand {
             context.console.say(RehearsalOptions.skipped)
         } else {
             let rehearsalRunner = try await RehearsalRunner(changeRunner, change.backend, caller: caller)
-            try await rehearsalRunner.requireOpenDoor(sets, in: context)
+            try await rehearsalRunner.requireSSHAccess(sets, in: context)
         }
         return ChangeRequest(
             id: changeRunner.freshID(), scope: .tables,
@@ -90,9 +90,9 @@ struct ApplyCommand: ContextCommand {
             sshPorts: ports.ports.isEmpty ? [22] : ports.ports, admins: [], answers: nil, persists: true)
     }
 
-    /// What a file comes to, in the tool's own words: loaded where it harms nobody, and read back.
+    /// The rules of a hand-written file, as the tool prints them after it has loaded them in a throwaway network.
     ///
-    /// latchkey's own reader explains a mistake better than the tool does; but what the tool takes is none.
+    /// latchkey's own reader explains a mistake better than the tool does, but what the tool accepts is valid.
     private static func rules(
         _ file: NamedText, _ family: Family, _ backend: Backend, _ environment: ChangeEnvironment
     ) async throws(Failure) -> RuleSet {
@@ -105,8 +105,8 @@ struct ApplyCommand: ContextCommand {
         guard file.text.split(whereSeparator: \.isNewline).contains(where: { $0.hasPrefix("*") }) else {
             if let mistake { throw bad(mistake) }
             throw Failure(
-                .badData, "\(file.name): there is no table in it.", inForce: Failure.nothingChanged,
-                next: "rules begin with a line such as \"*filter\" and end with \"COMMIT\".")
+                .badData, "\(file.name): the file contains no table.", activeRules: Failure.nothingChanged,
+                next: "add one: a table begins with a line such as \"*filter\" and ends with \"COMMIT\".")
         }
         do {
             let kernel = try await LiveRules(
@@ -117,15 +117,15 @@ struct ApplyCommand: ContextCommand {
             if let mistake { throw bad(mistake) }
             throw Failure(ChangeError.rulesRefused(source: source, line: line, message: message))
         } catch { throw Failure(error) }
-        // Without a network to load it in, the reader alone has to do.
+        // No throwaway network can be made here, so only latchkey's own reader has checked the file.
         if let mistake { throw bad(mistake) }
         return parsed.normalized()
     }
 
     private static func bad(_ mistake: RuleSetError) -> Failure {
-        // On one line, so that what to do is indented like the rest.
+        // On one line, so that the next step is indented like the rest.
         Failure(
-            .badData, mistake.description.replacing("\n", with: " "), inForce: Failure.nothingChanged,
+            .badData, mistake.description.replacing("\n", with: " "), activeRules: Failure.nothingChanged,
             next: "correct the file and try again.")
     }
 }

@@ -4,9 +4,9 @@ import SafeApply
 /// `latchkey confirm`: keeps the pending change.
 struct ConfirmCommand: ContextCommand {
     static let configuration = CommandConfiguration(
-        commandName: "confirm", abstract: "Keep the pending change; over SSH, from a connection newer than it.")
+        commandName: "confirm", abstract: "Keep the pending change; over SSH, run it in a new login.")
 
-    @Flag(help: "Keep it though this connection is older than the change and proves nothing.")
+    @Flag(help: "Keep the change even though this SSH connection is older than it.")
     var sameConnection = false
     @OptionGroup var report: ReportOptions
 
@@ -20,7 +20,7 @@ struct ConfirmCommand: ContextCommand {
 /// `latchkey revert`: rolls the pending change back now.
 struct RevertCommand: ContextCommand {
     static let configuration = CommandConfiguration(
-        commandName: "revert", abstract: "Roll the pending change back now.")
+        commandName: "revert", abstract: "Roll back the pending change now.")
 
     @OptionGroup var report: ReportOptions
 
@@ -32,10 +32,10 @@ struct RevertCommand: ContextCommand {
 /// `latchkey extend`: gives the pending change more time.
 struct ExtendCommand: ContextCommand {
     static let configuration = CommandConfiguration(
-        commandName: "extend", abstract: "Give the pending change more time, up to one hour after it began.")
+        commandName: "extend", abstract: "Give the pending change more time: up to one hour from its start.")
 
     @Argument(
-        help: "How long from now: 45, 45s or 5m; as long as the change had at first when left out.",
+        help: "Time from now: 45, 45s or 5m (default: the change's first deadline).",
         transform: { text in try DeadlineOption(parsing: text) })
     var duration: DeadlineOption?
     @OptionGroup var report: ReportOptions
@@ -47,7 +47,7 @@ struct ExtendCommand: ContextCommand {
     }
 }
 
-/// Has the guard decide, and tells what came of it.
+/// Sends a request to the guard and prints the outcome.
 private func decide(
     _ command: String, in context: CommandContext, _ report: ReportOptions,
     _ request: (ChangeClient) async throws(ChangeError) -> ChangeStatus
@@ -60,7 +60,7 @@ private func decide(
         }
         if report.json { try context.console.result(ChangeReport(status).json()) }
         context.console.say(ChangeText.outcome(status))
-        // Who asks for a revert gets what was asked for: 0. Only a failed one is another matter.
+        // A rollback that was requested and succeeded is a success: 0.
         return status.state == .failed ? ProgramStatus(waitedFor: status) : .done
     }
 }

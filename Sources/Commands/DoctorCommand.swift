@@ -3,11 +3,11 @@ import Host
 import Policy
 import SafeApply
 
-/// `latchkey doctor`: what latchkey sees here, and what to do about it.
+/// `latchkey doctor`: what latchkey finds on this machine, and what to do about it.
 struct DoctorCommand: ContextCommand {
     static let configuration = CommandConfiguration(
-        commandName: "doctor", abstract: "Show what latchkey sees here, each finding with its remedy.",
-        discussion: "Holds no addresses, names or keys: it can be pasted into a bug report.")
+        commandName: "doctor", abstract: "Check this machine, and show what to do about each problem.",
+        discussion: "The output contains no addresses, user names or keys: you can paste it into a bug report.")
 
     @OptionGroup var templates: TemplateOptions
     @OptionGroup var backend: BackendOptions
@@ -34,16 +34,16 @@ struct DoctorCommand: ContextCommand {
         var findings: [Finding] = []
         do {
             let own = try templates.read(in: context).catalog().all.count { $0.origin != .builtIn }
-            findings.append(.ok("templates", own == 0 ? "the built-in ones" : "built-in, and \(own) of your own"))
+            findings.append(.ok("templates", own == 0 ? "built-in only" : "built-in, and \(own) of your own"))
         } catch {
             findings.append(
                 .found(
                     .missing, "templates", error.what.split(separator: "\n").joined(separator: "; "),
-                    remedy: error.next ?? "Mend the file, or take it away."))
+                    remedy: error.next ?? "Correct the file, or remove it."))
         }
         guard SecureFiles.exists(context.layout.answers) else {
-            return findings + [.ok("answers", "none kept yet")]
+            return findings + [.ok("answers", "none saved yet")]
         }
-        return findings + [.ok("answers", "kept in \(context.layout.answers)")]
+        return findings + [.ok("answers", "saved in \(context.layout.answers)")]
     }
 }

@@ -6,7 +6,7 @@ import SafeApply
 /// `latchkey guard`: the process that owns a change; started by latchkey itself.
 struct GuardCommand: ContextCommand {
     static let configuration = CommandConfiguration(
-        commandName: "guard", abstract: "Own a change to its end (used by latchkey itself).", shouldDisplay: false)
+        commandName: "guard", abstract: "Run the guard of a change (used by latchkey itself).", shouldDisplay: false)
 
     @OptionGroup var change: ChangeArguments
 
@@ -18,10 +18,10 @@ struct GuardCommand: ContextCommand {
     }
 }
 
-/// `latchkey supervise`: the process that starts a guard, again if need be; started by latchkey itself.
+/// `latchkey supervise`: the process that starts a guard, and restarts it if it dies; started by latchkey itself.
 struct SuperviseCommand: ContextCommand {
     static let configuration = CommandConfiguration(
-        commandName: "supervise", abstract: "Start a guard, again and again (used by latchkey itself).",
+        commandName: "supervise", abstract: "Start a guard, and restart it if it dies (used by latchkey itself).",
         shouldDisplay: false)
 
     @OptionGroup var change: ChangeArguments
@@ -33,14 +33,14 @@ struct SuperviseCommand: ContextCommand {
     }
 }
 
-/// Which change a guard or supervisor is for.
+/// The change that a guard or supervisor is for.
 struct ChangeArguments: ParsableArguments {
-    @Argument(help: "The change.") var id: String
-    @Flag(help: "systemd has started the supervisor.") var systemd = false
+    @Argument(help: "The ID of the change.") var id: String
+    @Flag(help: "systemd started the supervisor.") var systemd = false
 
     var kind: SupervisorKind { systemd ? .systemd : .process }
 
     func validate() throws {
-        guard SnapshotStore.isValid(id: id) else { throw ValidationError("\"\(id)\" names no change.") }
+        guard SnapshotStore.isValid(id: id) else { throw ValidationError("\"\(id)\" is not the ID of a change.") }
     }
 }

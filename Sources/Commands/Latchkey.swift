@@ -5,10 +5,10 @@ import Netfilter
 package struct Latchkey: ParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "latchkey",
-        abstract: "Sets up this server's firewall, and returns to the old rules unless you keep the new ones.",
+        abstract: "Set up this server's firewall; new rules roll back unless you confirm them.",
         discussion: """
-            Without a command, latchkey asks its questions (setup). Nothing changes until you have seen the result \
-            and said so. The manual: man latchkey.
+            Without a command, latchkey runs the interactive wizard (setup). Nothing changes until you have reviewed \
+            the result and agreed. Manual: man latchkey.
             """,
         version: Version.text,
         subcommands: [
@@ -23,7 +23,7 @@ package struct Latchkey: ParsableCommand {
 }
 
 extension ParsableCommand {
-    /// Refuses `help` for a command that is not there: Argument Parser shows the help of the one above it.
+    /// Refuses `help` for a command that does not exist; Argument Parser would show the help of its parent.
     ///
     /// - Throws: `Failure` with status 64.
     static func requireCommands(_ arguments: [String]) throws(Failure) {
@@ -33,20 +33,20 @@ extension ParsableCommand {
             let found = command.configuration.subcommands.first { $0.name == word }
             guard let found else {
                 throw Failure(
-                    .usage, "There is no command \(word.quoted()).", next: "latchkey --help names those there are.")
+                    .usage, "There is no command \(word.quoted()).", next: "latchkey --help lists all commands.")
             }
             command = found
         }
     }
 
-    /// What the command is called on the command line.
+    /// The command's name on the command line.
     private static var name: String { configuration.commandName ?? "\(self)".lowercased() }
 }
 
-/// Which latchkey this is.
+/// The version of this latchkey.
 package enum Version {
     /// The number that `--version` prints.
     package static let number = "0.1.0"
-    /// The whole line.
+    /// The whole line that `--version` prints.
     package static let text = "latchkey \(number)"
 }

@@ -3,12 +3,12 @@ import Netfilter
 import Policy
 import SafeApply
 
-/// `latchkey plan`: the rules that the answers stand for.
+/// `latchkey plan`: the rules that the answers produce.
 struct PlanCommand: ContextCommand {
     static let configuration = CommandConfiguration(
-        commandName: "plan", abstract: "Print the rules that the answers stand for; nothing changes.")
+        commandName: "plan", abstract: "Print the rules that the answers produce; change nothing.")
 
-    /// The families by the names that the command line gives them.
+    /// The address families by their names on the command line.
     enum Choice: String, CaseIterable, ExpressibleByArgument {
         case ipv4, ipv6
 
@@ -19,16 +19,16 @@ struct PlanCommand: ContextCommand {
     @OptionGroup var templates: TemplateOptions
     @OptionGroup var report: ReportOptions
     @Option(help: "Print one family only, exactly as iptables-restore reads it.") var family: Choice?
-    @Flag(help: "Print what the plan changes for what runs here now, not the rules.") var effects = false
+    @Flag(help: "Print what the plan means for programs that run here now, not the rules.") var effects = false
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
         let file = try answers.read(in: context)
         let planner = try await Planner(templates, in: context)
         let plan = try planner.plan(try planner.answers(file))
         let rules = try planner.rules(plan).rules
-        context.console.tellUnreachable(of: plan)
+        context.console.warnAboutUnreachableServices(in: plan)
         if effects {
-            try await tellEffects(plan, in: context)
+            try await printEffects(of: plan, in: context)
             return .done
         }
         if report.json {
@@ -46,7 +46,7 @@ struct PlanCommand: ContextCommand {
             let tool = family == .ipv4 ? "iptables-restore" : "ip6tables-restore"
             let reach =
                 plan.answers.existing == .keep
-                ? "# \(name): put into INPUT, behind other programs' jumps (existing: keep)."
+                ? "# \(name): added to INPUT, after other programs' jumps (existing: keep)."
                 : "# \(name): for \(tool) (existing: replace)."
             try context.console.result("\(reach)\n\(rules.text)")
         }
@@ -55,11 +55,11 @@ struct PlanCommand: ContextCommand {
 }
 
 extension PlanCommand {
-    private func tellEffects(_ plan: Plan, in context: CommandContext) async throws {
+    private func printEffects(of plan: Plan, in context: CommandContext) async throws {
         let live = await MachineDiscovery(ChangeRunner(in: context), backend: nil).live
         if live == nil {
             context.console.say(
-                Wrapping.text("Ports that go past these rules (Docker's) are not known: only root may read the rules."))
+                Wrapping.text("Ports that bypass these rules (Docker's) are not shown: only root can read the rules."))
         }
         let services = RunningServices(live: live, context.facts)
         let published = plan.answers.existing == .keep ? services.published : []
@@ -67,7 +67,7 @@ extension PlanCommand {
         if report.json {
             try context.console.result(EffectsReport(effects).json())
         } else if effects.sentences.isEmpty {
-            context.console.say("Nothing that runs here now is cut off, and nothing goes past the rules.\n")
+            context.console.say("The plan blocks no program that runs here now, and no port bypasses the rules.\n")
         } else {
             try context.console.result(effects.sentences.map(Wrapping.text).joined())
         }

@@ -3,16 +3,16 @@ import Host
 
 /// A command that runs against a context.
 package protocol ContextCommand: ParsableCommand {
-    /// Does what the flags ask for.
+    /// Runs the command.
     ///
-    /// - Returns: how the program ends.
+    /// - Returns: the program's exit status.
     /// - Throws: `Failure`, or an error of Argument Parser for a bad command line.
     func run(in context: CommandContext) async throws -> ProgramStatus
 }
 
 /// The program from its arguments to its exit status.
 package enum Program {
-    /// Reads a command line, runs it and renders whatever goes wrong.
+    /// Reads a command line, runs it and prints any error.
     package static func run(_ arguments: [String], in context: CommandContext) async -> Int32 {
         do {
             if let command = namedCommand(arguments) { return try await command.run(in: context).rawValue }
@@ -21,7 +21,7 @@ package enum Program {
             if let command = command as? any ContextCommand {
                 return try await command.run(in: context).rawValue
             }
-            // Only Argument Parser's own commands are left: `help`.
+            // Argument Parser's own command `help`.
             try command.run()
             return ProgramStatus.done.rawValue
         } catch let failure as Failure {
@@ -38,14 +38,14 @@ package enum Program {
     /// The command that the first word names, if the rest is right for it.
     ///
     /// Argument Parser reads the whole tree of commands first, which takes longer than starting the program. Its words
-    /// for help and for mistakes need that tree, and get it.
+    /// help and error messages need that tree.
     private static func namedCommand(_ arguments: [String]) -> (any ContextCommand)? {
         let type = Latchkey.configuration.subcommands.first { $0.configuration.commandName == arguments.first }
         guard let type, type.configuration.subcommands.isEmpty else { return nil }
         return try? type.parse(Array(arguments.dropFirst())) as? any ContextCommand
     }
 
-    /// Help and version are results; a bad command line is talk.
+    /// Prints help and version to standard output, and a bad command line to standard error.
     private static func finish(_ error: any Error, in context: CommandContext) -> Int32 {
         let message = Latchkey.fullMessage(for: error)
         guard Latchkey.exitCode(for: error).isSuccess else {

@@ -6,11 +6,11 @@ import Policy
 import Rehearsal
 import SafeApply
 
-/// `latchkey rehearse`: the plan tried with real packets in a throwaway network.
+/// `latchkey rehearse`: the plan tested with real packets in a throwaway network.
 struct RehearseCommand: ContextCommand {
     static let configuration = CommandConfiguration(
         commandName: "rehearse",
-        abstract: "Try the plan with real packets in a throwaway network, and print what got through.")
+        abstract: "Test the plan with real packets in a throwaway network, and print the results.")
 
     @OptionGroup var answers: AnswersOptions
     @OptionGroup var templates: TemplateOptions
@@ -35,7 +35,7 @@ struct RehearseCommand: ContextCommand {
         }
         for note in result.allNotes { context.console.say(Wrapping.text(note)) }
         if let refusal = result.refusal { throw refusal }
-        context.console.say(result.praise)
+        context.console.say(result.successText)
         return .done
     }
 
@@ -45,7 +45,7 @@ struct RehearseCommand: ContextCommand {
 }
 
 extension RehearsalRunner {
-    /// Tries a plan on a stage that looks like this machine.
+    /// Tests a plan on a stage that looks like this machine.
     func rehearse(_ plan: Plan, _ composed: ComposedRules) async throws -> RehearsalResult {
         let machine = await machine(for: plan)
         var result = try await rehearse(
@@ -53,29 +53,30 @@ extension RehearsalRunner {
                 rules: composed.rules, sets: composed.sets,
                 scope: plan.answers.existing == .keep ? .inputChain : .tables),
             expectations(plan, on: machine), on: machine)
-        // An address of one link, say, is on no stage.
+        // Not every address can be put on a stage: a link-local one cannot.
         guard let you, result.login == nil, result.lockout == nil else { return result }
-        result.shutOut = shutOut(by: plan)
-        result.notes.append("Whether \(you) gets in anew was checked on paper, not with packets.")
+        result.lockoutByAnswers = lockoutByAnswers(of: plan)
+        result.notes.append(
+            "A new SSH login from \(you) was checked against the answers only, not with packets.")
         return result
     }
 }
 
 extension RehearsalResult {
-    /// That everything is as promised, with the numbers.
-    var praise: String {
-        let login = login.map { " From \($0) a new SSH login gets in." } ?? ""
-        let forms = pending.isEmpty ? "" : ", pending and kept"
+    /// The summary of a rehearsal that passed.
+    var successText: String {
+        let login = login.map { " A new SSH login from \($0) is allowed." } ?? ""
+        let forms = pending.isEmpty ? "" : ", as pending and as kept rules"
         let count =
             untried == 0
-            ? "\(tried) of \(tried) as promised"
-            : "\(tried) of \(verdicts.count) tried, all as promised, and \(untried) could not be tried"
+            ? "\(tried) of \(tried) packets as expected"
+            : "\(tried) of \(verdicts.count) packets tested, all as expected; \(untried) could not be tested"
         return Wrapping.text("\(count)\(forms), \(milliseconds) ms.\(login)")
     }
 }
 
 extension Wrapping {
-    /// A paragraph with its end.
+    /// A wrapped paragraph that ends with a line break.
     static func text(_ paragraph: String) -> String {
         lines(paragraph, rest: "  ").joined(separator: "\n") + "\n"
     }

@@ -1,10 +1,10 @@
 import ArgumentParser
 import Policy
 
-/// `latchkey services`: the service templates known here.
+/// `latchkey services`: the available service templates.
 struct ServicesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "services", abstract: "List the services that answers can name, and what each opens.",
+        commandName: "services", abstract: "List the services that answers can name, and the ports each one opens.",
         subcommands: [List.self, Show.self], defaultSubcommand: List.self)
 
     /// `latchkey services list`.
@@ -34,7 +34,7 @@ struct ServicesCommand: ParsableCommand {
 
     /// `latchkey services show NAME`.
     struct Show: ContextCommand {
-        static let configuration = CommandConfiguration(abstract: "Show one service and where it comes from.")
+        static let configuration = CommandConfiguration(abstract: "Show one service and where its template comes from.")
 
         @Argument(help: "The service's name.") var name: String
         @OptionGroup var templates: TemplateOptions

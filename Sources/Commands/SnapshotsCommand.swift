@@ -4,12 +4,13 @@ import SafeApply
 /// `latchkey snapshots`: the rules as they were before each change.
 struct SnapshotsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "snapshots", abstract: "List, show, compare, restore or thin out what was before each change.",
+        commandName: "snapshots",
+        abstract: "List, show, compare, restore or delete the rules saved before each change.",
         subcommands: [List.self, Show.self, Diff.self, Restore.self, Prune.self], defaultSubcommand: List.self)
 
     /// `latchkey snapshots list`.
     struct List: ContextCommand {
-        static let configuration = CommandConfiguration(abstract: "List all snapshots, the oldest first.")
+        static let configuration = CommandConfiguration(abstract: "List all snapshots, oldest first.")
 
         @OptionGroup var report: ReportOptions
 
@@ -21,7 +22,7 @@ struct SnapshotsCommand: ParsableCommand {
                 return .done
             }
             guard !reports.isEmpty else {
-                context.console.say("There is no snapshot yet: one is taken before each change.\n")
+                context.console.say("There are no snapshots yet. latchkey takes one before each change.\n")
                 return .done
             }
             let rows = [["SNAPSHOT", "TAKEN (UTC)", "BY", "FROM", "CHANGE"]] + reports.map(\.row)
@@ -41,13 +42,13 @@ struct SnapshotsCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show a snapshot; with --family, exactly as iptables-restore reads it.")
 
-        @Argument(help: "The snapshot's name.") var id: String
-        @Option(help: ArgumentHelp("Print one family's rules and nothing else.", valueName: "family"))
+        @Argument(help: "The snapshot's ID.") var id: String
+        @Option(help: ArgumentHelp("Print only the rules of this family.", valueName: "family"))
         var family: PlanCommand.Choice?
         @OptionGroup var report: ReportOptions
 
         func validate() throws {
-            if report.json, family != nil { throw ValidationError("--family and --json do not go together.") }
+            if report.json, family != nil { throw ValidationError("--family cannot be combined with --json.") }
         }
 
         func run(in context: CommandContext) async throws -> ProgramStatus {
@@ -69,9 +70,9 @@ struct SnapshotsCommand: ParsableCommand {
     /// `latchkey snapshots diff ID [OTHER]`.
     struct Diff: ContextCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show what has changed since a snapshot: - what went, + what came.")
+            abstract: "Show what has changed since a snapshot: - removed, + added.")
 
-        @Argument(help: "The snapshot's name.") var id: String
+        @Argument(help: "The snapshot's ID.") var id: String
         @Argument(help: "Another snapshot to compare it with (default: the live rules).") var other: String?
         @OptionGroup var report: ReportOptions
 
@@ -96,12 +97,12 @@ struct SnapshotsCommand: ParsableCommand {
     /// `latchkey snapshots restore ID`.
     struct Restore: ContextCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Go back to a snapshot: a change like any other, reverted unless it is kept.")
+            abstract: "Restore a snapshot, and roll back unless you confirm.")
 
-        @Argument(help: "The snapshot's name.") var id: String
+        @Argument(help: "The snapshot's ID.") var id: String
         @OptionGroup var deadline: DeadlineOptions
         @OptionGroup var rehearsal: RehearsalOptions
-        @Flag(help: "Return once the rules are in force and wait to be kept.") var detach = false
+        @Flag(help: "Return once the rules are active and pending; don't wait for the outcome.") var detach = false
         @OptionGroup var templates: TemplateOptions
         @OptionGroup var report: ReportOptions
 
@@ -120,13 +121,13 @@ struct SnapshotsCommand: ParsableCommand {
     /// `latchkey snapshots prune`.
     struct Prune: ContextCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Remove old snapshots; what is needed to go back stays.")
+            abstract: "Delete old snapshots, except those that a rollback still needs.")
 
-        @Option(help: ArgumentHelp("How many of the newest stay.", valueName: "n")) var keep = 10
+        @Option(help: ArgumentHelp("How many of the newest snapshots to keep.", valueName: "n")) var keep = 10
         @OptionGroup var report: ReportOptions
 
         func validate() throws {
-            if keep < 0 { throw ValidationError("--keep takes a number from 0 on.") }
+            if keep < 0 { throw ValidationError("--keep takes 0 or a positive number.") }
         }
 
         func run(in context: CommandContext) async throws -> ProgramStatus {

@@ -3,12 +3,12 @@ import Host
 import Netfilter
 import SafeApply
 
-/// `latchkey status`: what is in force, what is pending, whether the live rules have drifted.
+/// `latchkey status`: what is active, what is pending, whether the live rules have drifted.
 struct StatusCommand: ContextCommand {
     static let configuration = CommandConfiguration(
-        commandName: "status", abstract: "Show what is in force and what is pending.")
+        commandName: "status", abstract: "Show what is active and what is pending.")
 
-    @Flag(help: "Show who changed what, from where and when, and how it ended.") var history = false
+    @Flag(help: "List all changes: when, by whom, from where, and the outcome.") var history = false
     @OptionGroup var backend: BackendOptions
     @OptionGroup var report: ReportOptions
 
@@ -17,7 +17,7 @@ struct StatusCommand: ContextCommand {
         let changeRunner = ChangeRunner(in: context)
         do {
             if history {
-                try await tellHistory(changeRunner, in: context)
+                try await printHistory(changeRunner, in: context)
                 return .done
             }
             let status = try await changeRunner.client.current()
@@ -37,7 +37,7 @@ struct StatusCommand: ContextCommand {
                     shown.drift = try await !changeRunner.client.isTrialWhole()
                 }
             } catch {
-                // Rules that nobody can read are not those that should be there.
+                // Rules that cannot be read cannot be the rules that were kept.
                 guard case .unreadable = error else { throw error }
                 shown.drift = true
                 trouble = error
@@ -48,19 +48,19 @@ struct StatusCommand: ContextCommand {
         } catch let error as ChangeError { throw Failure(error) }
     }
 
-    /// What became of a change that a restart of the machine cut off; nil where the last one came to its end.
+    /// A sentence about the last change if a reboot interrupted it; nil if it came to its end.
     private func interruption(_ changeRunner: ChangeRunner) async throws(ChangeError) -> String? {
         guard let last = try await changeRunner.history().last, last.outcome == .interrupted else { return nil }
         return
-            "The change \(last.change) was cut off by a restart of the machine, which came up with the earlier rules."
+            "A reboot interrupted the change \(last.change). The machine booted with the previous rules."
     }
 
-    private func tellHistory(_ changeRunner: ChangeRunner, in context: CommandContext) async throws {
+    private func printHistory(_ changeRunner: ChangeRunner, in context: CommandContext) async throws {
         let changes = try await changeRunner.history()
         if report.json {
             try context.console.result(changes.json())
         } else if changes.isEmpty {
-            context.console.say("No change has been made with latchkey.\n")
+            context.console.say("latchkey has made no changes yet.\n")
         } else {
             try context.console.result(changes.map(\.text).joined())
         }
@@ -80,7 +80,7 @@ struct StatusCommand: ContextCommand {
 }
 
 extension StatusReport {
-    /// The report of a change and of what was last kept.
+    /// The report of a change and of the rules that were last kept.
     init(_ status: ChangeStatus?, kept: KeptRules?, backend: Backend) {
         let state: State =
             switch status?.outcome {
@@ -104,19 +104,19 @@ extension StatusReport {
     func text(reason: String?, trouble: ChangeError? = nil) -> String {
         var lines: [String] =
             switch state {
-            case .idle: ["Nothing is pending, and no change has been kept."]
+            case .idle: ["Nothing is pending, and no change was ever kept."]
             case .pending:
                 [
                     "The change \(change ?? "") is pending" + (secondsLeft.map { ", \($0) s left." } ?? "."),
-                    "Keep: sudo latchkey confirm, over a new SSH connection. Back: sudo latchkey revert",
+                    ChangeText.choice,
                 ]
-            case .kept: ["The rules of the change \(change ?? "") were kept."]
-            case .reverted: ["The change \(change ?? "") was reverted."]
+            case .kept: ["The change \(change ?? "") was kept."]
+            case .reverted: ["The change \(change ?? "") was rolled back."]
             case .failed: ["The change \(change ?? "") failed."]
             }
         if let reason, !reason.isEmpty { lines.append(reason) }
         if state == .pending {
-            lines.append(freshConnectionSeen ? "A new SSH login has got in." : "No new SSH login has been seen yet.")
+            lines.append(freshConnectionSeen ? "A new SSH login succeeded." : "No new SSH login has been seen yet.")
             if gate == GateKind.none.rawValue { lines.append(ChangeText.noClock) }
             if let guardian = self.guard { lines.append("Guard: process \(guardian.pid).") }
         }
@@ -125,8 +125,8 @@ extension StatusReport {
         } else if drift {
             lines.append(
                 state == .pending
-                    ? "Another program changed the new rules; they are loaded again with the next confirm."
-                    : "The active rules are no longer those that were kept.")
+                    ? "Another program changed the new rules. The next confirm loads them again."
+                    : "Drift: the active rules are no longer the rules that were kept.")
         }
         lines.append("Backend: iptables-\(backend).")
         return lines.flatMap { Wrapping.lines($0, rest: "  ") }.joined(separator: "\n") + "\n"

@@ -4,15 +4,15 @@ import Policy
 import Rehearsal
 import SafeApply
 
-/// `latchkey trace`: the way of one packet through the rules.
+/// `latchkey trace`: the path of one packet through the rules.
 struct TraceCommand: ContextCommand {
     static let configuration = CommandConfiguration(
         commandName: "trace",
-        abstract: "Send one packet through the plan's rules in a throwaway network, and show its way.")
+        abstract: "Send one packet through the plan's rules in a throwaway network, and show its path.")
 
-    @Argument(help: "The address that it comes from.", transform: Self.address) var from: IPAddress
-    @Argument(help: "What it is: tcp/22, udp/53, ping.", transform: Self.packet) var packet: Expectation.Packet
-    @Flag(help: "Send it through the rules that are in force now; needs root.") var live = false
+    @Argument(help: "The packet's source address.", transform: Self.address) var from: IPAddress
+    @Argument(help: "The packet: tcp/22, udp/53 or ping.", transform: Self.packet) var packet: Expectation.Packet
+    @Flag(help: "Use the rules that are active now instead of the plan; needs root.") var live = false
     @OptionGroup var answers: AnswersOptions
     @OptionGroup var templates: TemplateOptions
     @OptionGroup var backend: BackendOptions
@@ -22,21 +22,21 @@ struct TraceCommand: ContextCommand {
         let address: IPAddress
         do { address = try IPAddress(parsing: text) } catch { throw ValidationError(error.message) }
         guard !address.isLoopback else {
-            throw ValidationError("\(text) is this machine itself; its own packets come over lo.")
+            throw ValidationError("\(text) is this machine itself; its own packets arrive on lo.")
         }
         guard address.canSend else {
             throw ValidationError(
-                "No packet comes from \(text) over a network of its own: name an address that one host has everywhere.")
+                "\(text) is not the address of one host on the network: use a unicast address that is not link-local.")
         }
         return address
     }
 
-    /// `tcp/22`, and `22/tcp` as the answers have it.
+    /// `tcp/22`, or `22/tcp` as in the answers.
     private static func packet(_ text: String) throws -> Expectation.Packet {
         if text == "ping" || text == "icmp" { return .ping }
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 2 else {
-            throw ValidationError("\"\(text)\" is no packet: write tcp/22, udp/53 or ping.")
+            throw ValidationError("\"\(text)\" is not a packet: write tcp/22, udp/53 or ping.")
         }
         let isTurned = TransportProtocol(rawValue: String(parts[0])) != nil
         let spec: PortSpec
@@ -44,7 +44,7 @@ struct TraceCommand: ContextCommand {
             spec = try PortSpec(parsing: isTurned ? "\(parts[1])/\(parts[0])" : text)
         } catch { throw ValidationError(error.message) }
         guard spec.range.lower == spec.range.upper else {
-            throw ValidationError("\"\(text)\" is more than one packet: name one port.")
+            throw ValidationError("\"\(text)\" is more than one port: name only one.")
         }
         return spec.transport == .tcp ? .tcp(spec.range.lower) : .udp(spec.range.lower)
     }
@@ -64,10 +64,10 @@ struct TraceCommand: ContextCommand {
         }
         let machine = await rehearsalRunner.machine(reaching: [from])
         guard let server = machine.addresses.facing(from)?.address else {
-            throw Failure(.missing, "This machine has no \(from.family.rawValue).")
+            throw Failure(.missing, "This machine has no \(from.family.title).")
         }
         guard !machine.addresses.contains(where: { $0.address == from }) else {
-            throw Failure(.usage, "\(from) is this machine itself; its own packets come over lo.")
+            throw Failure(.usage, "\(from) is this machine itself; its own packets arrive on lo.")
         }
         let expectation = Expectation(asking: packet, from: from, to: server)
         let trace: PacketTrace
@@ -78,7 +78,7 @@ struct TraceCommand: ContextCommand {
             let kernel = try await rehearsalRunner.kernel(of: stage)
             let rehearsal = Rehearsal(on: stage, tools: RehearsalRunner.tools(kernel))
             try await rehearsal.listen(for: [expectation])
-            notes = try await rehearsalRunner.loadSurroundings(kernel, on: stage)
+            notes = try await rehearsalRunner.loadLiveRules(kernel, on: stage)
             if let piece { try await rehearsalRunner.change(piece, on: stage).makePermanent() }
             trace = try await rehearsal.trace(expectation)
         } catch { throw Failure(rehearsal: error) }
@@ -103,9 +103,9 @@ struct TraceCommand: ContextCommand {
         if case .policy = trace.decision { lines.append("  => \(trace.decision?.text ?? "")") }
         let end =
             switch trace.decision?.isAccepted {
-            case true?: "It gets in."
-            case false?: "It does not get in."
-            case nil: "The counters do not tell what decided; the answer was: \(trace.outcome.rawValue)."
+            case true?: "Allowed."
+            case false?: "Blocked."
+            case nil: "The counters don't show which rule decided. Result: \(trace.outcome.rawValue)."
             }
         return lines + [end]
     }

@@ -28,7 +28,7 @@ struct TryCommand: ContextCommand {
             stage = try await Stage.open(agent: [binary, "probe-agent"], tools: try StageTools(toolbox))
         } catch let error as StageError {
             throw Failure(
-                .missing, "Can't create a throwaway network here: \(error)", inForce: Failure.nothingChanged,
+                .missing, "Can't create a throwaway network here: \(error)", activeRules: Failure.nothingChanged,
                 next: StageRemedy.text)
         }
         defer { stage.close() }

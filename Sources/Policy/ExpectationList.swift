@@ -12,18 +12,18 @@ package struct ExpectationContext: Equatable, Sendable {
     /// Ports on which something listens now.
     package var listening: [PortSpec]
     /// Networks that other programs' rules speak of: who is to stand for just anybody does not come from there.
-    package var spokenOf: [CIDR]
+    package var namedByOtherRules: [CIDR]
 
     /// A scene of these parts.
     package init(
         servers: [ServerAddress], you: IPAddress? = nil, yourPort: UInt16? = nil, listening: [PortSpec] = [],
-        spokenOf: [CIDR] = []
+        namedByOtherRules: [CIDR] = []
     ) {
         self.servers = servers
         self.you = you
         self.yourPort = yourPort
         self.listening = listening
-        self.spokenOf = spokenOf
+        self.namedByOtherRules = namedByOtherRules
     }
 
     /// The server's addresses by themselves.
@@ -151,7 +151,7 @@ struct ExpectationList {
     private var strangers: [IPAddress] {
         let taken = scene.addresses + [scene.you].compactMap(\.self)
         let all = SampleAddress.strangers(family, except: taken) { isListed($0) }
-        let plain = all.filter { stranger in !scene.spokenOf.contains { $0.contains(stranger) } }
+        let plain = all.filter { stranger in !scene.namedByOtherRules.contains { $0.contains(stranger) } }
         return plain.isEmpty ? all : plain
     }
 

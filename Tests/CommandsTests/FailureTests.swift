@@ -4,14 +4,14 @@ import Testing
 
 @Suite("Failures in words")
 struct FailureTests {
-    @Test("a failure says what failed, what is in force and what to do")
+    @Test("a failure says what failed, which rules are active and what to do")
     func threeThings() {
         let failure = Failure(
-            .failed, "The rules could not be loaded.", inForce: Failure.nothingChanged, next: "latchkey status")
+            .failed, "The rules could not be loaded.", activeRules: Failure.nothingChanged, next: "latchkey status")
         #expect(
             failure.rendered == """
                 latchkey: The rules could not be loaded.
-                  In force: what was before; nothing has been changed.
+                  The previous rules are still active. Nothing was changed.
                   Next: latchkey status
 
                 """)

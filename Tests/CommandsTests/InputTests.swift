@@ -96,7 +96,7 @@ struct AnswersInputTests {
         let context = CommandContext.test(root: folder.path, console: RecordingConsole())
         let found = failure { _ = try options(["--answers", folder.path + "/a.yaml"]).read(in: context) }
         #expect(found?.status == .badData)
-        #expect(found?.what == "\(folder.path)/a.yaml:3: this is not UTF-8 text.")
+        #expect(found?.what == "\(folder.path)/a.yaml:3: this line is not UTF-8 text.")
     }
 
     @Test("a file without an end is not read to its end")
@@ -172,7 +172,7 @@ struct TemplateInputTests {
         try folder.write(String(repeating: "#", count: 1 << 20 + 1), to: "t/web.yaml")
         let found = failure { _ = try read(folder.path + "/t") }
         #expect(found?.status == .badData)
-        #expect(found?.what == "\(folder.path)/t/web.yaml: longer than 1 MiB; this is no template.")
+        #expect(found?.what == "\(folder.path)/t/web.yaml: the file is larger than 1 MiB.")
         #expect(found?.next == nil)
     }
 

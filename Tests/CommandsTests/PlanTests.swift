@@ -14,7 +14,7 @@ struct PlanCommandTests {
         try folder.write("version: 1\n\(answers)\n", to: "a.yaml")
         let run = await ProgramRun.of(["plan", "--answers", folder.path + "/a.yaml", "--family", "ipv4"])
         #expect(run.status == 0)
-        let notes = names.map { "Note: \($0) is for the admins, and there are none: nobody can reach it.\n" }
+        let notes = names.map { "Note: only admins can reach \($0), and there are no admins.\n" }
         #expect(run.talk == notes.joined())
     }
 

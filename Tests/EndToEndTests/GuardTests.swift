@@ -29,7 +29,7 @@ struct GuardTests {
             let words = try machine.namespace.enterCommand([Latchkey.path] + machine.applyWords(.replace))
             let pty = try Pty(
                 words[0], Array(words.dropFirst()), environment: Latchkey.environment(root: machine.root))
-            try await pty.expect("in force", within: .seconds(30))
+            try await pty.expect("rules are active", within: .seconds(30))
             #expect(try await machine.rules() != before)
             await pty.hangUp()
             try await until("the revert") { try await machine.rules() == before }

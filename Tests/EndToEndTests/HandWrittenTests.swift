@@ -70,7 +70,7 @@ struct HandWrittenTests {
             #expect(try await machine.latchkey("confirm").errors.contains("earlier change") == false)
             #expect(try await Latchkey.run(words, root: machine.root, in: machine.namespace).status == 0)
             let again = try await machine.latchkey("confirm").errors.replacing("\n  ", with: " ")
-            #expect(again.contains("/etc/latchkey/answers.yaml holds the answers of an earlier change"), "\(again)")
+            #expect(again.contains("/etc/latchkey/answers.yaml contains the answers of an earlier change"), "\(again)")
         }
     }
 

@@ -60,7 +60,7 @@ struct SnapshotFilesTests {
         #expect(ContinuousClock.now - start < .seconds(45))
         let words = finished.errors.replacing("\n    ", with: " ")
         #expect(words.contains(trouble == .full ? "No space left on device" : "Read-only file system"), "\(words)")
-        #expect(words.contains(folder) && words.contains("nothing has been changed"), "\(words)")
+        #expect(words.contains(folder) && words.contains("Nothing was changed"), "\(words)")
         #expect(try await server.dump() == before)
 
         // Nothing is half done: with room again, the next change begins at once.
@@ -156,7 +156,7 @@ struct SnapshotFilesTests {
         let id = try await server.apply()
         try await server.must("revert")
         let lines = log.received()
-        let wanted = ["begins: ", "is in force", "is reverted: A rollback was requested."]
+        let wanted = ["begins: ", "is active", "is rolled back: A rollback was requested."]
         for words in wanted {
             let line = lines.first { $0.contains("Change \(id) \(words)") }
             #expect(

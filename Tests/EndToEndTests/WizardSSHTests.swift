@@ -123,7 +123,7 @@ struct WizardSSHTests {
         // Nor does it to whoever steps over into the network that the rules guard.
         let words = try here.server.enterCommand([Latchkey.path, "confirm"]).joined(separator: " ")
         let confirming = try scene.logIn("export LATCHKEY_ROOT=\(here.root.path); \(words); echo ended $?")
-        try await confirming.expect("reached another network", within: .seconds(20))
+        try await confirming.expect("goes to another network", within: .seconds(20))
         try await confirming.expect("ended 7", within: .seconds(20))
         await confirming.hangUp()
     }

@@ -13,12 +13,12 @@ struct TraceCommandTests {
         let open = try await Latchkey.run(
             ["trace", "198.51.100.9", "tcp/443", "--answers", file], root: root, in: machine)
         #expect(open.output.contains("=> -A INPUT -p tcp"))
-        #expect(open.output.contains("It gets in."))
+        #expect(open.output.contains("Allowed."))
         let closed = try await Latchkey.run(
             ["trace", "2001:db8:bad::9", "tcp/3306", "--answers", file], root: root, in: machine)
         let said = closed.output.split(whereSeparator: \.isWhitespace).joined(separator: " ")
         #expect(said.contains(#"=> -A INPUT -m comment --comment "latchkey: drop all else" -j DROP"#), "\(said)")
-        #expect(closed.output.contains("It does not get in."))
+        #expect(closed.output.contains("Blocked."))
         let report = try await Latchkey.run(
             ["trace", "2001:db8:bad::9", "tcp/3306", "--answers", file, "--json"], root: root, in: machine)
         let object = try JSONSerialization.jsonObject(with: Data(report.stdout)) as? [String: Any]

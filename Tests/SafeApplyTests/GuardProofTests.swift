@@ -4,7 +4,7 @@ import Testing
 @testable import SafeApply
 
 extension GuardTests {
-    @Suite("What proves to the guard that new logins get in")
+    @Suite("What counts for the guard as a new SSH login")
     struct GuardProofTests {
         @Test(
             "while a connection from before the rules waits for sshd, no login is new; afterwards only later ones are")
@@ -32,7 +32,7 @@ extension GuardTests {
             let late = try await bench.ask(GuardRequest(.confirm))
             #expect(late.answer == .done)
             #expect(late.status.state == .persisted)
-            #expect(late.text == "Confirmed over a new connection from 192.0.2.1.")
+            #expect(late.text == "Confirmed in a new SSH login from 192.0.2.1.")
             try await serving.value
         }
 
@@ -61,8 +61,8 @@ extension GuardTests {
             bench.connections.setLogin(last, started: bench.environment.clock.now().advanced(milliseconds: 200))
             let kept = try await bench.ask(GuardRequest(.confirm))
             #expect(kept.answer == .done)
-            let note = unproven.map { " That new logins get in over \($0) too is not proved." } ?? ""
-            #expect(kept.text == "Confirmed over a new connection from \(last).\(note)")
+            let note = unproven.map { " A new SSH login over \($0) was not tested." } ?? ""
+            #expect(kept.text == "Confirmed in a new SSH login from \(last).\(note)")
             try await serving.value
         }
     }

@@ -82,14 +82,14 @@ struct HistoryTests {
     @Test("the log says who, from where, how far, how long, and how it ended")
     func log() {
         history.began(Self.journal("1"))
-        history.inForce(Self.journal("1", .applied))
+        history.applied(Self.journal("1", .applied))
         history.ended(Self.journal("1", .reverted, reason: "Nobody confirmed."))
         history.ended(Self.journal("2", .failed, reason: "The door is open."))
         let begins = "Change 1 begins: ada from 192.0.2.7, from answers, scope inputChain, iptables-nft, deadline 60 s."
         #expect(
             lines.all.withLock { $0 } == [
-                "notice: \(begins)", "notice: Change 1 is in force and is reverted in 60 s.",
-                "notice: Change 1 is reverted: Nobody confirmed.", "critical: Change 2 failed: The door is open.",
+                "notice: \(begins)", "notice: Change 1 is active. It rolls back in 60 s unless kept.",
+                "notice: Change 1 is rolled back: Nobody confirmed.", "critical: Change 2 failed: The door is open.",
             ])
     }
 

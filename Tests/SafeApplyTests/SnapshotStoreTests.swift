@@ -117,7 +117,7 @@ struct SnapshotStoreTests {
         let path = folder.path + "/var/lib/latchkey/snapshots/1/meta.json"
         let text = try String(contentsOfFile: path, encoding: .utf8)
         try Data(text.replacing("\"nft\"", with: "\"legacy\"").utf8).write(to: URL(fileURLWithPath: path))
-        await #expect(throws: ChangeError.damaged(path: path, reason: "its SHA-256 is not the one it names")) {
+        await #expect(throws: ChangeError.damaged(path: path, reason: "its SHA-256 sum is not the one it contains")) {
             try await store.read("1")
         }
     }

@@ -37,7 +37,7 @@ struct TrialTests {
                 "-A latchkey-trial-INPUT -j DROP", "-I INPUT 2 \(Self.gateText) -g latchkey-trial-INPUT", "COMMIT",
             ])
         let during = SimulatedKernel.loaded(trial.loading(over: live).text, onto: live)
-        #expect(trial.isWhole(in: during) && !trial.isWhole(in: live))
+        #expect(trial.isComplete(in: during) && !trial.isComplete(in: live))
         #expect(SimulatedKernel.loaded(trial.removing.text, onto: during).normalized() == live.normalized())
     }
 
@@ -95,7 +95,7 @@ struct TrialTests {
         let left = SimulatedKernel.loaded(first.loading(over: live).text, onto: live)
         #expect(left.hasTrial && !live.hasTrial)
         let again = SimulatedKernel.loaded(second.loading(over: left).text, onto: left)
-        #expect(second.isWhole(in: again) && !first.isWhole(in: again))
+        #expect(second.isComplete(in: again) && !first.isComplete(in: again))
         #expect(again["filter"]?.rules.filter(\.isGate).count == 1)
         let input = try #require(Trial.removing(from: again))
         #expect(SimulatedKernel.loaded(input.text, onto: again).normalized() == live.normalized())

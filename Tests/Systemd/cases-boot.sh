@@ -16,7 +16,7 @@ case_reboot_pending() {
     (($(now) - began < 300)) || fail 'the reboot waited for the guard'
     is_before || differ 'not the previous rules' "$before"
     [[ $(state) == idle ]] || fail "the state is $(state)"
-    as_root latchkey status | grep -q 'was cut off by a restart' || fail 'status does not say what became of the change'
+    as_root latchkey status | grep -q 'A reboot interrupted the change' || fail 'status does not say what became of the change'
     expect_status 6 as_root latchkey confirm
 }
 

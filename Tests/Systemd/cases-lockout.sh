@@ -8,7 +8,7 @@ case_hang_up() {
     locked
     open_session waiting ops -tt
     printf 'sudo %s 10\n' "$lock_out" >&"${session_input[waiting]}"
-    wait_for 20 said waiting 0 'return in' || fail 'apply does not wait'
+    wait_for 20 said waiting 0 'roll back in' || fail 'apply does not wait'
     since=$(now)
     hang_up waiting
     is_closed || fail 'the rules do not lock out'

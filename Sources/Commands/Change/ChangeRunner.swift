@@ -4,12 +4,12 @@ import Netfilter
 import Policy
 import SafeApply
 
-/// Makes changes and tells how they end, for every command that does.
+/// Makes changes and reports how they end, for all commands that change rules.
 struct ChangeRunner: Sendable {
     let environment: ChangeEnvironment
     let client: ChangeClient
 
-    /// A way to the guard.
+    /// Creates a runner with a client to the guard.
     init(in context: CommandContext) {
         environment = ChangeEnvironment.system(
             context.layout, facts: context.facts, log: Logger(label: "latchkey") { _ in SystemLog() })
@@ -17,12 +17,12 @@ struct ChangeRunner: Sendable {
         client = ChangeClient(environment) { console.say(Wrapping.lines($0).joined(separator: "\n") + "\n") }
     }
 
-    /// A name for a change that begins now.
+    /// An ID for a change that begins now.
     func freshID() -> String { SnapshotStore(environment).freshID(date: environment.clock.date()) }
 
-    /// The backend that was named, else the one that the system calls `iptables`.
+    /// The named backend, or else the one that the system calls `iptables`.
     ///
-    /// - Throws: `Failure` with status 69 where there is none.
+    /// - Throws: `Failure` with status 69 if there is none.
     func backend(_ options: BackendOptions? = nil) async throws(Failure) -> Backend {
         if let named = options?.named { return named }
         do {
@@ -30,14 +30,14 @@ struct ChangeRunner: Sendable {
         } catch { throw Failure(error) }
     }
 
-    /// Refuses what could not begin now, ahead of a rehearsal.
+    /// Fails early, before a rehearsal, if no change can begin now.
     ///
     /// - Throws: `Failure` with status 5 while another change is pending.
     func requireNothingPending() async throws(Failure) {
         do { try await client.requireNothingPending() } catch { throw Failure(error) }
     }
 
-    /// The request that puts a plan in force.
+    /// The request that applies a plan.
     ///
     /// - Throws: `Failure` as `backend` does.
     func request(
@@ -54,10 +54,10 @@ struct ChangeRunner: Sendable {
     }
 }
 
-// MARK: - How it ended
+// MARK: - The outcome
 
 extension ChangeReport {
-    /// The report of a change as it stands.
+    /// The report of a change in its current state.
     init(_ status: ChangeStatus) {
         self.init(
             outcome: status.outcome, change: status.id, snapshot: status.id, reason: status.words,
@@ -73,7 +73,7 @@ extension ChangeReport {
 }
 
 extension ReportOptions {
-    /// Runs what makes or ends a change; with `--json`, whatever stops it is reported too.
+    /// Runs code that makes or ends a change; with `--json`, a failure is also reported as JSON.
     ///
     /// - Throws: what the body throws.
     func reporting(
@@ -87,21 +87,21 @@ extension ReportOptions {
 }
 
 extension ProgramStatus {
-    /// How the program that waited for a change ends.
+    /// The exit status of a program that waited for a change.
     init(waitedFor status: ChangeStatus) {
         self =
             switch status.outcome {
             case .pending: status.state == .applied ? .done : .failed
             case .kept: .done
             case .reverted: .reverted
-            // Neither the previous rules nor the opening: the message says so.
+            // With neither the previous rules nor the emergency opening active, the message says so.
             case .failed, .refused, .interrupted: status.isOpened == true ? .emergencyOpening : .failed
             }
     }
 }
 
 extension Failure {
-    /// What trouble with a change means to the user.
+    /// The failure for an error of a change.
     init(_ error: ChangeError) {
         switch error {
         case .pending:
@@ -111,9 +111,9 @@ extension Failure {
         case .notFresh:
             self.init(
                 .notConfirmed, error.description,
-                next: "log in anew by SSH and run \"latchkey confirm\" there; --same-connection overrides.")
+                next: "open a new SSH login and run \"latchkey confirm\" there, or override with --same-connection.")
         case .badRules, .rulesRefused, .damaged, .noSnapshot:
-            self.init(.badData, error.description, inForce: Self.nothingChanged)
+            self.init(.badData, error.description, activeRules: Self.nothingChanged)
         case .refusedByGuard(let failure):
             let status: ProgramStatus =
                 switch failure.kind {
@@ -123,12 +123,12 @@ extension Failure {
                 case .failed: .failed
                 }
             self.init(
-                status, failure.text, inForce: Self.nothingChanged,
+                status, failure.text, activeRules: Self.nothingChanged,
                 next: failure.kind == .missing ? Self.install : nil)
         case .unreadable, .untruthful:
-            self.init(.missing, error.description, inForce: Self.nothingChanged)
+            self.init(.missing, error.description, activeRules: Self.nothingChanged)
         case .noGuard:
-            self.init(.failed, error.description, inForce: Self.nothingChanged, next: "sudo latchkey status")
+            self.init(.failed, error.description, activeRules: Self.nothingChanged, next: "sudo latchkey status")
         case .undecided, .refused:
             self.init(.failed, error.description, next: "sudo latchkey status")
         case .host(let error):

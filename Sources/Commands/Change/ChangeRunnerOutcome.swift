@@ -5,7 +5,7 @@ import SafeApply
 extension ChangeRunner {
     /// Makes a change and waits for its outcome; with `detach`, only until it is pending.
     ///
-    /// - Throws: `Failure` when it did not begin, or nobody can tell how it ended.
+    /// - Throws: `Failure` when it did not begin, or its outcome is unknown.
     func carryOut(
         _ request: ChangeRequest, detach: Bool, _ report: ReportOptions, in context: CommandContext
     ) async throws(Failure) -> ProgramStatus {
@@ -16,18 +16,18 @@ extension ChangeRunner {
         Progress.end(on: context.console)
         if !status.state.isFinal {
             if detach {
-                try tell(status, report, in: context)
+                try print(status, report, in: context)
                 return .done
             }
             context.console.say(
                 Self.invitation(status) + (status.gate == .some(.none) ? "  \(ChangeText.noClock)\n" : ""))
             do { status = try await client.wait() } catch { throw Failure(error) }
         }
-        try tell(status, report, in: context)
+        try print(status, report, in: context)
         return ProgramStatus(waitedFor: status)
     }
 
-    private func tell(
+    private func print(
         _ status: ChangeStatus, _ report: ReportOptions, in context: CommandContext
     ) throws(Failure) {
         if report.json { try context.console.result(ChangeReport(status).json()) }
@@ -36,73 +36,76 @@ extension ChangeRunner {
 
     private static func invitation(_ status: ChangeStatus) -> String {
         """
-        The new rules are in force. Unless you keep them, the old ones return in \(status.secondsLeft ?? 0) s.
-          Log in anew from a second terminal, and there:  sudo latchkey confirm
-          If that does not work, do nothing: wait, and you are back where you were.
+        The new rules are active. They roll back in \(status.secondsLeft ?? 0) s unless you keep them.
+          Open a new SSH login in a second terminal and run:  sudo latchkey confirm
+          If you can't log in, just wait: the previous rules become active again.
 
         """
     }
 }
 
 extension Failure {
-    /// What trouble before anything was applied means to the user.
+    /// The failure for an error before anything was applied.
     init(beginning error: ChangeError) {
         self.init(error)
         guard case .host(.file(let path, _, let code)) = error else { return }
-        inForce = Self.nothingChanged
+        activeRules = Self.nothingChanged
         switch code {
-        case ENOSPC, EDQUOT: next = "make room where \(path) lies, and try again."
+        case ENOSPC, EDQUOT: next = "free some space on the file system of \(path), and try again."
         case EROFS: next = "mount \(SecureFiles.folder(of: path)) writable, and try again."
         default: break
         }
     }
 }
 
-/// Signs of life while the rules are being applied.
+/// Progress dots while the rules are being applied.
 enum Progress {
-    /// A dot each time, on a terminal only.
+    /// Prints a dot each time, on a terminal only.
     ///
-    /// What goes out over an SSH connection makes the kernel know it before anything is dropped.
+    /// Output over an SSH connection makes the kernel track that connection before anything is dropped.
     static func dots(on console: any Console) -> @Sendable () -> Void {
         guard isatty(STDERR_FILENO) == 1 else { return {} }
         return { console.say(".") }
     }
 
-    /// Ends the line of dots.
+    /// Ends the line.
     static func end(on console: any Console) {
         if isatty(STDERR_FILENO) == 1 { console.say("\n") }
     }
 }
 
-/// What a person is told of a change.
+/// Texts about a change, for people.
 enum ChangeText {
-    /// What is said where the last line of defence is missing.
+    /// The warning when the kernel cannot end a trial by itself.
     static let noClock =
-        "This kernel has neither the match recent nor ipset: only latchkey's guard can end the trial."
+        "This kernel has neither the \"recent\" match nor ipset: only latchkey's guard can end the trial."
+    /// The two ways to end a pending change.
+    static let choice =
+        "To keep it, run \"sudo latchkey confirm\" in a new SSH login. To roll it back, run \"sudo latchkey revert\"."
 
-    /// How it stands or ended, and what to do next.
+    /// The state or outcome of a change, and what to do next.
     static func outcome(_ status: ChangeStatus) -> String {
         let lines: [String] =
             switch status.state {
             case .prepared: ["The change \(status.id) has not begun. \(status.reason)"]
-            case .armed: ["The new rules are being put in force."]
+            case .armed: ["The new rules are being activated."]
             case .applied:
                 [
-                    "The new rules are in force and wait to be kept"
+                    "The new rules are active and wait for confirmation"
                         + (status.secondsLeft.map { ", \($0) s left." } ?? "."),
-                    "Keep: sudo latchkey confirm, over a new SSH connection. Back: sudo latchkey revert",
+                    choice,
                 ] + (status.gate == .some(.none) ? [noClock] : [])
             case .reverting:
-                ["\(status.reason) The earlier rules are being put back; they are not verified to be back yet."]
+                ["\(status.reason) The rollback to the previous rules is running and not verified yet."]
             case .kept, .persisted:
                 ["Kept. \(status.reason)"] + (status.notes ?? [])
                     + (status.persisted.isEmpty
-                        ? [] : ["Saved for the next start: \(status.persisted.joined(separator: ", "))"])
-                    + ["Undo: sudo latchkey snapshots restore \(status.id)"]
+                        ? [] : ["Saved to disk, loaded at boot: \(status.persisted.joined(separator: ", "))"])
+                    + ["To undo: sudo latchkey snapshots restore \(status.id)"]
             case .reverted:
                 [status.reason]
             case .failed:
-                ["\(status.reason)", "The snapshot is \(status.id). Look at it from a console."]
+                ["\(status.reason)", "The snapshot is \(status.id). Log in on a console and check the rules."]
             }
         return lines.flatMap { Wrapping.lines($0, rest: "  ") }.joined(separator: "\n") + "\n"
     }

@@ -2,7 +2,7 @@ import Host
 import Netfilter
 import SafeApply
 
-/// Looks at this machine, one subject after the other; nothing is changed by it.
+/// The checks of `doctor`; none of them changes anything.
 struct Examination: Sendable {
     let environment: ChangeEnvironment
     let isRoot: Bool
@@ -23,11 +23,11 @@ struct Examination: Sendable {
         case .available: return .ok("system", detail)
         case .disabled:
             return .found(
-                .note, "system", "\(detail): IPv6 is switched off, its rules are loaded all the same.",
+                .note, "system", "\(detail): IPv6 is disabled; latchkey loads IPv6 rules anyway.",
                 remedy: "Nothing to do.")
         case .absent:
             return .found(
-                .note, "system", "\(detail): this kernel has no IPv6, and its rules are left out.",
+                .note, "system", "\(detail): this kernel has no IPv6; latchkey loads no IPv6 rules.",
                 remedy: "Nothing to do.")
         }
     }
@@ -36,7 +36,7 @@ struct Examination: Sendable {
         isRoot
             ? .ok("rights", "root")
             : .found(
-                .note, "rights", "An ordinary user: rules, sockets of others and SSH's settings cannot all be seen.",
+                .note, "rights", "not root: rules, other users' sockets and sshd's settings are only partly visible",
                 remedy: "sudo latchkey doctor")
     }
 
@@ -64,7 +64,7 @@ struct Examination: Sendable {
         ]
         for (name, package, purpose) in needed where toolbox.find(name) == nil {
             findings.append(
-                .found(.warning, name, "It is not here: no \(purpose).", remedy: "apt-get install \(package)"))
+                .found(.warning, name, "not installed: needed for \(purpose)", remedy: "apt-get install \(package)"))
         }
         return findings
     }
@@ -86,7 +86,7 @@ struct Examination: Sendable {
             var rules: [Rule] = []
             for family in environment.families {
                 let read = try await live.read(family)
-                try LiveRules.requireReadable(read, family, isWhole: false)
+                try LiveRules.requireReadable(read, family, allChains: false)
                 rules += read.tables.flatMap(\.rules)
             }
             let owned = rules.count(where: \.isOwned)
@@ -95,23 +95,23 @@ struct Examination: Sendable {
             findings.append(
                 .found(
                     .missing, "rules", "\(error)",
-                    remedy: "Remove what nft added to iptables' tables, or write it with iptables."))
+                    remedy: "Remove the rules that nft added to iptables' tables, or write them with iptables."))
         }
         if await isOtherBackendInUse(besides: chosen) {
             findings.append(
                 .found(
                     .missing, "two backends",
-                    "Incoming packets pass rules of iptables-nft and of iptables-legacy: a change is refused.",
-                    remedy: "Move all rules to one of them; --backend nft|legacy says which one latchkey uses."))
+                    "iptables-nft and iptables-legacy both filter incoming packets: latchkey refuses changes.",
+                    remedy: "Move all rules to one of them; --backend nft|legacy selects the one latchkey uses."))
         }
         return findings
     }
 
-    /// Whether the iptables that is not used filters incoming packets too.
+    /// Whether the other iptables backend filters incoming packets too.
     private func isOtherBackendInUse(besides chosen: Backend) async -> Bool {
         let other: Backend = chosen == .nft ? .legacy : .nft
         for family in environment.families {
-            // Asking legacy tools loads their kernel modules; this file tells without them.
+            // Running legacy tools loads their kernel modules; reading this file does not.
             let names = Self.text("/proc/net/\(family == .ipv4 ? "ip" : "ip6")_tables_names") ?? ""
             guard other == .nft || names.split(separator: "\n").contains("filter") else { continue }
             let live = try? await LiveRules(
@@ -123,7 +123,7 @@ struct Examination: Sendable {
         return false
     }
 
-    // MARK: - Files of the system
+    // MARK: - System files
 
     private static var distribution: String? {
         let lines = (text("/etc/os-release") ?? "").split(separator: "\n")

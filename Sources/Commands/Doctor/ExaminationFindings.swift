@@ -12,8 +12,8 @@ extension Examination {
         if found.ports.isEmpty {
             findings.append(
                 .found(
-                    .note, "sshd", "No port of an SSH server was found; rules are made for port 22.",
-                    remedy: "If SSH is offered on another port, name it in the answers: ssh: { ports: [2222] }"))
+                    .note, "sshd", "No SSH server port was found; latchkey opens port 22.",
+                    remedy: "If sshd uses another port, name it in the answers: ssh: { ports: [2222] }"))
         } else {
             let ports = found.ports.map { port in
                 "\(port) (\((found.evidence[port] ?? []).map(\.words).sorted().joined(separator: ", ")))"
@@ -22,34 +22,35 @@ extension Examination {
         }
         for problem in found.problems where isRoot {
             findings.append(
-                .found(.warning, "sshd", problem, remedy: "Set right what \"sshd -T\" says, and look again."))
+                .found(.warning, "sshd", problem, remedy: "Correct what \"sshd -T\" reports, and try again."))
         }
         findings.append(caller)
         return findings
     }
 
-    /// How whoever asks came here, and what that is worth as a proof.
+    /// How the user is connected, and whether a new login over that connection can be tested.
     private var caller: Finding {
         switch Caller(environment.facts).origin {
         case .ssh(let monitor) where monitor.isFromThisMachine:
             .found(
-                .note, "you", "by SSH from this machine itself, which proves nothing about the way in",
+                .note, "you", "by SSH from this machine itself: that does not test a login from outside",
                 remedy: "Confirm changes from another machine.")
         case .ssh(let monitor):
             .ok("you", "by SSH, port \(monitor.local.port), \(monitor.remote.address.family.title)")
         case .local(let place):
-            .ok("you", "at this machine (\(place)): a change is kept without the proof of a new login")
+            .ok("you", "at this machine (\(place)): confirming does not require a new SSH login")
         case .remoteUnproven(let reason):
             .found(
-                .note, "you", "from elsewhere, over a connection that cannot be seen: \(reason)",
-                remedy: "Confirm changes from a plain new SSH login; --same-connection overrides.")
+                .note, "you", "remote, over a connection that latchkey cannot see: \(reason)",
+                remedy: "Confirm changes in a new SSH login, or override with --same-connection.")
         }
     }
 
     var listening: Finding {
         let open = ReachableListeners.reachable(SocketTable(environment.facts), environment.facts)
         let names = open.map { "\($0.program ?? "unknown") \($0.port)/\($0.transport)" }
-        return .ok("listening", names.isEmpty ? "nothing that others can reach" : names.joined(separator: ", "))
+        return .ok(
+            "listening", names.isEmpty ? "no program that other machines can reach" : names.joined(separator: ", "))
     }
 
     // MARK: - Other firewalls
@@ -58,8 +59,8 @@ extension Examination {
         let nft = NFTables(toolbox: toolbox, runner: environment.runner)
         let tables = (await nft?.judgingInput() ?? []).map { table in
             Finding.found(
-                .warning, "nft table", "\(table) decides about incoming packets besides iptables: both must accept.",
-                remedy: "Look at it: nft list table \(table)")
+                .warning, "nft table", "\(table) also filters incoming packets: a packet must pass it and iptables.",
+                remedy: "Check it: nft list table \(table)")
         }
         let findings = OtherFirewalls(environment.facts).findings().map { found -> Finding in
             let detail = "\(found.state.rawValue). \(found.meaning)"
@@ -74,7 +75,7 @@ extension Examination {
 
     // MARK: - Rehearsal
 
-    /// Opens a throwaway network, and tries there every kind of rule that latchkey writes.
+    /// Opens a throwaway network, and loads one rule of every kind that latchkey writes there.
     func rehearsal(_ options: BackendOptions) async -> [Finding] {
         let stage: Stage
         do {
@@ -111,11 +112,11 @@ extension Examination {
             }
         }
         if refused.isEmpty {
-            findings.append(.ok("kernel", "all \(known) kinds of rule that latchkey writes are known here"))
+            findings.append(.ok("kernel", "supports all \(known) kinds of rule that latchkey writes"))
         } else {
             findings.append(
                 .found(
-                    .missing, "kernel", "It refuses rules for: \(refused.joined(separator: ", ")).",
+                    .missing, "kernel", "does not support rules for: \(refused.joined(separator: ", "))",
                     remedy: "Install the kernel's extra netfilter modules (linux-modules-extra, kernel-modules-extra).")
             )
         }
@@ -123,51 +124,51 @@ extension Examination {
         return findings
     }
 
-    /// What ends a trial when every process of latchkey is dead.
+    /// What ends a trial if all of latchkey's processes die.
     private func gate(withoutRecent: Bool) -> Finding {
         if !withoutRecent {
-            return .ok("trial", "the kernel ends it by itself, with the match recent (xt_recent)")
+            return .ok("trial", "the kernel ends it by itself, with the \"recent\" match (xt_recent)")
         }
         if toolbox.find("ipset") != nil {
             return .ok("trial", "the kernel ends it by itself, with an ipset (this kernel lacks xt_recent)")
         }
         return .found(
             .warning, "trial",
-            "This kernel lacks the match recent (xt_recent), and ipset is not installed: only latchkey's guard can end a "
-                + "trial, not the kernel.", remedy: "Install ipset (Debian: apt-get install ipset).")
+            "This kernel lacks the \"recent\" match (xt_recent), and ipset is not installed: only latchkey's guard can "
+                + "end a trial, not the kernel.", remedy: "Install ipset (Debian: apt-get install ipset).")
     }
 
     // MARK: - Guard and boot
 
     var supervision: Finding {
         guard SystemFacts(environment.facts).isSystemd else {
-            return .ok("supervision", "by a process of latchkey's own, as there is no systemd")
+            return .ok("supervision", "by a latchkey process, because there is no systemd")
         }
         // Only root may compare its namespaces with those of PID 1.
         if isRoot, !ServiceManager.reachesThisPlace {
-            return Self.unsupervised("systemd is not in this namespace", remedy: "Run latchkey outside of it.")
+            return Self.unsupervised("systemd is not in this namespace", remedy: "Run latchkey outside it.")
         }
         guard toolbox.find("systemd-run") != nil else {
             return Self.unsupervised("systemd-run is missing", remedy: "Install it (Debian: apt-get install systemd).")
         }
-        return .ok("supervision", "by systemd: the guard outlives logins, and is started again")
+        return .ok("supervision", "by systemd: the guard survives logouts, and is restarted if it dies")
     }
 
     private static func unsupervised(_ reason: String, remedy: String) -> Finding {
         .found(
             .warning, "supervision",
-            "By a process of latchkey's own, as \(reason): where logind has KillUserProcesses=yes, it ends with the "
-                + "login, and the kernel itself rolls back within 20 s.", remedy: remedy)
+            "By a latchkey process, because \(reason): with KillUserProcesses=yes, logind kills it at logout, and "
+                + "the kernel then rolls back within 20 s.", remedy: remedy)
     }
 
     var persistence: Finding {
         switch BootLoader(environment) {
         case .netfilterPersistent: .ok("boot", "netfilter-persistent loads /etc/iptables/rules.v4 and rules.v6")
         case .iptablesServices: .ok("boot", "iptables-services loads /etc/sysconfig/iptables and ip6tables")
-        case .ownUnit: .ok("boot", "latchkey-restore.service, written when the first change is kept")
+        case .ownUnit: .ok("boot", "latchkey-restore.service loads kept rules; the first kept change creates it")
         case nil:
             .found(
-                .warning, "boot", "Nothing here loads rules at boot: what is kept is active until reboot.",
+                .warning, "boot", "Nothing loads rules at boot: kept rules are active only until reboot.",
                 remedy: "Install netfilter-persistent (Debian: apt-get install iptables-persistent).")
         }
     }
@@ -210,7 +211,7 @@ private struct SampleRule {
 }
 
 extension SSHPorts.Source {
-    /// What says so, in a word or two.
+    /// Where a port was found, in a word or two.
     fileprivate var words: String {
         switch self {
         case .configuration: "sshd -T"

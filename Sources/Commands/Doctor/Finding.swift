@@ -1,32 +1,32 @@
-/// One thing that `doctor` looked at.
+/// One result of `doctor`.
 package struct Finding: Codable, Equatable, Sendable {
     /// What it means for latchkey.
     package enum State: String, CaseIterable, Codable, Sendable {
-        /// As it should be.
+        /// Works.
         case ok
         /// Worth knowing.
         case note
-        /// latchkey works, but something here can surprise you.
+        /// latchkey works, but with a limitation.
         case warning
-        /// latchkey cannot do its work like this.
+        /// latchkey cannot work without it.
         case missing
     }
 
-    /// What was looked at, one or two words.
+    /// What was checked, in one or two words.
     package var subject: String
     /// What it means for latchkey.
     package var state: State
-    /// What was seen, in sentences.
+    /// What was found.
     package var detail: String
-    /// What to do about it; nil where there is nothing to do.
+    /// What to do about it; nil if there is nothing to do.
     @OrNull package var remedy: String?
 
-    /// A finding that is as it should be.
+    /// A finding without a problem.
     package static func ok(_ subject: String, _ detail: String) -> Finding {
         Finding(subject: subject, state: .ok, detail: detail, remedy: nil)
     }
 
-    /// A finding with something to do about it.
+    /// A finding with a remedy.
     package static func found(_ state: State, _ subject: String, _ detail: String, remedy: String) -> Finding {
         Finding(subject: subject, state: state, detail: detail, remedy: remedy)
     }
@@ -34,9 +34,9 @@ package struct Finding: Codable, Equatable, Sendable {
 
 /// What `doctor` reports.
 package struct DoctorReport: Report, Equatable {
-    /// Which latchkey looked.
+    /// The version of latchkey.
     package var version: String
-    /// What it found, in the order in which a change needs it.
+    /// The findings, in the order in which a change depends on them.
     package var findings: [Finding]
 
     /// A report of findings.
@@ -45,10 +45,10 @@ package struct DoctorReport: Report, Equatable {
         self.findings = findings
     }
 
-    /// How `doctor` ends: 69 where latchkey cannot do its work.
+    /// The exit status: 69 if latchkey cannot work here.
     package var status: ProgramStatus { findings.contains { $0.state == .missing } ? .missing : .done }
 
-    /// The report as a person pastes it: plain lines of at most 80 columns.
+    /// The report for people: plain lines of at most 80 columns.
     package var text: String {
         let width = (findings.map(\.subject.count).max() ?? 0) + 2
         let rest = String(repeating: " ", count: 9 + width)
@@ -65,9 +65,9 @@ package struct DoctorReport: Report, Equatable {
         let counts = Finding.State.allCases.map { state in (state, findings.count { $0.state == state }) }
         let missing = counts.first { $0.0 == .missing }?.1 ?? 0
         let warnings = counts.first { $0.0 == .warning }?.1 ?? 0
-        if missing > 0 { return "latchkey cannot do its work here: see what is missing above." }
-        if warnings > 0 { return "latchkey can do its work here; what to watch is marked \"warning\"." }
-        return "latchkey can do its work here."
+        if missing > 0 { return "latchkey cannot work here: see the lines marked \"missing\"." }
+        if warnings > 0 { return "latchkey works here, with limitations: see the lines marked \"warning\"." }
+        return "latchkey works here."
     }
 
     private enum CodingKeys: String, CodingKey { case version, findings }

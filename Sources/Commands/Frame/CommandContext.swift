@@ -1,20 +1,20 @@
 import Glibc
 import Host
 
-/// What a command knows of the world outside its flags; tests hand it another one.
+/// Everything a command depends on besides its flags; tests inject another one.
 package struct CommandContext: Sendable {
-    /// Where latchkey's files lie.
+    /// The locations of latchkey's files.
     package var layout: Layout
     /// The effective user; 0 is root.
     package var userID: UInt32
-    /// Where words go.
+    /// Where results and messages go.
     package var console: any Console
-    /// The environment's variables.
+    /// The environment variables.
     package var environment: [String: String]
     /// Where facts about the machine are read.
     package var facts = FactSource()
 
-    /// A context of given parts.
+    /// Creates a context; see the properties.
     package init(layout: Layout, userID: UInt32, console: any Console, environment: [String: String] = [:]) {
         self.layout = layout
         self.userID = userID
@@ -22,14 +22,14 @@ package struct CommandContext: Sendable {
         self.environment = environment
     }
 
-    /// The machine itself.
+    /// The context of this machine and process.
     package static func system() -> Self {
         Self(
             layout: Layout(root: getenv("LATCHKEY_ROOT").map { absolute(String(cString: $0)) }), userID: geteuid(),
             console: SystemConsole(), environment: variables)
     }
 
-    /// The variables that this process was started with (environ(7)).
+    /// The environment that this process was started with (environ(7)).
     private static var variables: [String: String] {
         var found: [String: String] = [:]
         var next: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?> = environ
@@ -41,7 +41,7 @@ package struct CommandContext: Sendable {
         return found
     }
 
-    /// A path as it reads here, for processes that work in another folder; a guard works in none.
+    /// An absolute path, for processes that do not share this working directory; a guard works in `/`.
     static func absolute(_ path: String) -> String {
         guard !path.isEmpty, !path.hasPrefix("/"), let folder = getcwd(nil, 0) else { return path }
         defer { free(folder) }
@@ -54,7 +54,7 @@ package struct CommandContext: Sendable {
     package func requireRoot(_ command: String) throws(Failure) {
         guard userID == 0 else {
             throw Failure(
-                .needsRoot, "\"latchkey \(command)\" needs root: nothing was done.",
+                .needsRoot, "\"latchkey \(command)\" needs root. Nothing was done.",
                 next: "sudo latchkey \(command) ...")
         }
     }

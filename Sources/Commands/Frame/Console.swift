@@ -1,12 +1,12 @@
 import Glibc
 
-/// Where a command's words go: results and talk apart, so that results can be piped on.
+/// A command's output: results and messages are separate, so that results can be piped.
 package protocol Console: Sendable {
-    /// Writes a result to standard output, as it stands.
+    /// Writes a result to standard output, unchanged.
     ///
-    /// - Throws: `Failure` when it cannot be written whole.
+    /// - Throws: `Failure` when it cannot be written completely.
     func result(_ text: String) throws(Failure)
-    /// Writes a message for a person to standard error; whoever closed it does not want to hear it.
+    /// Writes a message for a person to standard error; a write that fails is ignored.
     func say(_ text: String)
 }
 
@@ -25,7 +25,7 @@ package struct SystemConsole: Console {
         _ = Self.write(text, to: STDERR_FILENO)
     }
 
-    /// The error number of what failed, or nil.
+    /// The `errno` of a write that failed, or nil.
     private static func write(_ text: String, to descriptor: Int32) -> Int32? {
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {

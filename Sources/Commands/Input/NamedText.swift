@@ -1,23 +1,23 @@
 import Glibc
 import Host
 
-/// A text and the name it goes by in messages.
+/// A text and the name that messages use for it.
 package struct NamedText: Equatable, Sendable {
     /// The path, or `standard input`.
     package var name: String
-    /// What stands in it.
+    /// The content.
     package var text: String
 
-    /// A text under a name.
+    /// Creates a named text.
     package init(name: String, text: String) {
         self.name = name
         self.text = text
     }
 
-    /// No file for people is larger.
+    /// The largest file that is read, in bytes.
     static let limit = 1 << 20
 
-    /// Takes bytes that must be UTF-8; a byte that is not would otherwise turn into U+FFFD in silence.
+    /// Decodes UTF-8, and refuses anything else: a lenient decoder would silently replace bad bytes with U+FFFD.
     ///
     /// - Throws: `Failure` with status 65 that names the line.
     init(name: String, bytes: [UInt8]) throws(Failure) {
@@ -25,7 +25,7 @@ package struct NamedText: Equatable, Sendable {
             let before = String(decoding: bytes, as: UTF8.self).prefix { $0 != "\u{FFFD}" }
             let line = before.utf8.count { $0 == 0x0A } + 1
             throw Failure(
-                .badData, "\(name):\(line): this is not UTF-8 text.", inForce: Failure.nothingChanged,
+                .badData, "\(name):\(line): this line is not UTF-8 text.", activeRules: Failure.nothingChanged,
                 next: "save the file as UTF-8 and try again.")
         }
         self.init(name: name, text: text)
@@ -33,7 +33,7 @@ package struct NamedText: Equatable, Sendable {
 }
 
 extension AnswersOptions {
-    /// Reads the answers: the file that was named, else the ones that were last kept.
+    /// Reads the answers: from the named file, or else the answers that were last kept.
     ///
     /// - Throws: `Failure`: 64 when there is no such file, 65 when it is not text, 77 when only root may read it.
     package func read(in context: CommandContext) throws(Failure) -> NamedText {
@@ -44,15 +44,15 @@ extension AnswersOptions {
         let kept = context.layout.answers
         guard SecureFiles.exists(kept) else {
             throw Failure(
-                .usage, "There are no answers: \(kept) is not there.", inForce: Failure.nothingChanged,
-                next: "name a file with --answers FILE, or answer the questions: sudo latchkey")
+                .usage, "There are no answers: \(kept) does not exist.", activeRules: Failure.nothingChanged,
+                next: "name a file with --answers FILE, or run the wizard: sudo latchkey")
         }
         return try NamedText(name: kept, path: kept, in: context)
     }
 }
 
 extension NamedText {
-    /// Reads a file that the user named; no path stands for standard input.
+    /// Reads a file that the user named; a nil path means standard input.
     ///
     /// - Throws: `Failure`: 64 when it cannot be read, 65 when it is too large or not text, 77 when only root may read
     ///   it.
@@ -65,16 +65,16 @@ extension NamedText {
                 }
         } catch .file(_, _, EFBIG) {
             throw Failure(
-                .badData, "\(name): longer than \(Self.limit >> 20) MiB; this is no file for latchkey.",
-                inForce: Failure.nothingChanged)
+                .badData, "\(name): the file is larger than \(Self.limit >> 20) MiB.",
+                activeRules: Failure.nothingChanged)
         } catch .file(_, _, EACCES) where context.userID != 0 {
             throw Failure(
-                .needsRoot, "\(name): only root may read this file.", inForce: Failure.nothingChanged,
-                next: "use sudo, or name a file of your own.")
+                .needsRoot, "\(name): only root can read this file.", activeRules: Failure.nothingChanged,
+                next: "use sudo, or name another file.")
         } catch .file(_, let operation, let code) {
             throw Failure(
                 .usage, "\(name): cannot \(operation) this file: \(String(cString: strerror(code))).",
-                inForce: Failure.nothingChanged, next: "check the name; - stands for standard input.")
+                activeRules: Failure.nothingChanged, next: "check the name; - means standard input.")
         } catch {
             throw Failure(error)
         }

@@ -1,22 +1,22 @@
 import Glibc
 import Host
 
-/// The administrator's own templates, from a folder that nobody else may write.
+/// The administrator's own templates, from a folder that only root (or the caller) can write.
 package struct TemplateFolder: Equatable, Sendable {
-    /// Service templates (`NAME.yaml`), each with its path.
+    /// The service templates (`NAME.yaml`), each with its path.
     package var services: [NamedText] = []
-    /// Rule templates (`NAME.mustache`), each with its path.
+    /// The rule templates (`NAME.mustache`), each with its path.
     package var rules: [NamedText] = []
 
-    /// No templates but the built-in ones.
+    /// Creates an empty folder: only the built-in templates are used.
     package init() {}
 
-    /// Reads a folder, and in it `services` and `rules`, as the built-in templates are laid out.
+    /// Reads a folder and its subfolders `services` and `rules`, the layout of the built-in templates.
     ///
-    /// Whatever is a symbolic link is refused, so that none can lead out. Files of other kinds are left alone.
+    /// Symbolic links are refused, because they can point outside the folder. Other files are ignored.
     ///
-    /// - Throws: `Failure` with status 65 when the folder or a file in it is not root's (or the caller's own), others
-    ///   may write it, or it is not text.
+    /// - Throws: `Failure` with status 65 when the folder or a file in it does not belong to root (or the caller), when
+    ///   others can write it, or when it is not text.
     package init(reading folder: String, in context: CommandContext) throws(Failure) {
         let files: [(path: String, bytes: [UInt8])]
         do {
@@ -44,38 +44,38 @@ package struct TemplateFolder: Equatable, Sendable {
         return files
     }
 
-    /// Every template that cannot be trusted or read is bad data, with its path.
+    /// The failure for a template that cannot be trusted or read.
     private static func failure(_ error: HostError) -> Failure {
         switch error {
         case .insecure:
             Failure(
-                .badData, error.description, inForce: Failure.nothingChanged,
-                next: "templates decide about the firewall: let root own them, and nobody else write them.")
+                .badData, error.description, activeRules: Failure.nothingChanged,
+                next: "templates control the firewall: make root their owner, and let only root write them.")
         case .file(let path, _, EFBIG):
             Failure(
-                .badData, "\(path): longer than \(NamedText.limit >> 20) MiB; this is no template.",
-                inForce: Failure.nothingChanged)
+                .badData, "\(path): the file is larger than \(NamedText.limit >> 20) MiB.",
+                activeRules: Failure.nothingChanged)
         default:
-            Failure(.badData, error.description, inForce: Failure.nothingChanged)
+            Failure(.badData, error.description, activeRules: Failure.nothingChanged)
         }
     }
 }
 
 extension TemplateOptions {
-    /// Reads the folder that was named, else the administrator's, which need not be there.
+    /// Reads the named folder, or else the administrator's, which may be missing.
     ///
-    /// - Throws: `Failure`: 64 when the named folder is not there, 65 when templates are not to be trusted.
+    /// - Throws: `Failure`: 64 when the named folder does not exist, 65 when templates cannot be trusted.
     package func read(in context: CommandContext) throws(Failure) -> TemplateFolder {
         guard var folder else {
             return SecureFiles.exists(context.layout.templates)
                 ? try TemplateFolder(reading: context.layout.templates, in: context) : TemplateFolder()
         }
-        // With a slash at its end, or a slash and a dot, the kernel would follow a link.
+        // With "/" or "/." at the end, the kernel would follow a symbolic link.
         while folder.count > 1, folder.hasSuffix("/") || folder.hasSuffix("/.") { folder.removeLast() }
         guard SecureFiles.exists(folder) else {
             throw Failure(
-                .usage, "--template-dir: \"\(folder)\" is not there.", inForce: Failure.nothingChanged,
-                next: "name a folder with templates, or leave the option out.")
+                .usage, "--template-dir: \"\(folder)\" does not exist.", activeRules: Failure.nothingChanged,
+                next: "name a folder with templates, or omit the option.")
         }
         return try TemplateFolder(reading: folder, in: context)
     }

@@ -1,9 +1,9 @@
 import Policy
 
 extension TemplateFolder {
-    /// The built-in service templates, and this folder's over them.
+    /// The built-in service templates, and the templates of this folder, which replace built-in ones of the same name.
     ///
-    /// - Throws: `Failure` with status 65 that holds every mistake.
+    /// - Throws: `Failure` with status 65 that lists every mistake.
     package func catalog() throws(Failure) -> TemplateCatalog {
         do {
             return try TemplateCatalog(files: services.map { TemplateCatalog.File(path: $0.name, text: $0.text) })
@@ -14,11 +14,11 @@ extension TemplateFolder {
 }
 
 extension Failure {
-    /// What mistakes in a file mean to the user: every one with its line, and nothing done.
+    /// The failure for mistakes in a file; it lists each with its line.
     package init(_ errors: DataErrors, in what: String) {
         let count = errors.mistakes.count
         self.init(
             .badData, (count == 1 ? "A mistake" : "\(count) mistakes") + " in \(what):\n\(errors.description)",
-            inForce: Self.nothingChanged, next: "mend the file and try again.")
+            activeRules: Self.nothingChanged, next: "correct the file and try again.")
     }
 }

@@ -24,9 +24,9 @@ package struct TemplateOptions: ParsableArguments {
     package init() {}
 }
 
-/// Which iptables does the work.
+/// Which iptables to use.
 package struct BackendOptions: ParsableArguments {
-    /// The choices a user has.
+    /// The values of the option.
     package enum Choice: String, CaseIterable, ExpressibleByArgument, Sendable {
         case auto, nft, legacy
     }
@@ -40,30 +40,30 @@ package struct BackendOptions: ParsableArguments {
     package var named: Backend? { Backend(rawValue: backend.rawValue) }
 }
 
-/// How long a change waits to be kept.
+/// How long a change waits for confirmation.
 package struct DeadlineOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Return to the earlier rules after DURATION unless kept: 45, 45s, 5m; 10s to 1h (default: 60s).",
+            "Roll back after DURATION unless confirmed: 45, 45s, 5m; 10s to 1h (default: 60s).",
             valueName: "duration"),
         transform: Self.deadline)
     package var deadline = DeadlineOption.standard
 
     package init() {}
 
-    /// Argument Parser shows a thrown error's description behind the offending value.
+    /// Argument Parser prints the error's description after the invalid value.
     private static func deadline(_ text: String) throws -> DeadlineOption { try DeadlineOption(parsing: text) }
 }
 
-/// Whether a change is tried before it is made.
+/// Whether a change is rehearsed first.
 package struct RehearsalOptions: ParsableArguments {
-    @Flag(name: .customLong("no-rehearsal"), help: "Apply even what would lock out the present SSH connection.")
+    @Flag(name: .customLong("no-rehearsal"), help: "Skip the rehearsal, even if the change would lock you out.")
     package var isSkipped = false
 
     package init() {}
 
-    /// What is said where it is.
-    package static let skipped = "No rehearsal: nobody checks whether you would be locked out.\n"
+    /// The warning when it is skipped.
+    package static let skipped = "No rehearsal: latchkey did not check whether this change locks you out.\n"
 }
 
 /// How a change is made.
@@ -74,7 +74,7 @@ package struct ChangeOptions: ParsableArguments {
 
     package init() {}
 
-    /// How long it waits to be kept.
+    /// How long it waits for confirmation.
     package var deadline: DeadlineOption {
         get { time.deadline }
         set { time.deadline = newValue }
@@ -85,13 +85,13 @@ package struct ChangeOptions: ParsableArguments {
 package struct ScreenOptions: ParsableArguments {
     @Flag(
         name: .customLong("plain"),
-        help: "No line editing, colour or redrawing, for screen readers; so does LATCHKEY_PLAIN=1.")
+        help: "No line editing, colour or redrawing, for screen readers; same as LATCHKEY_PLAIN=1.")
     package var isPlain = false
 
     package init() {}
 }
 
-/// How results are written.
+/// The format of results.
 package struct ReportOptions: ParsableArguments {
     @Flag(help: "Write the result as JSON.")
     package var json = false

@@ -1,16 +1,16 @@
 import SafeApply
 
-/// How long a change waits to be kept before it is reverted.
+/// How long a change waits for confirmation before it is rolled back.
 package struct DeadlineOption: Equatable, Sendable {
-    /// Seconds from the moment the new rules are in force.
+    /// Seconds from the moment the new rules become active.
     package let seconds: Int
 
-    /// What is long enough to log in anew, and short enough to wait for.
+    /// The default: long enough to log in again, short enough to wait for.
     package static let standard = DeadlineOption(unchecked: Deadline.usual)
-    /// Ten seconds, to log in at all; an hour, after which a forgotten change is no longer a trial.
+    /// At least ten seconds, to be able to log in; at most an hour, so that a forgotten change rolls back.
     package static let limits = Deadline.shortest...Deadline.longest
 
-    /// A number of seconds; nil where it is out of range.
+    /// Creates a deadline; nil if the number of seconds is out of range.
     package init?(seconds: Int) {
         guard Self.limits.contains(seconds) else { return nil }
         self.seconds = seconds
@@ -25,7 +25,7 @@ package struct DeadlineOption: Equatable, Sendable {
         let factors: [Character: Int] = ["s": 1, "m": 60, "h": 3_600]
         let factor = text.last.flatMap { factors[$0] }
         let digits = factor == nil ? text[...] : text.dropLast()
-        // Only ASCII digits: Int() alone would also take a sign.
+        // Only ASCII digits: Int() would also accept a sign.
         guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), digits.utf8.count <= 9,
             let number = Int(digits)
         else { throw .notADuration(text) }
@@ -35,17 +35,17 @@ package struct DeadlineOption: Equatable, Sendable {
     }
 }
 
-/// Why a text is no deadline.
+/// Why a text is not a deadline.
 package enum DeadlineError: Error, Equatable, CustomStringConvertible {
     /// It is not a number with an optional unit.
     case notADuration(String)
-    /// It is shorter or longer than a deadline may be.
+    /// It is too short or too long.
     case outOfRange(String)
 
     package var description: String {
         switch self {
         case .notADuration(let text): "\"\(text)\" is not a duration; write 45, 45s or 5m."
-        case .outOfRange(let text): "\"\(text)\" is out of range: from 10s to 1h."
+        case .outOfRange(let text): "\"\(text)\" is out of range: 10s to 1h."
         }
     }
 }

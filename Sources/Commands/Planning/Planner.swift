@@ -4,20 +4,20 @@ import Netfilter
 import Policy
 import SafeApply
 
-/// From answers to rules: the catalog, the rule templates, and the ports sshd listens on here.
+/// Turns answers into rules, with the service catalog, the rule templates and sshd's ports.
 struct Planner: Sendable {
-    /// The service templates known here.
+    /// The available service templates.
     let catalog: TemplateCatalog
-    /// The ports sshd listens on; empty when nobody could find out.
+    /// The ports sshd listens on; empty if they are unknown.
     let sshPorts: [UInt16]
     private let composer: Composer
 
-    /// Reads the templates and asks sshd.
+    /// Reads the templates and finds sshd's ports.
     ///
-    /// - Throws: `Failure` with status 65 for templates that are not to be trusted or wrong.
+    /// - Throws: `Failure` with status 65 for templates that cannot be trusted or are wrong.
     init(_ templates: TemplateOptions, in context: CommandContext) async throws(Failure) {
         let folder = try templates.read(in: context)
-        // Both are looked at before either is refused: every mistake is told at once.
+        // Both are checked before either is refused, so that all mistakes are reported at once.
         let catalog = Result { () throws(Failure) in try folder.catalog() }
         let toolbox = Toolbox(layout: context.layout)
         let usesSets = toolbox.find("ipset") != nil
@@ -35,7 +35,7 @@ struct Planner: Sendable {
 
     /// The answers in a file.
     ///
-    /// - Throws: `Failure` with status 65 that holds every mistake.
+    /// - Throws: `Failure` with status 65 that lists every mistake.
     func answers(_ file: NamedText) throws(Failure) -> Answers {
         do {
             let files = AddressFiles(beside: file)
@@ -45,18 +45,18 @@ struct Planner: Sendable {
         } catch { throw Failure(error, in: "the answers") }
     }
 
-    /// What the answers mean.
+    /// The plan for the answers.
     ///
-    /// - Throws: `Failure` with status 65 for answers that no template bears out.
+    /// - Throws: `Failure` with status 65 for answers that name an unknown service.
     func plan(_ answers: Answers) throws(Failure) -> Plan {
         do {
             return try Plan(answers: answers, catalog: catalog, sshPorts: sshPorts)
-        } catch { throw Failure(.badData, error.description, inForce: Failure.nothingChanged) }
+        } catch { throw Failure(.badData, error.description, activeRules: Failure.nothingChanged) }
     }
 
     /// The rules of a plan.
     ///
-    /// - Throws: `Failure` with status 65 when a rule template makes something else of it.
+    /// - Throws: `Failure` with status 65 if a rule template produces something else.
     func rules(_ plan: Plan) throws(Failure) -> ComposedRules {
         let (ipv4, ipv6) = (compose(plan, .ipv4), compose(plan, .ipv6))
         let mistakes = [ipv4, ipv6].compactMap { if case .failure(let error) = $0 { error } else { nil } }
@@ -77,18 +77,18 @@ struct Planner: Sendable {
 }
 
 extension Console {
-    /// Says what a plan opens to nobody: without a rule of its own nothing would tell of it.
-    func tellUnreachable(of plan: Plan) {
+    /// Warns about services that no address can reach: no rule in the plan mentions them.
+    func warnAboutUnreachableServices(in plan: Plan) {
         for name in plan.unreachable {
-            say(Wrapping.text("Note: \(name) is for the admins, and there are none: nobody can reach it."))
+            say(Wrapping.text("Note: only admins can reach \(name), and there are no admins."))
         }
     }
 }
 
 extension TemplateFolder {
-    /// The built-in rule templates, and this folder's over them.
+    /// The built-in rule templates, and the templates of this folder, which replace built-in ones of the same name.
     ///
-    /// - Throws: `Failure` with status 65 that holds every mistake.
+    /// - Throws: `Failure` with status 65 that lists every mistake.
     func composer(usesSets: Bool = true) throws(Failure) -> Composer {
         var templates: [String: RuleTemplate] = [:]
         for file in rules {
@@ -97,15 +97,16 @@ extension TemplateFolder {
             let other = templates.updateValue(template, forKey: String(name.dropLast(".mustache".count)))
             guard let other else { continue }
             throw Failure(
-                .badData, "\(file.name): \(other.path) is the same rule template.", inForce: Failure.nothingChanged,
-                next: "keep one of the two.")
+                .badData, "\(file.name): \(other.path) defines the same rule template.",
+                activeRules: Failure.nothingChanged,
+                next: "remove one of the two.")
         }
         do { return try Composer(ruleTemplates: templates, usesSets: usesSets) } catch { throw Failure(error) }
     }
 }
 
 extension Failure {
-    /// What a mistake in a rule template means to the user.
+    /// The failure for mistakes in rule templates.
     init(_ error: ComposerError) {
         if case .needsSets = error {
             self.init(
@@ -114,7 +115,7 @@ extension Failure {
         }
         let count = if case .several(let errors) = error { "\(errors.count) mistakes" } else { "A mistake" }
         self.init(
-            .badData, "\(count) in a rule template:\n\(error)", inForce: Self.nothingChanged,
-            next: "mend the template, or take it away; the built-in one is used then.")
+            .badData, "\(count) in a rule template:\n\(error)", activeRules: Self.nothingChanged,
+            next: "correct the template, or remove it to use the built-in one.")
     }
 }

@@ -3,14 +3,14 @@ import Netfilter
 import Policy
 import SafeApply
 
-/// What runs on this machine now and a plan may cut off.
+/// What runs on this machine now and can be affected by a plan.
 struct RunningServices: Sendable {
-    /// What others than this machine can reach.
+    /// The listeners that other machines can reach.
     let listeners: [PlanEffects.Listener]
-    /// Ports that the rules in force send past INPUT.
+    /// The ports that the active rules forward, so that their packets bypass INPUT.
     let published: [PlanEffects.Published]
 
-    /// Looks at the sockets, and at the rules in force where they could be read.
+    /// Reads the sockets, and the active rules if they could be read.
     init(live: PerFamily<RuleSet>?, _ facts: FactSource) {
         let sockets = SocketTable(facts)
         listeners = ReachableListeners.reachable(sockets, facts).map { found in
@@ -25,7 +25,7 @@ struct RunningServices: Sendable {
         }
     }
 
-    /// The ports that rules of nat send elsewhere before INPUT sees them; all of them, where a rule names none.
+    /// The ports that nat rules forward before INPUT sees the packets; all ports, if a rule names none.
     static func published(in rules: RuleSet) -> [PlanEffects.Published] {
         (rules["nat"]?.rules ?? []).filter { $0.chain != "OUTPUT" }.flatMap { rule -> [PlanEffects.Published] in
             let words = (rule.target?.text ?? "").split(separator: " ")

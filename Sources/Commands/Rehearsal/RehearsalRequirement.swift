@@ -4,33 +4,33 @@ import Policy
 import Rehearsal
 import SafeApply
 
-// What a rehearsal means to the commands that change the rules.
+// The rehearsal that commands require before they change rules.
 extension RehearsalRunner {
-    /// Lets a plan pass that does what it promises and lets the present SSH connection in anew.
+    /// Requires that a plan does what its answers promise, and that it allows a new SSH login from the present address.
     ///
-    /// Where no stage can be made, the answers alone are looked at, and that is said.
+    /// Where no stage can be made, only the answers are checked, with a warning.
     ///
     /// - Throws: `Failure` with status 4 for any other plan.
-    func requirePromises(
+    func requireRehearsal(
         of plan: Plan, _ rules: ComposedRules, in context: CommandContext
     ) async throws(Failure) {
         let result: RehearsalResult
         do { result = try await rehearse(plan, rules) } catch {
-            context.console.say(Self.onPaper(error))
-            if let shutOut = shutOut(by: plan) { throw Failure(shutOut: shutOut) }
+            context.console.say(Self.checkedByAnswers(error))
+            if let lockout = lockoutByAnswers(of: plan) { throw Failure(lockoutByAnswers: lockout) }
             return
         }
         try Self.pass(result, in: context)
     }
 
-    /// Lets rules pass that a person wrote, if the present SSH connection gets in anew; nothing else is known of them.
+    /// Requires that hand-written rules allow a new SSH login from the present address; nothing else is known of them.
     ///
     /// - Throws: `Failure` with status 4 for any other rules.
-    func requireOpenDoor(_ rules: PerFamily<RuleSet>, in context: CommandContext) async throws(Failure) {
+    func requireSSHAccess(_ rules: PerFamily<RuleSet>, in context: CommandContext) async throws(Failure) {
         let machine = await machine(reaching: [])
         let expectations = expectationsOfCaller(on: machine)
         guard !expectations.isEmpty else {
-            if let you { context.console.say(Wrapping.text(Self.unchecked + " No stage can be given \(you).")) }
+            if let you { context.console.say(Wrapping.text(Self.unchecked + " \(you) cannot be used in a rehearsal.")) }
             return
         }
         let result: RehearsalResult
@@ -43,7 +43,7 @@ extension RehearsalRunner {
         do { try Self.pass(result, in: context) } catch {
             var failure = error
             failure.next =
-                "add a rule that accepts \(you.map { "\($0)" } ?? "your address") on the SSH port, or override with "
+                "add a rule that allows \(you.map { "\($0)" } ?? "your address") on the SSH port, or override with "
                 + "--no-rehearsal."
             throw failure
         }
@@ -52,36 +52,40 @@ extension RehearsalRunner {
     private static func pass(_ result: RehearsalResult, in context: CommandContext) throws(Failure) {
         for note in result.allNotes { context.console.say(Wrapping.text(note)) }
         if let refusal = result.refusal { throw refusal }
-        context.console.say("Rehearsed: \(result.praise)")
+        context.console.say("Rehearsal passed: \(result.successText)")
     }
 
-    private static let unchecked = "No rehearsal: nobody checks whether you would be locked out."
+    private static let unchecked = "No rehearsal: latchkey did not check whether this change locks you out."
 
-    /// The present SSH connection, where a plan would keep it out, by the answers alone: for when no packet can tell.
-    func shutOut(by plan: Plan) -> Lockout? {
+    /// The present SSH connection, if the answers say that the plan blocks it: for when it cannot be tested with
+    /// packets.
+    func lockoutByAnswers(of plan: Plan) -> Lockout? {
         guard let you, let yourPort, !plan.accepts(from: you, transport: .tcp, port: yourPort) else { return nil }
         return Lockout(peer: you, port: yourPort)
     }
 
-    private static func onPaper(_ error: any Error) -> String {
-        Wrapping.text(
-            "No rehearsal: the answers were checked on paper, not with packets. \(reason(error))")
+    private static func checkedByAnswers(_ error: any Error) -> String {
+        Wrapping.text("No rehearsal: only the answers were checked, no packets were sent. \(reason(error))")
     }
 
     private static func reason(_ error: any Error) -> String { Failure(rehearsal: error).what }
 
-    /// What the wizard shows of a rehearsal.
+    /// The report of a rehearsal for the wizard.
     func report(_ plan: Plan, _ rules: ComposedRules) async -> RehearsalReport {
         let result: RehearsalResult
         do { result = try await rehearse(plan, rules) } catch {
-            if let shutOut = shutOut(by: plan) { return .lockout(peer: "\(shutOut.peer)", port: shutOut.port) }
-            return .skipped("The answers were checked on paper, not with packets. \(Self.reason(error))")
+            if let lockout = lockoutByAnswers(of: plan) {
+                return .lockout(peer: "\(lockout.peer)", port: lockout.port)
+            }
+            return .skipped("Only the answers were checked, no packets were sent. \(Self.reason(error))")
         }
         if let lockout = result.lockout {
             return .lockout(
                 peer: "\(lockout.expectation.source)", port: lockout.expectation.packet.port ?? yourPort ?? 22)
         }
-        if let shutOut = result.shutOut { return .lockout(peer: "\(shutOut.peer)", port: shutOut.port) }
+        if let lockout = result.lockoutByAnswers {
+            return .lockout(peer: "\(lockout.peer)", port: lockout.port)
+        }
         guard result.differences.isEmpty else {
             return .failed(
                 probes: result.verdicts.count,

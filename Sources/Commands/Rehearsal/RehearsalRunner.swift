@@ -9,17 +9,17 @@ import SafeApply
 struct RehearsalRunner: Sendable {
     let environment: ChangeEnvironment
     let backend: Backend
-    /// The other end of the present SSH connection, and the port of this machine that it uses.
+    /// The client's address of the present SSH connection, and its server port.
     var you: IPAddress?
     var yourPort: UInt16?
-    /// This machine's own end of it.
-    var yourDoor: IPAddress?
-    /// The rules that are in force now; nil where they may not be read.
+    /// The server's address of that connection.
+    var yourServerAddress: IPAddress?
+    /// The active rules; nil if only root can read them.
     let live: PerFamily<RuleSet>?
     /// Why root cannot read them.
     private let unreadable: ChangeError?
 
-    /// What is rehearsed.
+    /// Rules to rehearse.
     struct Piece: Sendable {
         /// The rules of each family.
         var rules: PerFamily<RuleSet>
@@ -29,20 +29,20 @@ struct RehearsalRunner: Sendable {
         var scope: ChangeScope
     }
 
-    /// Reads the rules that are in force, if it may.
+    /// Reads the active rules, if permitted.
     ///
-    /// - Throws: `Failure` with status 69 where there is no iptables.
+    /// - Throws: `Failure` with status 69 if there is no iptables.
     init(_ changeRunner: ChangeRunner, _ options: BackendOptions, caller: Caller) async throws(Failure) {
         await self.init(changeRunner, try await changeRunner.backend(options), caller: caller)
     }
 
-    /// Reads the rules that are in force in one backend, if it may.
+    /// Reads the active rules of one backend, if permitted.
     init(_ changeRunner: ChangeRunner, _ backend: Backend, caller: Caller) async {
         environment = changeRunner.environment
         self.backend = backend
         you = caller.peer
         yourPort = caller.peerPort
-        yourDoor = caller.door
+        yourServerAddress = caller.serverAddress
         do {
             live = try await Self.rules(backend, changeRunner.environment)
             unreadable = nil
@@ -59,25 +59,26 @@ struct RehearsalRunner: Sendable {
             backend: backend, families: environment.families, toolbox: environment.toolbox,
             runner: environment.runner
         ).readAll()
-        for (family, rules) in rules.present { try LiveRules.requireReadable(rules, family, isWhole: false) }
+        for (family, rules) in rules.present { try LiveRules.requireReadable(rules, family, allChains: false) }
         return rules
     }
 
-    // MARK: - What to expect
+    // MARK: - Expectations
 
-    /// What a stage is to look like on which a plan is tried: with the interfaces by which its hosts come.
+    /// The machine that the stage for a plan copies, with the interfaces that the plan's hosts use.
     func machine(for plan: Plan) async -> RehearsalMachine {
         let expectations = expectations(plan, on: RehearsalMachine(environment.facts, families: environment.families))
         return await machine(reaching: expectations.flatMap { [$0.source, $0.target] })
     }
 
-    /// What a stage is to look like on which these hosts meet the server.
+    /// The machine that the stage for these hosts copies.
     func machine(reaching hosts: [IPAddress]) async -> RehearsalMachine {
         let hosts = Set(hosts + [you].compactMap(\.self)).sorted()
         let lookup = try? RouteLookup(toolbox: environment.toolbox, runner: environment.runner)
         let routes = (try? await lookup?.interfaces(to: hosts)) ?? [:]
         return RehearsalMachine(
-            environment.facts, families: environment.families, you: you, door: yourDoor, routes: routes)
+            environment.facts, families: environment.families, you: you, serverAddress: yourServerAddress,
+            routes: routes)
     }
 
     /// What a plan promises on this machine.
@@ -85,7 +86,7 @@ struct RehearsalRunner: Sendable {
         plan.expectations(in: scene(machine))
     }
 
-    /// The present SSH connection and nothing else, to get in whatever rules are given; empty where there is none.
+    /// The expectation that a new SSH login from the present address is allowed; empty without an SSH connection.
     func expectationsOfCaller(on machine: RehearsalMachine) -> [Expectation] {
         Expectation.ofCaller(in: scene(machine))
     }
@@ -93,20 +94,20 @@ struct RehearsalRunner: Sendable {
     private func scene(_ machine: RehearsalMachine) -> ExpectationContext {
         ExpectationContext(
             servers: machine.addresses, you: you, yourPort: yourPort, listening: machine.listening,
-            spokenOf: (live?.present ?? []).flatMap { $0.value.networksSpokenOf })
+            namedByOtherRules: (live?.present ?? []).flatMap { $0.value.networksInOtherRules })
     }
 
     // MARK: - Rehearsing
 
-    /// Tries rules with packets, in the form in which they wait to be kept and in the form that is kept.
+    /// Tests rules with packets, first in the pending form and then in the kept form.
     ///
     /// - Parameters:
     ///   - piece: the rules.
-    ///   - expectations: what they are to do.
-    ///   - machine: what the stage is to look like.
-    /// - Returns: what came of it.
-    /// - Throws: `StageError` where no stage can be made or it breaks off; `HostError`, `ChangeError` where the rules
-    ///   cannot be put in force on it.
+    ///   - expectations: what the rules should do.
+    ///   - machine: the machine that the stage copies.
+    /// - Returns: the verdicts.
+    /// - Throws: `StageError` if no stage can be made or it fails; `HostError`, `ChangeError` if the rules cannot be
+    ///   applied on it.
     func rehearse(
         _ piece: Piece, _ expectations: [Expectation], on machine: RehearsalMachine
     ) async throws -> RehearsalResult {
@@ -159,7 +160,7 @@ struct RehearsalRunner: Sendable {
         } catch {
             guard case .agent = error else { throw error }
         }
-        // On a machine with much to do, a cable may not have come to carry in time.
+        // On a busy machine, a veth pair may not have come up in time: try once more.
         return try await Stage.open(agent: agent, tools: tools, addresses: addresses)
     }
 
@@ -174,29 +175,31 @@ struct RehearsalRunner: Sendable {
         Dictionary(uniqueKeysWithValues: kernel.tools.present.map { ($0.family, $0.value) })
     }
 
-    /// Has the kernel of the stage know connections before the rules come, as the guard does.
+    /// Makes the stage's kernel track connections before the rules are loaded, as the guard does.
     private func track(_ kernel: LiveRules) async throws {
         let text = "*filter\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\nCOMMIT\n"
         for (_, tool) in kernel.tools.present { try await tool.restore(Array(text.utf8), flush: false) }
     }
 
-    /// Puts the rules in force that are in force on the machine, as far as they can be had on a stage.
+    /// Loads the machine's active rules on the stage, as far as the stage supports them.
     ///
-    /// Not nat: what it sends elsewhere goes to containers that the stage does not have. `Effects` tells of those.
-    func loadSurroundings(_ kernel: LiveRules, on stage: Stage) async throws -> [String] {
+    /// Not nat: it forwards packets to containers that the stage does not have; `PlanEffects` reports those ports.
+    ///
+    /// - Returns: notes about rules that could not be loaded.
+    func loadLiveRules(_ kernel: LiveRules, on stage: Stage) async throws -> [String] {
         let notes = await loadSets(kernel)
         return notes + (try await loadRules(kernel)).notes
     }
 
-    /// Makes the machine's sets of addresses on a stage.
+    /// Creates the machine's address sets on a stage.
     ///
     /// - Parameter kernel: iptables, inside the stage.
-    /// - Returns: what could not be had.
+    /// - Returns: what could not be created.
     private func loadSets(_ kernel: LiveRules) async -> [String] {
         guard live != nil else { return [] }
         let sets = (try? await IPSets(toolbox: environment.toolbox, runner: environment.runner)?.dump()) ?? ""
         do { try await kernel.sets?.restoreMissing(sets) } catch {
-            return ["The sets of addresses (ipset) could not be made on the stage: \(error)"]
+            return ["The address sets (ipset) could not be created for the rehearsal: \(error)"]
         }
         return []
     }
@@ -204,27 +207,26 @@ struct RehearsalRunner: Sendable {
     /// Loads the machine's rules on a stage.
     ///
     /// - Parameter kernel: iptables, inside the stage.
-    /// - Returns: the rules of the families in which no others than these are active there now, and what could not be
-    ///   had.
+    /// - Returns: the rules of the families in which these and no others are active there now, and notes about those that
+    ///   could not be loaded.
     private func loadRules(
         _ kernel: LiveRules
     ) async throws(ChangeError) -> (loaded: PerFamily<RuleSet>, notes: [String]) {
         guard let live else {
-            return (
-                PerFamily(), ["The rules in force cannot be read without root: rehearsed as on a machine without any."]
-            )
+            return (PerFamily(), ["Only root can read the active rules: the rehearsal ran without them."])
         }
         let families = try await kernel.eachFamily(live.present.map(\.family)) { family throws(ChangeError) in
             var notes: [String] = []
             var loaded = RuleSet(tables: [])
-            // Table by table: one that cannot be had leaves the others.
+            // Table by table: one that cannot be loaded does not affect the others.
             for table in live[family]?.tables ?? [] where table.name != "nat" {
                 let input = DumpText.bytes(RuleSet(tables: [table]).text)
                 do {
                     try await kernel.tools[family]?.restore(input, flush: true)
                     loaded[table.name] = table
                 } catch {
-                    notes.append("Other programs' rules in \(table.name) (\(family.rawValue)) take no part: \(error)")
+                    notes.append(
+                        "The rehearsal ran without the active rules in \(table.name) (\(family.title)): \(error)")
                 }
             }
             // Without a filter table of the machine's, what has the kernel know connections is still there.
@@ -235,14 +237,14 @@ struct RehearsalRunner: Sendable {
         return (loaded, families.present.flatMap(\.value.notes))
     }
 
-    /// A change on the stage, made as the guard makes it.
+    /// A change on the stage, made by the guard's own code.
     ///
     /// - Parameters:
     ///   - piece: the rules.
-    ///   - stage: where.
-    ///   - loaded: the rules of the families in which it is known what is active there.
+    ///   - stage: the stage.
+    ///   - loaded: the rules of the families whose active rules are known.
     /// - Returns: the change, not yet made.
-    /// - Throws: when the rules there cannot be read.
+    /// - Throws: if the stage's rules cannot be read.
     func change(
         _ piece: Piece, on stage: Stage, loaded: PerFamily<RuleSet> = PerFamily()
     ) async throws(ChangeError) -> RehearsedChange {
@@ -259,8 +261,8 @@ struct RehearsalRunner: Sendable {
 }
 
 extension RuleSet {
-    /// The sources that rules of other programs are about.
-    fileprivate var networksSpokenOf: [CIDR] {
+    /// The sources that other programs' rules name.
+    fileprivate var networksInOtherRules: [CIDR] {
         tables.flatMap(\.rules).filter { !$0.isOwned }.flatMap(\.matches).compactMap { match in
             if case .source(let network, false) = match, network.prefixLength > 0 { network } else { nil }
         }
@@ -268,20 +270,20 @@ extension RuleSet {
 }
 
 extension IPAddress {
-    /// Whether the outside can be given the address.
+    /// Whether a host outside the server can have the address.
     fileprivate var canBeOutside: Bool {
         family == .ipv4 ? bytes[0] != 127 : !(bytes.last == 1 && bytes.dropLast().allSatisfy { $0 == 0 })
     }
 }
 
-/// This program's own file.
+/// The file of this program.
 enum OwnProgram {
-    /// Its path: /proc/self would be another process's on a stage.
+    /// Its path; on a stage, /proc/self would be another process.
     ///
-    /// - Throws: `Failure` where the kernel does not say.
+    /// - Throws: `Failure` if the kernel does not show it.
     static func path() throws(Failure) -> String {
         guard let path = ProcessTable().executable(of: OwnProcess.pid) else {
-            throw Failure(.failed, "This program's own file cannot be found.")
+            throw Failure(.failed, "Cannot find the path of the latchkey program.")
         }
         return path
     }

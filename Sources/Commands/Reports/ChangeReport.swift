@@ -2,20 +2,20 @@ import SafeApply
 
 /// What `apply`, `confirm` and `revert` report with `--json`.
 package struct ChangeReport: Report, Equatable {
-    /// How the change stands or ended.
+    /// The state or outcome of the change.
     package var outcome: ChangeOutcome
-    /// The change, or nil when it was refused before it had a name.
+    /// The change; nil if it was refused before it had an ID.
     @OrNull package var change: String?
-    /// The snapshot to go back to, or nil when none was taken.
+    /// The snapshot of the previous rules; nil if none was taken.
     @OrNull package var snapshot: String?
-    /// Why it ended so.
+    /// The reason for the outcome.
     package var reason: String
-    /// Whether a fresh dump was compared with what should be in force.
+    /// Whether a fresh dump was compared with the rules that should be active.
     package var verified: Bool
-    /// The files that were written for the next start.
+    /// The files saved to disk for boot.
     package var persisted: [String]
 
-    /// A report of given parts.
+    /// Creates a report; see the properties.
     package init(
         outcome: ChangeOutcome, change: String?, snapshot: String?, reason: String, verified: Bool,
         persisted: [String] = []

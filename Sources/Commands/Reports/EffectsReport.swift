@@ -3,19 +3,19 @@ import Policy
 
 /// What `plan --effects` reports with `--json`.
 package struct EffectsReport: Report, Equatable {
-    /// A listener that will be cut off.
+    /// A listener that the plan blocks.
     package struct CutOff: Equatable, Codable, Sendable {
         /// The program, where it is known.
         package var program: String?
         /// `3000/tcp`.
         package var port: String
-        /// Who still reaches it.
+        /// The sources that can still reach it.
         package var remaining: [String]
     }
 
-    /// Someone who could not connect again.
+    /// A connected peer that the plan blocks from connecting again.
     package struct Peer: Equatable, Codable, Sendable {
-        /// Who.
+        /// Its address.
         package var address: String
         /// The program, where it is known.
         package var program: String?
@@ -23,19 +23,19 @@ package struct EffectsReport: Report, Equatable {
         package var port: String
     }
 
-    /// A port that goes past INPUT.
+    /// A port whose packets bypass INPUT.
     package struct Published: Equatable, Codable, Sendable {
         /// `8080/tcp`.
         package var port: String
-        /// Where to.
+        /// Where its packets go.
         package var destination: String
     }
 
-    /// Listeners that will be cut off.
+    /// Listeners that the plan blocks.
     package var cutOff: [CutOff]
-    /// Peers that could not connect again.
+    /// Peers that the plan blocks from connecting again.
     package var peers: [Peer]
-    /// Ports that go past INPUT.
+    /// Ports whose packets bypass INPUT.
     package var published: [Published]
 
     /// The report of a plan's effects.

@@ -1,7 +1,7 @@
 import Host
 import SafeApply
 
-/// One change as `status --history` tells it.
+/// One change in `status --history`.
 package struct HistoryReport: Report, Equatable {
     /// The change, and its snapshot.
     package var change: String
@@ -9,34 +9,34 @@ package struct HistoryReport: Report, Equatable {
     package var began: String
     /// When it ended.
     @OrNull package var ended: String?
-    /// Who asked for it.
+    /// The user who requested it.
     package var user: String
     /// The address of their SSH connection.
     @OrNull package var address: String?
     /// Where the rules came from: `answers`, `files` or `snapshot`.
     package var origin: String
-    /// The snapshot that it went back to.
+    /// The snapshot that it restored.
     @OrNull package var restores: String?
-    /// How far it reached: `inputChain` or `tables`.
+    /// Its scope: `inputChain` or `tables`.
     package var scope: String
     /// Which iptables.
     package var backend: String
-    /// Seconds it had to be confirmed.
+    /// Seconds until its deadline.
     package var deadline: Int
-    /// How it ended.
+    /// Its outcome.
     package var outcome: ChangeOutcome
-    /// Why.
+    /// The reason for the outcome.
     package var reason: String
-    /// Whether what is said to be in force was compared with a fresh dump.
+    /// Whether a fresh dump was compared with the rules that should be active.
     package var verified: Bool
 }
 
 extension HistoryReport {
-    /// A change of the history.
+    /// The report of an entry of the history.
     ///
     /// - Parameters:
-    ///   - entry: its lines.
-    ///   - status: the pending change, or the last one since the start, which knows its own end best.
+    ///   - entry: the entry.
+    ///   - status: the pending change or the last one since boot, whose journal is more recent than the history.
     init(_ entry: HistoryEntry, status: ChangeStatus?) {
         let line = entry.ended ?? entry.began
         let current = status.flatMap { entry.ended == nil && $0.id == line.change ? $0 : nil }
@@ -48,10 +48,10 @@ extension HistoryReport {
             outcome: outcome, reason: current?.reason ?? line.reason, verified: current?.verified ?? line.verified)
     }
 
-    /// The report for people: a line, and why below it.
+    /// The report for people: one line, and the reason below it.
     var text: String {
         let who = address.map { "\(user) from \($0)" } ?? "\(user), local"
-        let what = restores.map { " (back to \($0))" } ?? (origin == "files" ? " (rules by hand)" : "")
+        let what = restores.map { " (restored \($0))" } ?? (origin == "files" ? " (hand-written rules)" : "")
         let first = "\(SnapshotReport.minutes(began))  \(change)  \(outcome.rawValue), \(who)\(what)"
         let lines = [first] + (reason.isEmpty ? [] : Wrapping.lines(reason, first: "    ", rest: "    "))
         return lines.joined(separator: "\n") + "\n"
@@ -59,7 +59,7 @@ extension HistoryReport {
 }
 
 extension ChangeRunner {
-    /// Every change, the oldest first.
+    /// All changes, oldest first.
     ///
     /// - Throws: `damaged`, `host`.
     func history() async throws(ChangeError) -> [HistoryReport] {

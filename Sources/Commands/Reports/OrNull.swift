@@ -1,12 +1,12 @@
-/// A value that JSON shows as null while it is missing, so that a reader always finds its key.
+/// An optional that is encoded as null, so that its key is always present in JSON.
 ///
-/// The `Encodable` that Swift derives leaves out an optional that is nil.
+/// The `Encodable` conformance that Swift synthesizes omits an optional that is nil.
 @propertyWrapper
 package struct OrNull<Value: Codable & Equatable & Sendable>: Codable, Equatable, Sendable {
-    /// The value, if there is one.
+    /// The value, or nil.
     package var wrappedValue: Value?
 
-    /// A value or none.
+    /// Wraps a value.
     package init(wrappedValue: Value?) { self.wrappedValue = wrappedValue }
 
     package init(from decoder: any Decoder) throws {

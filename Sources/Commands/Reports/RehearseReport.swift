@@ -4,11 +4,11 @@ import Rehearsal
 
 /// What `rehearse` reports with `--json`.
 package struct RehearseReport: Report, Equatable {
-    /// One packet or exchange of packets.
+    /// One packet, or one exchange of packets.
     package struct Probe: Equatable, Codable, Sendable {
         /// `ipv4` or `ipv6`.
         package var family: String
-        /// Where it came from.
+        /// Its source address.
         package var from: String
         /// `admin`, `stranger`, `server` or `you`.
         package var role: String
@@ -16,29 +16,29 @@ package struct RehearseReport: Report, Equatable {
         package var direction: String
         /// `tcp`, `udp` or `icmp`.
         package var `protocol`: String
-        /// The port it went to; null where there is none.
+        /// Its destination port; null if it has none.
         @OrNull package var port: Int?
-        /// `accept` or `drop`, by the answers.
+        /// `accept` or `drop`, according to the answers.
         package var expected: String
-        /// `accept` or `drop`, as seen; null where nothing could be told.
+        /// `accept` or `drop`, as observed; null if it could not be tested.
         @OrNull package var observed: String?
-        /// The rule or policy that decided; null where several may have.
+        /// The rule or policy that decided; null if several may have.
         @OrNull package var rule: String?
         /// What was sent, in a word or two.
         package var packet: String
-        /// The answer that speaks of it.
+        /// The answer that covers it.
         @OrNull package var answer: String?
-        /// The rules under which: `kept`, or `pending` for the form in which they wait to be kept.
+        /// The form of the rules: `kept` or `pending`.
         package var form: String
     }
 
-    /// Whether everything that could be tried fared as promised, and the present SSH connection gets in anew.
+    /// Whether all tested packets were as expected, and a new SSH login from the present address is allowed.
     package var passed: Bool
-    /// How long the whole took.
+    /// How long the rehearsal took.
     package var milliseconds: Int
-    /// Every packet, under the rules that are kept and under the pending ones.
+    /// All packets, under the kept rules and under the pending rules.
     package var probes: [Probe]
-    /// What was not as on the machine.
+    /// How the rehearsal differed from the machine.
     package var notes: [String]
 }
 
@@ -47,7 +47,7 @@ extension RehearseReport {
     init(_ result: RehearsalResult) {
         passed = result.refusal == nil
         milliseconds = result.milliseconds
-        // What does not get through without rules either has nothing to tell.
+        // A packet that does not arrive even without rules says nothing about the rules.
         probes =
             result.verdicts.filter(\.isTested).map { Probe($0, form: "kept") }
             + result.pending.filter(\.isTested).map { Probe($0, form: "pending") }
@@ -79,16 +79,16 @@ extension RehearseReport.Probe {
 }
 
 extension RehearsalResult {
-    /// What was not as on the machine, what another program has against a stranger, what could not be tried.
-    var allNotes: [String] { notes + personalNotes + untestedNotes }
+    /// All notes: differences from the machine, strangers that other programs block, packets that were not tested.
+    var allNotes: [String] { notes + addressSpecificNotes + untestedNotes }
 
-    /// What could not be tried, in sentences.
+    /// The packets that could not be tested.
     private var untestedNotes: [String] {
         let notes = verdicts.compactMap { verdict in
             verdict.untried.map { reason in
-                "Not tried: \(verdict.expectation.packet.title) from \(verdict.expectation.source): \(reason)."
+                "Not tested: \(verdict.expectation.packet.title) from \(verdict.expectation.source): \(reason)."
             }
         }
-        return notes.prefix(8) + (notes.count > 8 ? ["Nor could \(notes.count - 8) more be tried."] : [])
+        return notes.prefix(8) + (notes.count > 8 ? ["\(notes.count - 8) more packets could not be tested."] : [])
     }
 }

@@ -4,9 +4,9 @@ import FoundationEssentials
 package protocol Report: Encodable, Sendable {}
 
 extension Report {
-    /// One line of JSON with its keys in order, so that two runs compare as text.
+    /// One line of JSON with sorted keys, so that the output of two runs can be compared as text.
     ///
-    /// - Throws: `Failure` when a number cannot be written in JSON.
+    /// - Throws: `Failure` if a value cannot be written in JSON.
     package func json() throws(Failure) -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

@@ -1,49 +1,49 @@
 /// What `status` reports with `--json`.
 package struct StatusReport: Report, Equatable {
-    /// How the machine stands.
+    /// The state of the machine.
     package enum State: String, CaseIterable, Codable, Sendable {
         case idle, pending, kept, reverted, failed
     }
 
     /// The process that owns a pending change.
     package struct Guard: Equatable, Codable, Sendable {
-        /// What starts a guard again that was killed.
+        /// What restarts a guard that died.
         package enum Supervisor: String, CaseIterable, Codable, Sendable {
             case systemd, process
         }
 
-        /// Its process number.
+        /// Its process ID.
         package var pid: Int32
-        /// Who watches over it.
+        /// What restarts it if it dies.
         package var supervisor: Supervisor
 
-        /// A guard and its supervisor.
+        /// Creates a guard; see the properties.
         package init(pid: Int32, supervisor: Supervisor) {
             self.pid = pid
             self.supervisor = supervisor
         }
     }
 
-    /// How the machine stands.
+    /// The state of the machine.
     package var state: State
-    /// The pending or the last change.
+    /// The pending or last change.
     @OrNull package var change: String?
-    /// Seconds until a pending change is reverted.
+    /// Seconds until a pending change is rolled back.
     @OrNull package var secondsLeft: Int?
-    /// Who owns the pending change.
+    /// The guard of the pending change.
     @OrNull package var `guard`: Guard?
-    /// The iptables that is looked at: nft or legacy.
+    /// The iptables in use: nft or legacy.
     package var backend: String
     /// The snapshot of the pending or last change.
     @OrNull package var snapshot: String?
-    /// Whether the live rules differ from what is pending, or from what was kept.
+    /// Whether the live rules differ from the pending rules or from the rules that were kept.
     package var drift: Bool
-    /// Whether a login newer than the pending change has been seen.
+    /// Whether an SSH login newer than the pending change has been seen.
     package var freshConnectionSeen: Bool
-    /// What the gates of a pending trial rest on: recent, set, timeout or none; nil when nothing is pending.
+    /// The kind of gate of a pending trial: recent, set, timeout or none; nil if nothing is pending.
     @OrNull package var gate: String?
 
-    /// A report of given parts.
+    /// Creates a report; see the properties.
     package init(
         state: State, change: String? = nil, secondsLeft: Int? = nil, guard: Guard? = nil, backend: String,
         snapshot: String? = nil, drift: Bool = false, freshConnectionSeen: Bool = false,

@@ -4,32 +4,32 @@ import Rehearsal
 
 /// What `trace` reports with `--json`.
 package struct TraceReport: Report, Equatable {
-    /// A rule that the packet came to.
+    /// A rule that the packet reached.
     package struct Step: Equatable, Codable, Sendable {
         /// The rule, as iptables-save prints it.
         package var rule: String
-        /// Whether it took the packet; one that did and is not the last let it go on.
+        /// Whether it matched the packet; a match that does not decide lets the packet continue.
         package var matched: Bool
     }
 
-    /// Where the packet came from.
+    /// The packet's source address.
     package var from: String
-    /// Where it went to.
+    /// The packet's destination address.
     package var to: String
     /// What was sent: `22/tcp`, `ping`.
     package var packet: String
-    /// The rules in the order in which the packet came to them.
+    /// The rules in the order in which the packet reached them.
     package var steps: [Step]
-    /// The rule or policy that decided; null where the counters do not tell.
+    /// The rule or policy that decided; null if the counters don't show it.
     @OrNull package var decision: String?
-    /// `accept` or `drop`; null where the counters do not tell.
+    /// `accept` or `drop`; null if the counters don't show it.
     @OrNull package var observed: String?
-    /// What was not as on the machine.
+    /// How the throwaway network differed from the machine.
     package var notes: [String]
 }
 
 extension TraceReport {
-    /// The report of one packet's way.
+    /// The report of one packet's path.
     init(_ expectation: Expectation, _ trace: PacketTrace, notes: [String]) {
         self.init(
             from: "\(expectation.source)", to: "\(expectation.target)", packet: expectation.packet.title,

@@ -2,18 +2,18 @@ import Netfilter
 import Policy
 import Rehearsal
 
-/// The verdict table for people: by who asks, and for each by what came of it and which rule decided.
+/// The verdict table for people, grouped by sender, result and deciding rule.
 struct VerdictTable {
     let verdicts: [Verdict]
     let isColoured: Bool
 
-    fileprivate struct Asker: Hashable {
+    fileprivate struct Sender: Hashable {
         let role: Expectation.Role
         let direction: Expectation.Direction
         let source: IPAddress
     }
 
-    fileprivate struct Fate: Hashable {
+    fileprivate struct Result: Hashable {
         let expected: Bool
         let observed: Bool
         let decision: String
@@ -22,47 +22,48 @@ struct VerdictTable {
 
     var lines: [String] {
         let tested = verdicts.filter(\.isTested)
-        var askers: [Asker] = []
-        for verdict in tested where !askers.contains(verdict.asker) { askers.append(verdict.asker) }
-        return askers.flatMap { asker in
-            [heading(asker)] + rows(tested.filter { $0.asker == asker })
+        var senders: [Sender] = []
+        for verdict in tested where !senders.contains(verdict.sender) { senders.append(verdict.sender) }
+        return senders.flatMap { sender in
+            [heading(sender)] + rows(tested.filter { $0.sender == sender })
         }
     }
 
-    private func heading(_ asker: Asker) -> String {
-        switch (asker.role, asker.direction) {
-        case (.admin, _): "From an admin, \(asker.source)"
-        case (.stranger, _): "From a stranger, \(asker.source)"
-        case (.you, _): "From you, \(asker.source)"
-        case (.server, .in): "From the server to itself, \(asker.source)"
-        case (.server, .out): "Out from the server, \(asker.source), and the replies back in"
+    private func heading(_ sender: Sender) -> String {
+        switch (sender.role, sender.direction) {
+        case (.admin, _): "From an admin, \(sender.source)"
+        case (.stranger, _): "From a stranger, \(sender.source)"
+        case (.you, _): "From you, \(sender.source)"
+        case (.server, .in): "From the server to itself, \(sender.source)"
+        case (.server, .out): "From the server to others, \(sender.source), with the replies"
         }
     }
 
     private func rows(_ verdicts: [Verdict]) -> [String] {
-        var fates: [Fate] = []
-        for verdict in verdicts where !fates.contains(verdict.fate) { fates.append(verdict.fate) }
-        // What is wrong comes first, then what is open.
-        func rank(_ fate: Fate) -> Int { (fate.isWrong ? 0 : 2) + (fate.observed ? 0 : 1) }
-        fates.sort { rank($0) < rank($1) }
-        return fates.flatMap { fate in
-            row(fate, verdicts.filter { $0.fate == fate })
+        var results: [Result] = []
+        for verdict in verdicts where !results.contains(verdict.result) { results.append(verdict.result) }
+        // Wrong results come first, then open ports.
+        func rank(_ result: Result) -> Int { (result.isWrong ? 0 : 2) + (result.observed ? 0 : 1) }
+        results.sort { rank($0) < rank($1) }
+        return results.flatMap { result in
+            row(result, verdicts.filter { $0.result == result })
         }
     }
 
-    private func row(_ fate: Fate, _ verdicts: [Verdict]) -> [String] {
-        let state = fate.observed ? "open" : "closed"
-        let isWrong = fate.isWrong
+    private func row(_ result: Result, _ verdicts: [Verdict]) -> [String] {
+        let state = result.observed ? "open" : "closed"
+        let isWrong = result.isWrong
         let mark = isWrong ? "! " : "  "
         let head = mark + state + String(repeating: " ", count: 8 - state.count)
         let indent = String(repeating: " ", count: 10)
         var text = VerdictTable.packets(verdicts.map(\.expectation))
-        if isWrong { text += "  (promised \(fate.expected ? "open" : "closed"))" }
+        if isWrong { text += "  (expected \(result.expected ? "open" : "closed"))" }
         let lines =
             Wrapping.lines(text, first: head, rest: indent)
-            + (fate.decision.isEmpty ? [] : Wrapping.lines(fate.decision, first: indent + "by ", rest: indent + "   "))
+            + (result.decision.isEmpty
+                ? [] : Wrapping.lines(result.decision, first: indent + "by ", rest: indent + "   "))
         guard isColoured else { return lines }
-        let colour = isWrong ? "31;1" : fate.observed ? "32" : "2"
+        let colour = isWrong ? "31;1" : result.observed ? "32" : "2"
         return lines.map { "\u{1B}[\(colour)m\($0)\u{1B}[0m" }
     }
 
@@ -91,21 +92,21 @@ struct VerdictTable {
 }
 
 extension Verdict {
-    fileprivate var asker: VerdictTable.Asker {
-        VerdictTable.Asker(
+    fileprivate var sender: VerdictTable.Sender {
+        VerdictTable.Sender(
             role: expectation.role, direction: expectation.direction, source: expectation.source)
     }
 
-    fileprivate var fate: VerdictTable.Fate {
+    fileprivate var result: VerdictTable.Result {
         let decider =
             switch decision {
             case .rule(let rule): rule.comment ?? rule.text
             case .earlier?: decision?.text ?? ""
-            case .policy(.drop): "the policy DROP: no rule lets it in"
-            case .policy(.accept): "the policy ACCEPT: no rule keeps it out"
+            case .policy(.drop): "the policy DROP: no rule allows it"
+            case .policy(.accept): "the policy ACCEPT: no rule blocks it"
             case nil: ""
             }
-        return VerdictTable.Fate(
+        return VerdictTable.Result(
             expected: expectation.isAccepted, observed: observation == .accepted, decision: decider)
     }
 }

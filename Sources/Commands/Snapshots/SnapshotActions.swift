@@ -3,7 +3,7 @@ import Netfilter
 import Policy
 import SafeApply
 
-/// What the snapshots commands do.
+/// The actions of the `snapshots` commands.
 struct SnapshotActions: Sendable {
     let changeRunner: ChangeRunner
     private let store: SnapshotStore
@@ -14,9 +14,9 @@ struct SnapshotActions: Sendable {
         store = SnapshotStore(changeRunner.environment)
     }
 
-    /// All of them, the oldest first, every file checked; damaged ones say so.
+    /// All snapshots, oldest first, with every file checked; damaged ones are marked.
     ///
-    /// - Throws: `Failure` when they cannot be read, or not be checked.
+    /// - Throws: `Failure` if they cannot be read or checked.
     func reports() async throws(Failure) -> [SnapshotReport] {
         let ids: [String]
         do { ids = try store.list() } catch { throw Failure(error) }
@@ -30,25 +30,25 @@ struct SnapshotActions: Sendable {
                 let error = ChangeError.damaged(path: path, reason: reason)
                 reports.append(SnapshotReport(id, damaged: error.description))
             } catch .noSnapshot {
-                // Pruned meanwhile.
+                // Deleted in the meantime.
             } catch { throw Failure(error) }
         }
         return reports
     }
 
-    /// One of them, without its rules.
+    /// The report of one snapshot, without its rules.
     func report(_ meta: Snapshot.Meta) async throws(Failure) -> SnapshotReport {
         SnapshotReport(meta, change: await history().last { $0.change == meta.id })
     }
 
-    /// One of them, every file checked.
+    /// One snapshot, with every file checked.
     ///
     /// - Throws: `Failure` with status 65 that names the damaged file.
     func read(_ id: String) async throws(Failure) -> Snapshot {
         do { return try await store.read(id) } catch { throw Failure(error) }
     }
 
-    /// What turns a snapshot into another, or into the live rules.
+    /// The differences between a snapshot and another one, or the live rules.
     ///
     /// - Throws: `Failure` with status 65 for a damaged one.
     func difference(from id: String, to other: String?) async throws(Failure) -> DifferenceReport {
@@ -69,10 +69,10 @@ struct SnapshotActions: Sendable {
             from: id, to: other ?? "live", same: ipv4.isEmpty && ipv6.isEmpty, ipv4: ipv4, ipv6: ipv6)
     }
 
-    /// The change that goes back to a snapshot.
+    /// The change that restores a snapshot.
     ///
-    /// - Throws: `Failure` with status 65 for a damaged one, 5 while a change is pending, 4 for one that shuts out the
-    ///   present SSH connection, 69 where its iptables is not here.
+    /// - Throws: `Failure` with status 65 for a damaged one, 5 while a change is pending, 4 for one that blocks the
+    ///   present SSH connection, 69 if its iptables is not installed.
     func restoration(
         of id: String, deadline: DeadlineOption, isRehearsed: Bool, templates: TemplateOptions,
         in context: CommandContext
@@ -83,8 +83,8 @@ struct SnapshotActions: Sendable {
         if let present = try? await changeRunner.backend(), present != backend {
             context.console.say(
                 Self.note(
-                    "The snapshot holds rules of iptables-\(backend.rawValue), and \"iptables\" means "
-                        + "iptables-\(present.rawValue) here now. They are restored with their own tools."))
+                    "The snapshot contains rules of iptables-\(backend.rawValue), but \"iptables\" is now "
+                        + "iptables-\(present.rawValue). latchkey restores them with iptables-\(backend.rawValue)."))
         }
         let rules: PerFamily<String>
         let restored: Restored
@@ -99,7 +99,7 @@ struct SnapshotActions: Sendable {
         let caller = Caller(context.facts)
         if isRehearsed {
             let rehearsalRunner = await RehearsalRunner(changeRunner, backend, caller: caller)
-            try await rehearsalRunner.requireOpenDoor(try Self.parsed(rules), in: context)
+            try await rehearsalRunner.requireSSHAccess(try Self.parsed(rules), in: context)
         } else {
             context.console.say(RehearsalOptions.skipped)
         }
@@ -114,18 +114,18 @@ struct SnapshotActions: Sendable {
             restores: restored)
     }
 
-    /// Removes old ones.
+    /// Deletes old snapshots.
     ///
-    /// - Throws: `Failure` when nobody can tell which are needed, or one cannot be removed.
+    /// - Throws: `Failure` if it is unknown which ones are needed, or if one cannot be deleted.
     func prune(keeping count: Int) async throws(Failure) -> PruneReport {
         do {
-            // What is pending needs its snapshot; that is told by a journal that can be read.
+            // A pending change needs its snapshot, and only a readable journal shows whether one is pending.
             _ = try await changeRunner.client.current()
             return PruneReport(removed: try store.prune(keeping: count), left: try store.list())
         } catch { throw Failure(error) }
     }
 
-    // MARK: - Pieces
+    // MARK: - Helpers
 
     private func live(_ backend: Backend) async throws(ChangeError) -> PerFamily<RuleSet> {
         let environment = changeRunner.environment
@@ -135,10 +135,10 @@ struct SnapshotActions: Sendable {
         ).readAll()
     }
 
-    /// What is known of the changes; a snapshot is as good without.
+    /// The history of changes; empty if it cannot be read, which does not affect snapshots.
     private func history() async -> [HistoryReport] { (try? await changeRunner.history()) ?? [] }
 
-    /// The admins of the answers kept last: they are let in if nothing else can be put back.
+    /// The admins of the last kept answers: the emergency opening allows them.
     private func admins(_ templates: TemplateOptions, in context: CommandContext) async -> [String] {
         let path = context.layout.answers
         guard let file = try? NamedText(name: path, path: path, in: context),
@@ -151,7 +151,7 @@ struct SnapshotActions: Sendable {
         var sets = PerFamily<RuleSet>()
         do {
             for (family, text) in rules.present { sets[family] = try RuleSet(dumped: text, file: "the snapshot") }
-        } catch { throw Failure(.badData, "\(error)", inForce: Failure.nothingChanged) }
+        } catch { throw Failure(.badData, "\(error)", activeRules: Failure.nothingChanged) }
         return sets
     }
 
@@ -159,18 +159,18 @@ struct SnapshotActions: Sendable {
 }
 
 extension Optional where Wrapped: Sendable {
-    /// Like `map`, with a body that may wait.
-    fileprivate func asyncMap<Value, Trouble: Error>(
-        _ body: (Wrapped) async throws(Trouble) -> Value
-    ) async throws(Trouble) -> Value? {
+    /// Like `map`, with an asynchronous body.
+    fileprivate func asyncMap<Value, Failure: Error>(
+        _ body: (Wrapped) async throws(Failure) -> Value
+    ) async throws(Failure) -> Value? {
         guard let self else { return nil }
         return try await body(self)
     }
 }
 
-/// Rows as columns, two blanks apart.
+/// Rows in aligned columns, two spaces apart.
 enum Columns {
-    /// The text; the last column is not filled up.
+    /// The text, without spaces at the ends of lines.
     static func text(_ rows: [[String]]) -> String {
         let count = rows.map(\.count).max() ?? 0
         let widths = (0..<count).map { column in rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0 }
@@ -185,12 +185,12 @@ enum Columns {
 }
 
 extension SnapshotReport {
-    /// The report for people: what it is, and its rules; each line of the former begins like a comment of the latter.
+    /// The report for people: a header in comment lines, and the rules.
     var text: String {
         let who = address.map { "\(user ?? "") from \($0)" } ?? "\(user ?? ""), local"
         var lines = ["# snapshot \(snapshot), taken \(taken ?? "") with iptables-\(backend ?? "")"]
         lines.append("# before a change by \(who)" + (outcome.map { ": \($0)" } ?? ""))
-        if let restores { lines.append("# which went back to \(restores)") }
+        if let restores { lines.append("# that restored \(restores)") }
         let parts = [("# IPv4", rules?.ipv4), ("# IPv6", rules?.ipv6), ("# ipset", rules?.sets)]
         for case (let title, let text?) in parts where !text.isEmpty { lines += [title, Self.withoutEnd(text)] }
         return lines.joined(separator: "\n") + "\n"

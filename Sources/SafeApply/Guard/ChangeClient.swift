@@ -1,30 +1,30 @@
 import Host
 import Logging
 
-/// The side that asks: starts guards, talks to them, waits for the outcome.
+/// The guard's client: starts guards, sends them requests, waits for the outcome.
 ///
-/// It may die at any time.
+/// It may die at any time; nothing depends on it.
 package struct ChangeClient: Sendable {
     private let environment: ChangeEnvironment
     private let notice: @Sendable (String) -> Void
     private var layout: Layout { environment.layout }
     private var now: BootInstant { environment.clock.now() }
 
-    /// How long a guard may take until it is ready, and until the rules are in force, in milliseconds.
+    /// How long a guard may take until it is ready, and until the rules are active, in milliseconds.
     private static let startTime: Int64 = 60_000
     private static let applyTime: Int64 = 120_000
-    /// How long it may take to hear how things stand, in milliseconds: a guard at work answers when it is through.
+    /// How long a status request may take, in milliseconds: a busy guard answers once it is done.
     private static let answerTime: Int64 = 10_000
-    /// How often it asks again where nobody can tell how a change stands.
-    private static let mostLives = 100
-    /// How long a change may take to end once that is asked for, in milliseconds; tools may fail, and be slow.
+    /// How often the client tries again when the state of a change cannot be read.
+    private static let maxAttempts = 100
+    /// How long a change may take to end after the request, in milliseconds; tools may fail, and be slow.
     private static let endTime: Int64 = 240_000
 
     /// A client on a machine.
     ///
     /// - Parameters:
     ///   - environment: the machine.
-    ///   - notice: says to a person what was found and set right on the way.
+    ///   - notice: shows a person what was found and repaired.
     package init(_ environment: ChangeEnvironment, notice: @escaping @Sendable (String) -> Void = { _ in }) {
         self.environment = environment
         self.notice = notice
@@ -32,25 +32,25 @@ package struct ChangeClient: Sendable {
 
     // MARK: - A new change
 
-    /// Starts a guard and, once it has answered, has it put the rules in force.
+    /// Starts a guard and, once it has answered, makes it apply the rules.
     ///
     /// - Parameters:
-    ///   - request: what is to be done.
-    ///   - progress: called ten times a second while the rules are being applied; what it prints keeps the SSH
-    ///     connection known to the kernel.
-    /// - Returns: the pending change; or, when applying failed, the change that has ended.
-    /// - Throws: `pending`, `refusedByGuard`, `noGuard`, `host`. Nothing has been touched then.
+    ///   - request: the change.
+    ///   - progress: called ten times a second while the rules are being applied; its output makes the kernel track the
+    ///     SSH connection.
+    /// - Returns: the pending change; or, if applying failed, the change that has ended.
+    /// - Throws: `pending`, `refusedByGuard`, `noGuard`, `host`; nothing was changed then.
     package func begin(
         _ request: ChangeRequest, progress: @Sendable () -> Void
     ) async throws(ChangeError) -> ChangeStatus {
-        // One at a time: two that begin in the same second have the same name, and would take each other's guard.
+        // One at a time: two that begin in the same second have the same ID, and would share a guard.
         let turn = try await takeTurn()
         defer { withExtendedLifetime(turn) {} }
         try await requireNothingPending()
         let path = layout.request(request.id)
         try ChangeError.wrap { () throws(HostError) in
             try SecureFiles.makeFolder(layout.run)
-            // A lock that no guard could take would be waited for in vain.
+            // No guard could ever take a lock that is not a plain file.
             for lock in [layout.lock, layout.supervisorLock] { try SecureFiles.requirePlainFileIfAny(lock) }
             try SecureFiles.write(Array(JSONText.encode(request).utf8), to: path)
         }
@@ -58,7 +58,7 @@ package struct ChangeClient: Sendable {
             try? SecureFiles.remove(path)
             throw error
         }
-        guard let connection = try connect() else { throw .noGuard(reason: "it does not listen.") }
+        guard let connection = try connect() else { throw .noGuard(reason: "it does not accept requests.") }
         guard
             let reply = ask(
                 GuardRequest(.begin), over: connection, milliseconds: Self.applyTime, progress: progress)
@@ -70,7 +70,7 @@ package struct ChangeClient: Sendable {
         return reply.status
     }
 
-    /// Refuses what could not begin now; asked ahead of a rehearsal, which takes its time.
+    /// Fails early, before a rehearsal, if no change can begin now.
     ///
     /// - Throws: `pending`, `host`, `damaged`.
     package func requireNothingPending() async throws(ChangeError) {
@@ -96,7 +96,7 @@ package struct ChangeClient: Sendable {
     ///
     /// - Throws: `undecided` when its guard dies again and again.
     package func wait() async throws(ChangeError) -> ChangeStatus {
-        var lives = Self.mostLives
+        var attempts = Self.maxAttempts
         while true {
             if let connection = try connect(),
                 let reply = ask(GuardRequest(.wait), over: connection, milliseconds: nil),
@@ -106,30 +106,30 @@ package struct ChangeClient: Sendable {
             }
             let status: ChangeStatus?
             do { status = try await current() } catch {
-                // A guard that starts rights a journal that is damaged: until then nobody can tell.
-                guard lives > 1 else { throw error }
+                // A guard that starts repairs a damaged journal; until then the state is unknown.
+                guard attempts > 1 else { throw error }
                 status = nil
             }
             if let status, status.state.isFinal { return status }
-            lives -= 1
-            guard lives > 0 else { throw .undecided(id: status?.id ?? "", state: status?.state) }
+            attempts -= 1
+            guard attempts > 0 else { throw .undecided(id: status?.id ?? "", state: status?.state) }
             try? await Task.sleep(for: .milliseconds(100))
         }
     }
 
-    /// Waits until a change has come to one of some states, however busy its guard is.
+    /// Waits until a change has reached one of some states, however busy its guard is.
     ///
     /// - Throws: `undecided` when that takes too long.
     private func settled(
         _ id: String, by end: BootInstant, _ isSettled: (JournalState) -> Bool
     ) async throws(ChangeError) -> ChangeStatus {
-        // A guard that starts puts a damaged journal right: until then nobody can tell.
-        var lives = Self.mostLives
+        // A guard that starts repairs a damaged journal; until then the state is unknown.
+        var attempts = Self.maxAttempts
         while true {
             let status: ChangeStatus?
             do { status = try await current() } catch {
-                lives -= 1
-                guard lives > 0, now < end else { throw error }
+                attempts -= 1
+                guard attempts > 0, now < end else { throw error }
                 try? await Task.sleep(for: .milliseconds(200))
                 continue
             }
@@ -144,14 +144,14 @@ package struct ChangeClient: Sendable {
 
     /// Keeps the pending change.
     ///
-    /// - Parameter sameConnection: keep it though the connection proves nothing.
+    /// - Parameter sameConnection: keep it even over a connection that is older than the change.
     /// - Returns: the change, kept.
     /// - Throws: `notFresh`, `nothingPending`, `refused`.
     package func confirm(sameConnection: Bool) async throws(ChangeError) -> ChangeStatus {
         try await decide(GuardRequest(.confirm, sameConnection: sameConnection))
     }
 
-    /// Puts the earlier rules back now.
+    /// Rolls back to the previous rules now.
     ///
     /// - Throws: `nothingPending`, `refused`.
     package func revert() async throws(ChangeError) -> ChangeStatus {
@@ -160,18 +160,18 @@ package struct ChangeClient: Sendable {
 
     /// Gives the pending change more time.
     ///
-    /// - Parameter seconds: from now on; nil for as many as it had at first. More time never means less, and ends an hour
-    ///   after the change began.
+    /// - Parameter seconds: from now; nil for as many as the first deadline. The deadline never moves to an earlier time,
+    ///   or past one hour after the change began.
     /// - Returns: the change, with its new deadline.
     /// - Throws: `nothingPending`, `refused`.
     package func extend(seconds: Int?) async throws(ChangeError) -> ChangeStatus {
         try await decide(GuardRequest(.extend, seconds: seconds))
     }
 
-    /// How the pending change stands, or how the last one since the boot ended; nil when there was none.
+    /// The status of the pending change, or of the last one since boot; nil if there was none.
     ///
-    /// A guard that has died is started again first, so that what is pending has an owner; one that is too busy to
-    /// answer has its journal speak.
+    /// A guard that died is restarted first, so that a pending change always has one. If a guard is too busy to answer,
+    /// the status comes from its journal.
     ///
     /// - Throws: `host`, `damaged`.
     package func current() async throws(ChangeError) -> ChangeStatus? {
@@ -189,9 +189,9 @@ package struct ChangeClient: Sendable {
         return try self.journal().map { ChangeStatus($0, now: now, guardPID: nil) }
     }
 
-    /// Whether all rules of the pending change are there, unchanged; true where none is pending.
+    /// Whether all rules of the pending change are loaded and unchanged; true if none is pending.
     ///
-    /// - Throws: `unreadable` where nobody can tell; `host`, `damaged`.
+    /// - Throws: `unreadable` if the rules cannot be read; `host`, `damaged`.
     package func isTrialWhole() async throws(ChangeError) -> Bool {
         guard let journal = try journal(), journal.state == .applied, let gate = journal.gate else { return true }
         let snapshot = try await SnapshotStore(environment).read(journal.request.id)
@@ -200,14 +200,14 @@ package struct ChangeClient: Sendable {
         ).isTrialWhole()
     }
 
-    // MARK: - Asking
+    // MARK: - Requests
 
     private func decide(_ request: GuardRequest) async throws(ChangeError) -> ChangeStatus {
         let end = now.advanced(milliseconds: Self.endTime)
         var isAskedAgain = false
         while true {
             guard let status = try await current() else {
-                throw .nothingPending(last: nil, reason: "Nothing is pending: no change has begun since boot.")
+                throw .nothingPending(last: nil, reason: "Nothing is pending: no change was made since boot.")
             }
             if status.state.isFinal {
                 // The guard may have carried the request out and died before it could say so.
@@ -240,9 +240,9 @@ package struct ChangeClient: Sendable {
     private static func over(_ status: ChangeStatus) -> ChangeError {
         let what: String
         switch status.state {
-        case .persisted: what = "the change \(status.id) has already been kept"
+        case .persisted: what = "the change \(status.id) was already kept"
         case .failed: what = "the change \(status.id) failed"
-        case .reverted: what = "the change \(status.id) has already been reverted"
+        case .reverted: what = "the change \(status.id) was already rolled back"
         case .prepared, .armed, .applied, .kept, .reverting:
             return .undecided(id: status.id, state: status.state)
         }
@@ -251,14 +251,14 @@ package struct ChangeClient: Sendable {
     }
 
     private func journal() throws(ChangeError) -> Journal? {
-        // A journal of an earlier boot speaks of rules that went with it.
+        // A journal of an earlier boot describes rules that no longer exist.
         guard let journal = try JournalFile(layout: layout).read(), journal.bootID == environment.bootID else {
             return nil
         }
         return journal
     }
 
-    /// The journal; one that is damaged, and that no guard or supervisor is about to right, is seen to first.
+    /// The journal; a damaged one that no guard or supervisor is about to repair is repaired or set aside first.
     private func rightedJournal() async throws(ChangeError) -> Journal? {
         do { return try journal() } catch .damaged(let path, let reason) {
             let damage = ChangeError.damaged(path: path, reason: reason)
@@ -270,12 +270,12 @@ package struct ChangeClient: Sendable {
                 return try journal()
             }
             try ChangeError.wrap { () throws(HostError) in try SecureFiles.move(path, to: "\(path).damaged") }
-            notice("\(damage) Nothing is pending: it was set aside as \(path).damaged.")
+            notice("\(damage) Nothing is pending; the file was renamed to \(path).damaged.")
             return nil
         }
     }
 
-    /// The change of this boot that may still be in force without having been kept, told without the journal.
+    /// The change of this boot that may still be active and unconfirmed, found without the journal.
     private func unfinished() throws(ChangeError) -> String? {
         let store = SnapshotStore(environment)
         let ended = Set(try History(environment).entries().filter { $0.ended != nil }.map(\.began.change))
@@ -312,9 +312,9 @@ package struct ChangeClient: Sendable {
         }
     }
 
-    /// Sees to it that a change has a guard again, and waits until it answers.
+    /// Makes sure that a change has a guard again, and waits until it answers.
     ///
-    /// A supervisor that is at work starts it; another would only stand by.
+    /// A running supervisor starts the guard; a second supervisor would only wait.
     private func resume(_ id: String) async throws(ChangeError) {
         if try isUnsupervised() { try await start(id) } else { try await awaitGuard(id) }
     }
@@ -353,27 +353,27 @@ package struct ChangeClient: Sendable {
                 guard let failure = JSONText.decode(GuardFailure.self, from: bytes) else { break }
                 throw .refusedByGuard(failure)
             }
-            // In this order: a guard writes the journal first and removes the request then.
+            // In this order: a guard writes the journal first, then removes the request.
             let isTaken = !SecureFiles.exists(request)
             let known: JournalState?
             do { known = try journal().flatMap { $0.request.id == id ? $0.state : nil } } catch .damaged {
-                // The guard that starts rights it.
+                // The guard that starts repairs it.
                 try? await Task.sleep(for: .milliseconds(20))
                 continue
             }
-            // Carried on and ended already: its word stands in the journal.
+            // The guard took over and has ended already; the journal has the outcome.
             if let known, known.isFinal { return }
             if known == nil, isTaken, !SecureFiles.exists(failure) {
-                throw .noGuard(reason: "it could neither begin nor say why; is \(layout.run) full?")
+                throw .noGuard(reason: "it failed and could not write the reason. Check whether \(layout.run) is full.")
             }
             try? await Task.sleep(for: .milliseconds(20))
         }
-        throw .noGuard(reason: "it ended without a word.")
+        throw .noGuard(reason: "it did not answer in time.")
     }
 
-    /// Has systemd start the supervisor, out of reach of the login's end, and start it again whenever it dies.
+    /// Makes systemd start the supervisor, so that it survives the logout, and restart it whenever it dies.
     ///
-    /// - Returns: false where that cannot be.
+    /// - Returns: false if that is not possible.
     private func startService(_ id: String) async -> Bool {
         guard ServiceManager.reachesThisPlace, let tool = environment.toolbox.find("systemd-run"),
             let binary = ProcessTable().executable(of: OwnProcess.pid)
@@ -383,13 +383,13 @@ package struct ChangeClient: Sendable {
             "WatchdogSec=15", "KillMode=process", "TimeoutStopSec=3", "OOMScoreAdjust=-1000",
         ]
         let words =
-            ["--quiet", "--collect", "--unit=latchkey-\(id)", "--description=latchkey: guards the change \(id)"]
+            ["--quiet", "--collect", "--unit=latchkey-\(id)", "--description=latchkey: guard of the change \(id)"]
             + settings.map { "--property=\($0)" }
             + Supervisor.variables(for: environment).map { "--setenv=\($0)=\($1)" }
             + ["--", binary] + Supervisor.arguments("supervise", id, .systemd)
         let result = try? await environment.runner.run(Command(tool, words))
         if result?.status != 0 {
-            environment.log.warning("systemd does not start the guard: \(result?.message ?? "no answer")")
+            environment.log.warning("systemd did not start the guard: \(result?.message ?? "no answer")")
         }
         return result?.status == 0
     }

@@ -2,19 +2,19 @@ import Host
 import Logging
 import Netfilter
 
-/// Everything outside that a change touches; injected.
+/// Everything outside the code that a change depends on; injected.
 package struct ChangeEnvironment: Sendable {
-    /// Where the files lie.
+    /// The locations of latchkey's files.
     package var layout: Layout
-    /// Where programs lie.
+    /// The locations of programs.
     package var toolbox: Toolbox
     /// Runs programs.
     package var runner: any CommandRunner
     /// The boot clock and the date.
     package var clock: BootClock
-    /// What is known of SSH connections.
+    /// Reads SSH connections.
     package var witness: ConnectionWitness
-    /// The kernel's names for this boot and for this network: rules are gone with the one, and others in another.
+    /// The kernel's names for this boot and this network namespace: rules exist only in one boot and one namespace.
     package var bootID: String
     /// The address families that the kernel has.
     package var families: [Family]
@@ -22,12 +22,12 @@ package struct ChangeEnvironment: Sendable {
     package var facts: FactSource
     /// What starts services at boot.
     package var initSystem: InitSystem
-    /// Where the kernel shows the lists of the match `recent`.
+    /// The folder in which the kernel shows the lists of the `recent` match.
     package var recentFolder = RecentList.folder
-    /// Where the guard says what it does.
+    /// The guard's log.
     package var log: Logger
 
-    /// Given surroundings; see the properties.
+    /// Creates an environment; see the properties.
     package init(
         layout: Layout, toolbox: Toolbox, runner: any CommandRunner, clock: BootClock, witness: ConnectionWitness,
         bootID: String, families: [Family], facts: FactSource = FactSource(), log: Logger
@@ -44,7 +44,7 @@ package struct ChangeEnvironment: Sendable {
         initSystem = InitSystem(layout, source: facts)
     }
 
-    /// The machine itself, with latchkey's files where the layout says.
+    /// The environment of this machine, with latchkey's files at the locations of the layout.
     package static func system(
         _ layout: Layout, facts: FactSource = FactSource(), log: Logger
     ) -> ChangeEnvironment {

@@ -1,21 +1,21 @@
 import Host
 import Netfilter
 
-/// Why a change did not begin, or could not be carried through.
+/// Why a change did not begin, or failed.
 package enum ChangeError: Error, Equatable, Sendable {
-    /// Another change is pending, or, without a name, about to begin; nothing was done.
+    /// Another change is pending or, without an ID, about to begin; nothing was done.
     case pending(id: String?, secondsLeft: Int?)
-    /// Nothing is pending; the last change since the boot has this name, if there was one.
+    /// Nothing is pending; the last change since boot has this ID, if there was one.
     case nothingPending(last: String?, reason: String)
-    /// The SSH connection that confirms proves nothing.
+    /// The confirmation does not come from a new SSH login.
     case notFresh(id: String, reason: String)
     /// The rules to apply are not valid.
     case badRules(RuleSetError)
-    /// The tool or the kernel does not take the rules; the line is the one that the tool names.
+    /// The tool or the kernel does not accept the rules; the line is the one that the tool names.
     case rulesRefused(source: String, line: Int?, message: String)
-    /// Rules that are active cannot be printed by iptables, so that nobody knows what they are; no table named means all.
+    /// iptables cannot print active rules, so that their meaning is unknown; no table means all tables.
     case unreadable(family: Family, tables: [String], reason: String)
-    /// A rule that the change would have to rewrite cannot be printed, or loaded, as what it is.
+    /// A rule that the change would have to rewrite cannot be printed or loaded correctly.
     case untruthful(family: Family, rule: String, reason: String)
     /// A snapshot or journal is not what was written.
     case damaged(path: String, reason: String)
@@ -23,13 +23,13 @@ package enum ChangeError: Error, Equatable, Sendable {
     case noSnapshot(id: String)
     /// The guard could not be started; nothing was applied.
     case noGuard(reason: String)
-    /// The guard has not told in time how the change ended; the state is the last one on record.
+    /// The guard did not report the outcome in time; the state is the last recorded one.
     case undecided(id: String, state: JournalState?)
-    /// The guard could not take the change on; nothing was applied.
+    /// The guard could not begin the change; nothing was applied.
     case refusedByGuard(GuardFailure)
-    /// Nothing was applied, or what was applied has been taken back.
+    /// Nothing was applied, or the rules that were applied were rolled back.
     case refused(reason: String)
-    /// The machine refused something.
+    /// A tool, file or system call failed.
     case host(HostError)
 
     /// Runs code that throws `HostError` where `ChangeError` is thrown.
@@ -44,7 +44,7 @@ package enum ChangeError: Error, Equatable, Sendable {
 }
 
 extension ChangeError {
-    /// The change that stands in the way, or that was asked about, where it has a name.
+    /// The ID of the change that is in the way, or that the request was about.
     package var change: String? {
         switch self {
         case .pending(let id, _), .nothingPending(let id, _): id
@@ -56,7 +56,7 @@ extension ChangeError {
 }
 
 extension ChangeError: CustomStringConvertible {
-    /// What failed, in plain words.
+    /// What failed, for people.
     package var description: String {
         switch self {
         case .pending(let id, let secondsLeft):
@@ -67,20 +67,20 @@ extension ChangeError: CustomStringConvertible {
         case .notFresh(_, let reason): reason
         case .badRules(let error): "\(error)"
         case .rulesRefused(let source, let line, let message):
-            source + (line.map { ":\($0)" } ?? "") + ": iptables does not take these rules: \(message)"
+            source + (line.map { ":\($0)" } ?? "") + ": iptables does not accept these rules: \(message)"
         case .unreadable(let family, let tables, let reason):
             (tables.isEmpty
                 ? "The \(family.title) rules" : "The table \(tables.joined(separator: ", ")) (\(family.title))")
-                + " cannot be read: \(reason) Nobody can tell what they do, or put them back. Look at them with: "
+                + " cannot be read: \(reason) latchkey cannot check or restore them. To see them, run: "
                 + "nft list ruleset"
         case .untruthful(let family, let rule, let reason):
-            "This change would have to rewrite a rule that iptables does not print as what it is (\(family.title)): "
+            "This change would have to rewrite a rule that iptables cannot print correctly (\(family.title)): "
                 + "\(rule.quoted(limit: 120)). \(reason) Remove the rule or write it with iptables, and try again."
         case .damaged(let path, let reason): "\(path) is damaged: \(reason)."
-        case .noSnapshot(let id): "There is no snapshot \"\(id)\". \"latchkey snapshots list\" names those there are."
+        case .noSnapshot(let id): "There is no snapshot \"\(id)\". \"latchkey snapshots list\" lists all snapshots."
         case .noGuard(let reason): "The guard did not start: \(reason)"
         case .undecided(let id, let state):
-            "How the change \(id) ends is not known yet: \(Self.words(state))."
+            "The outcome of the change \(id) is not known yet: \(Self.words(state))."
         case .refusedByGuard(let failure): failure.text
         case .refused(let reason): reason
         case .host(let error): "\(error)"
@@ -89,14 +89,14 @@ extension ChangeError: CustomStringConvertible {
 
     private static func words(_ state: JournalState?) -> String {
         switch state {
-        case nil: "its record is gone"
+        case nil: "its record is missing"
         case .prepared: "it has not begun"
-        case .armed: "the new rules are being put in force"
-        case .applied: "the new rules are in force and wait to be kept"
+        case .armed: "the new rules are being activated"
+        case .applied: "the new rules are active and wait for confirmation"
         case .kept: "it is confirmed, and the rules are being made permanent"
         case .persisted: "it is kept"
-        case .reverting: "the earlier rules are being put back, and not verified to be back"
-        case .reverted: "it is reverted"
+        case .reverting: "the rollback to the previous rules is running and not verified yet"
+        case .reverted: "it is rolled back"
         case .failed: "it failed"
         }
     }

@@ -1,4 +1,4 @@
-/// How a change stands or ended, in the words that every report uses.
+/// The state or outcome of a change, in the words that all reports use.
 package enum ChangeOutcome: String, CaseIterable, Codable, Sendable {
     /// It has not ended: the new rules are being loaded, wait to be confirmed, or are being rolled back.
     case pending
@@ -8,12 +8,12 @@ package enum ChangeOutcome: String, CaseIterable, Codable, Sendable {
     case reverted
     /// It never began, or was not confirmed.
     case refused
-    /// The previous rules could not be put back.
+    /// The previous rules could not be restored.
     case failed
-    /// The machine stopped in the middle of it, and booted with the rules that were saved.
+    /// A reboot interrupted it; the machine booted with the saved rules.
     case interrupted
 
-    /// The outcome of a change whose journal stands like this.
+    /// The outcome for a state of the journal.
     package init(_ state: JournalState) {
         self =
             switch state {
@@ -26,6 +26,6 @@ package enum ChangeOutcome: String, CaseIterable, Codable, Sendable {
 }
 
 extension ChangeStatus {
-    /// How the change stands or ended.
+    /// The state or outcome of the change.
     package var outcome: ChangeOutcome { ChangeOutcome(state) }
 }

@@ -1,7 +1,7 @@
 import Host
 import Netfilter
 
-/// How far a change reaches into the rules that are there.
+/// Which of the active rules a change replaces.
 package enum ChangeScope: String, Codable, Sendable, CaseIterable {
     /// Only the chain INPUT of filter and its policy; jumps into other programs' chains stay, on apply and on revert.
     case inputChain
@@ -9,38 +9,38 @@ package enum ChangeScope: String, Codable, Sendable, CaseIterable {
     case tables
 }
 
-/// A file to put in place once the change is kept.
+/// A file to write when the change is kept.
 package struct KeptFile: Codable, Sendable, Equatable {
     /// Its absolute path.
     package var path: String
     /// Its content.
     package var text: String
 
-    /// A file for root alone.
+    /// A file that only root can read.
     package init(path: String, text: String) {
         self.path = path
         self.text = text
     }
 }
 
-/// What a change takes from a snapshot besides the rules.
+/// What a change restores from a snapshot besides the rules.
 package struct Restored: Codable, Sendable, Equatable {
     /// The snapshot's name.
     package var snapshot: String
-    /// What decided about the next start then: put back when the change is kept, in place of what a change to new
-    /// rules saves.
+    /// The files for boot at the time of the snapshot: written when the change is kept, in place of those that a change
+    /// to new rules saves.
     package var saved: SavedState
-    /// The sets that its rules name and that are missing now, as ipset(8) reads them; "" when none are.
+    /// The sets that its rules name and that are missing now, as ipset(8) reads them; "" if none are.
     package var sets: String
-    /// The tables that are there now and were not then.
+    /// The tables that exist now and did not exist then.
     package var emptied: PerFamily<[String]>
 }
 
-/// Who asked for a change, as far as it can be told.
+/// Who requested a change, as far as it is known.
 package struct Requester: Codable, Sendable, Equatable {
-    /// The login name, through sudo the one before it.
+    /// The login name; with sudo, the name of the user who logged in.
     package var user: String
-    /// The address of the SSH connection they came over, or nil at a console.
+    /// The client's address of their SSH connection; nil at a console.
     package var address: String?
 
     /// A requester.
@@ -54,28 +54,28 @@ package struct Requester: Codable, Sendable, Equatable {
 package struct ChangeRequest: Codable, Sendable, Equatable {
     /// Names the change and its snapshot, for example `20261122-154210`.
     package var id: String
-    /// How far it reaches.
+    /// Its scope.
     package var scope: ChangeScope
     /// The rules to activate, spelled as iptables-save prints them, so that a dump can be compared with them.
     package var rules: PerFamily<String>
-    /// The files that a person wrote the rules in, for messages; nil where they were composed.
+    /// The names of hand-written rule files, for messages; nil if the rules were composed from answers.
     package var sources: PerFamily<String>
     /// Which iptables applies and reverts them.
     package var backend: Backend
-    /// Seconds from the moment the rules are in force until they are reverted.
+    /// Seconds from the moment the rules become active until they are rolled back.
     package var deadlineSeconds: Int
-    /// Who asked.
+    /// Who requested it.
     package var requester: Requester
-    /// The ports sshd listens on: watched for fresh connections, and opened if nothing else can be put back.
+    /// The ports sshd listens on: watched for new logins, and opened by the emergency opening.
     package var sshPorts: [UInt16]
-    /// The admins' addresses and networks; they too are let in if nothing else can be put back.
+    /// The admins' addresses and networks; the emergency opening allows them.
     package var admins: [String]
     /// The answers to store when the change is kept.
     package var answers: KeptFile?
-    /// Whether the kept rules are saved for the next start.
+    /// Whether the kept rules are saved to disk for boot.
     package var persists: Bool
 
-    /// The snapshot that it goes back to; nil for a change to new rules.
+    /// The snapshot that it restores; nil for a change to new rules.
     package var restores: Restored?
     /// The sets that its rules look into, as ipset(8) reads them; nil for none.
     package var sets: String?

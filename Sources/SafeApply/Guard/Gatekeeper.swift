@@ -2,12 +2,12 @@ import Glibc
 import Host
 import Synchronization
 
-/// Keeps the gates open while the change may last, and closes them at the deadline, in a thread of its own.
+/// Keeps the gates open until the deadline, and closes them then, in a thread of its own.
 ///
-/// Whether the deadline or a confirmation comes first is decided here, and only here. Nothing else of the guard can hold
-/// the closing up, and a guard whose queue does not answer gets no renewal: its gates close by themselves.
+/// Only this type decides whether the deadline or a confirmation came first. No other part of the guard can delay the
+/// closing. If the guard's queue does not answer, the gates are not renewed and close by themselves.
 final class Gatekeeper: Sendable {
-    /// How things stand.
+    /// The state of the gates.
     enum Phase: Equatable {
         /// Nothing is open yet.
         case idle
@@ -163,8 +163,8 @@ final class Gatekeeper: Sendable {
     }
 
     private func run() {
-        // Ahead of everything else on a busy machine (sched(7)): it sleeps but for a few microseconds. Where that is not
-        // allowed, it goes on as it is.
+        // Real-time priority for a busy machine (sched(7)): the thread runs only a few microseconds at a time. If that
+        // is not allowed, it keeps its normal priority.
         var priority = sched_param(sched_priority: 1)
         pthread_setschedparam(pthread_self(), SCHED_RR, &priority)
         while let wait = turn() { usleep(UInt32(max(1, min(wait, 1_000)) * 1_000)) }
@@ -210,7 +210,7 @@ final class Gatekeeper: Sendable {
 
     private func close(_ state: inout State) {
         state.phase = .closed
-        // Once more where the kernel had no room at that moment; what stays open closes by itself.
+        // Tried again if the kernel was out of memory; a gate that stays open closes by itself.
         for _ in 0..<3 where (try? control.close()) == nil { usleep(1_000) }
     }
 

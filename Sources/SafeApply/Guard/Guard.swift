@@ -4,8 +4,8 @@ import Netfilter
 
 /// The process that owns a change from the snapshot to its end, and alone decides between kept and reverted.
 ///
-/// Requests, the deadline and signals of life meet in one queue: the loop in `serve`. Nothing here depends on a
-/// terminal, on the program that asked for the change, or on a write that could fail for want of a reader.
+/// Requests, the deadline and heartbeats meet in one queue: the loop in `serve`. Nothing here depends on a terminal, on
+/// the program that requested the change, or on a write that fails when nobody reads.
 package struct Guard {
     let environment: ChangeEnvironment
     private let lock: FileLock
@@ -17,24 +17,24 @@ package struct Guard {
     private var inbox: Inbox
     /// Whether the journal's file says how the change ended, once it has.
     var isOnRecord = true
-    /// Which processes there were when it last looked for a new login.
+    /// The process mark and time of its last check for a new login.
     var seenProcesses = (mark: "", at: BootInstant(nanoseconds: 0))
-    /// When it last looked after its supervisor.
+    /// When it last checked its supervisor.
     var supervisorSeen: BootInstant?
-    /// The trial that is still to be taken away, once the gates are closed.
+    /// The removal of the trial, after the gates are closed.
     var leftover: Task<Void, any Error>?
 
-    /// How long after `ready` a guard waits to be told to begin, in milliseconds.
-    private static let patience: Int64 = 15_000
-    /// How often it looks for new logins and at the gates, in milliseconds.
-    private static let glance: Int64 = 100
+    /// How long after `ready` a guard waits for the request to begin, in milliseconds.
+    private static let beginTimeout: Int64 = 15_000
+    /// How often it checks for new logins and the gates, in milliseconds.
+    private static let checkInterval: Int64 = 100
 
     // MARK: - Beginning
 
-    /// Takes a change on, or carries it on where a guard before this one died.
+    /// Begins a change, or takes it over from a guard that died.
     ///
-    /// - Returns: nil when the change has ended already.
-    /// - Throws: `pending` when another change is; whatever else keeps this one from beginning.
+    /// - Returns: nil if the change has already ended.
+    /// - Throws: `pending` if another change is pending; any other error that keeps this one from beginning.
     package static func own(
         _ id: String, supervisor: SupervisorKind, in environment: ChangeEnvironment
     ) async throws(ChangeError) -> Guard? {
@@ -42,22 +42,22 @@ package struct Guard {
         let file = JournalFile(layout: environment.layout)
         if let journal = try readable(id, file, in: environment), journal.bootID == environment.bootID {
             if journal.request.id == id {
-                return journal.state.isFinal ? nil : try await carryOn(journal, lock, file, in: environment)
+                return journal.state.isFinal ? nil : try await takeOver(journal, lock, file, in: environment)
             }
-            // A change whose guard died is not over: it is carried on, not replaced.
+            // A change whose guard died has not ended: another guard takes it over.
             guard journal.state.isFinal else { throw .pending(id: journal.request.id, secondsLeft: nil) }
         }
-        return try await takeOn(id, supervisor, lock, file, in: environment)
+        return try await begin(id, supervisor, lock, file, in: environment)
     }
 
-    private static func takeOn(
+    private static func begin(
         _ id: String, _ supervisor: SupervisorKind, _ lock: FileLock, _ file: JournalFile,
         in environment: ChangeEnvironment
     ) async throws(ChangeError) -> Guard {
         let path = environment.layout.request(id)
         let bytes = try ChangeError.wrap { () throws(HostError) in try SecureFiles.readTrusted(path) }
         guard let request = JSONText.decode(ChangeRequest.self, from: bytes), request.id == id else {
-            throw .damaged(path: path, reason: "it is not a request of this version of latchkey")
+            throw .damaged(path: path, reason: "it is not a request from this version of latchkey")
         }
         try await OtherBackend.refuse(besides: request.backend, in: environment)
         let backend = try await IPTablesBackend(new: request, in: environment)
@@ -75,7 +75,7 @@ package struct Guard {
         }
         let journal = Journal(request: request, bootID: environment.bootID, supervisor: supervisor)
         let inbox = try Inbox(environment.layout)
-        // The journal comes last: what cannot be taken on for want of room leaves no change that seems to be pending.
+        // The journal comes last: if the disk is full, no change seems to be pending.
         try file.write(journal)
         try ChangeError.wrap { () throws(HostError) in try SecureFiles.remove(path) }
         History(environment).began(journal)
@@ -84,8 +84,7 @@ package struct Guard {
             snapshot: snapshot, inbox: inbox)
     }
 
-    /// The journal, or, when it is damaged, one that says what is known of this change without it: it may be in
-    /// force, wholly or in part.
+    /// The journal; if it is damaged, one that assumes that the change is active, completely or in part.
     private static func readable(
         _ id: String, _ file: JournalFile, in environment: ChangeEnvironment
     ) throws(ChangeError) -> Journal? {
@@ -94,7 +93,7 @@ package struct Guard {
             guard let bytes = try? SecureFiles.readTrusted(path),
                 let request = JSONText.decode(ChangeRequest.self, from: bytes)
             else { throw error }
-            environment.log.critical("\(error) The change \(id) is reverted.")
+            environment.log.critical("\(error) Rolling back the change \(id).")
             var journal = Journal(request: request, bootID: environment.bootID, supervisor: .process)
             journal.state = .armed
             journal.isHalfKept = true
@@ -102,21 +101,21 @@ package struct Guard {
         }
     }
 
-    private static func carryOn(
+    private static func takeOver(
         _ journal: Journal, _ lock: FileLock, _ file: JournalFile, in environment: ChangeEnvironment
     ) async throws(ChangeError) -> Guard {
-        // The guard before may have died between its first word in the journal and this.
+        // The previous guard may have died after it wrote the journal and before it removed the request.
         try? SecureFiles.remove(environment.layout.request(journal.request.id))
         var snapshot: Snapshot?
         do { snapshot = try await SnapshotStore(environment).read(journal.request.id) } catch {
-            // The one in memory died with the guard before. The door can still be opened.
+            // The copy in memory is lost with the previous guard. The emergency opening is still possible.
             environment.log.critical("\(error)")
         }
         return Guard(
             environment: environment, lock: lock, file: file, journal: journal,
             backend: try await IPTablesBackend(
                 carryingOn: journal.request, snapshot: snapshot,
-                // Which gates were loaded is on record once they are open; until then they count as open.
+                // The journal names the kind of gates once they are open; until then they count as open.
                 gateKind: journal.gate ?? .none, in: environment),
             snapshot: snapshot, inbox: try Inbox(environment.layout))
     }
@@ -137,7 +136,7 @@ package struct Guard {
 
     /// Takes the lock.
     ///
-    /// A guard whose change has ended holds it for a moment longer, while it tells the outcome.
+    /// A guard whose change has ended holds it a moment longer, while it reports the outcome.
     private static func acquire(_ id: String, in environment: ChangeEnvironment) async throws(ChangeError) -> FileLock {
         let layout = environment.layout
         for _ in 1...240 {
@@ -164,8 +163,9 @@ package struct Guard {
             if ServiceManager.isGoingDown { return }
             switch journal.state {
             case .prepared:
-                if start.advanced(milliseconds: Self.patience) <= now {
-                    await end(.reverted, "Nobody told the guard to begin. Nothing was applied.", verified: true)
+                if start.advanced(milliseconds: Self.beginTimeout) <= now {
+                    await end(
+                        .reverted, "The guard received no request to begin. Nothing was applied.", verified: true)
                     continue
                 }
             case .applied:
@@ -178,8 +178,8 @@ package struct Guard {
                 noteFreshLogin()
                 lookAfterSupervisor()
             case .persisted, .reverted, .failed:
-                // Gone now, it would leave a journal that has the next guard do it all again, whatever has been
-                // changed since.
+                // If the guard ended now, the journal would make the next guard repeat all of it, whatever has changed
+                // since then.
                 for message in inbox.takeHeld() { reply(message, .done, journal.reason) }
                 isOnRecord = recordAnew()
                 if isOnRecord { continue }
@@ -191,14 +191,14 @@ package struct Guard {
         await drain()
     }
 
-    /// What a guard does with a state that it finds rather than made.
+    /// Continues from the state that the guard found in the journal.
     private mutating func resume() async {
         switch journal.state {
         case .prepared, .persisted, .reverted, .failed: break
         case .armed: await revert(.trouble, "The guard was interrupted while it applied the new rules.")
-        case .applied: await carryTrialOn()
+        case .applied: await resumeTrial()
         case .kept:
-            // The trial goes on deciding until the rules are permanent.
+            // The trial stays active until the rules are permanent.
             try? gatekeeper.open(until: nil)
             await keep()
         case .reverting: await revert(journal.cause ?? .trouble, journal.reason)
@@ -206,8 +206,8 @@ package struct Guard {
     }
 
     private func pause() -> Int64 {
-        guard journal.state == .applied, let deadline = journal.deadline else { return Self.glance }
-        return min(Self.glance, max(0, now.milliseconds(until: deadline)))
+        guard journal.state == .applied, let deadline = journal.deadline else { return Self.checkInterval }
+        return min(Self.checkInterval, max(0, now.milliseconds(until: deadline)))
     }
 
     private mutating func answer(_ messages: [Inbox.Message]) async {
@@ -219,7 +219,7 @@ package struct Guard {
                 reply(message, .done, "")
             case .begin:
                 guard journal.state == .prepared else {
-                    reply(message, .refused, "This change has begun already.")
+                    reply(message, .refused, "This change has already begun.")
                     continue
                 }
                 await apply()
@@ -256,7 +256,7 @@ package struct Guard {
 
     var now: BootInstant { environment.clock.now() }
 
-    /// Tells all who wait, and answers who comes a moment too late, so that nobody is left without a word.
+    /// Answers all waiting clients, and those that send a request a moment too late.
     private mutating func drain() async {
         for message in inbox.takeHeld() { reply(message, .done, journal.reason) }
         let end = now.advanced(milliseconds: 300)

@@ -1,9 +1,9 @@
 import Host
 import Logging
 
-/// What a guard that cannot take a change on leaves in a file, for whoever waits for it.
+/// Why a guard could not begin a change; written to a file for the waiting client.
 package struct GuardFailure: Codable, Sendable, Equatable {
-    /// The kinds that whoever waits tells apart.
+    /// The kinds that the client distinguishes.
     package enum Kind: String, Codable, Sendable, CaseIterable {
         /// Another change is pending.
         case pending
@@ -11,7 +11,7 @@ package struct GuardFailure: Codable, Sendable, Equatable {
         case data
         /// A tool or a kernel feature is missing.
         case missing
-        /// Rules that are active cannot be read, or not be written as what they are.
+        /// Active rules cannot be read, or cannot be written correctly.
         case unreadable
         /// Anything else.
         case failed
@@ -19,12 +19,12 @@ package struct GuardFailure: Codable, Sendable, Equatable {
 
     /// What kind of failure it is.
     package var kind: Kind
-    /// What to tell a person.
+    /// The message for a person.
     package var text: String
-    /// The change that stands in the way.
+    /// The ID of the change that is in the way.
     package var change: String?
 
-    /// The failure that an error stands for.
+    /// The failure for an error.
     package init(_ error: ChangeError) {
         kind =
             switch error {
@@ -45,7 +45,7 @@ package enum GuardProcess {
     ///
     /// - Parameters:
     ///   - id: the change.
-    ///   - supervisor: what started this process, and will start another.
+    ///   - supervisor: what started this process, and restarts it if it dies.
     ///   - environment: the machine.
     package static func run(_ id: String, supervisor: SupervisorKind, in environment: ChangeEnvironment) async {
         DetachedProcess.become()
@@ -53,10 +53,10 @@ package enum GuardProcess {
             guard var guardian = try await Guard.own(id, supervisor: supervisor, in: environment) else { return }
             await guardian.serve()
         } catch {
-            environment.log.error("The guard cannot take the change on: \(error)")
+            environment.log.error("The guard cannot begin the change \(id): \(error)")
             let path = environment.layout.failure(id)
             let request = environment.layout.request(id)
-            // A change that has begun is never given up: its supervisor tries again.
+            // A change that has begun is never abandoned: its supervisor starts another guard.
             guard SecureFiles.exists(request) else { return }
             try? SecureFiles.write(Array(JSONText.encode(GuardFailure(error)).utf8), to: path)
             try? SecureFiles.remove(request)

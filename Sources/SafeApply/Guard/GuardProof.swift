@@ -2,12 +2,12 @@ import Host
 import Logging
 import Netfilter
 
-/// What proves to the guard that new logins get in, and what does not.
+/// How the guard decides whether a new SSH login has succeeded.
 extension Guard {
-    /// How long it waits for connections that began under the old rules to be accepted, in milliseconds.
-    private static let settling: Int64 = 1_000
-    /// How long sshd may take from accepting a connection to the process that serves it, in milliseconds.
-    private static let forking: Int64 = 100
+    /// How long it waits for sshd to accept connections that began under the previous rules, in milliseconds.
+    private static let acceptTime: Int64 = 1_000
+    /// How long sshd may take from accepting a connection to starting its process, in milliseconds.
+    private static let forkTime: Int64 = 100
 
     mutating func confirm(_ message: Inbox.Message) async {
         guard journal.state == .applied else {
@@ -23,7 +23,7 @@ extension Guard {
         let grounds: String
         switch proof(of: message.peer) {
         case .fresh(let address):
-            grounds = "Confirmed over a new connection from \(address).\(otherFamily(than: address))"
+            grounds = "Confirmed in a new SSH login from \(address).\(otherFamily(than: address))"
         case .local: grounds = "Confirmed at this machine: no new SSH login was tested."
         case .none(let reason):
             guard message.request.sameConnection == true else {
@@ -34,21 +34,20 @@ extension Guard {
                 journal.freshLogin.map { "Confirmed; a new SSH login from \($0) succeeded." }
                 ?? "Confirmed; no new SSH login was tested."
         }
-        // What was tested has to be what is kept.
+        // The rules to keep must be the rules that were tested.
         do {
             guard try await backend.isTrialWhole() else {
                 let isThere = await reloadTrial("Another program changed the new rules while they were pending.")
                 reply(
                     message, .notFresh,
-                    "Another program removed or changed new rules while they were pending, so the login that was tested "
-                        + "says nothing about them. "
+                    "Another program changed the new rules while they were pending, so your login did not test them. "
                         + (isThere
-                            ? "They are active again: log in again and confirm there."
-                            : "They could not be activated again; the previous rules decide."))
+                            ? "They are active again: open a new SSH login and confirm there."
+                            : "They could not be activated again; the previous rules are active."))
                 return
             }
         } catch {
-            reply(message, .refused, "The new rules are not kept: nobody can tell whether they are whole. \(error)")
+            reply(message, .refused, "The new rules were not kept: they cannot be checked. \(error)")
             return
         }
         guard gatekeeper.confirm() else {
@@ -65,35 +64,36 @@ extension Guard {
             return
         }
         await keep()
-        // The emergency opening has a status of its own, told by the state.
-        let isTold = journal.state == .persisted || journal.state == .failed
-        reply(message, isTold ? .done : .refused, journal.reason)
+        // The emergency opening has its own exit status, which the client takes from the state.
+        let isDone = journal.state == .persisted || journal.state == .failed
+        reply(message, isDone ? .done : .refused, journal.reason)
     }
 
     private mutating func proof(of peer: PeerCredentials?) -> LoginProof {
-        guard let peer else { return .none(reason: "The kernel does not tell who asks.") }
-        // Until there is a moment since when a login is new, none is.
+        guard let peer else { return .none(reason: "The kernel does not show which process sent this request.") }
+        // While `freshSince` is unknown, no login counts as new.
         let since = freshSince()
         let proof = environment.witness.proof(peer.pid, since ?? now)
         guard since == nil, proof != .local else { return proof }
         return .none(
-            reason: "A connection from before the new rules still waits for sshd to accept it: until it has, no login "
-                + "can be told to be new. Try again in a moment; if that does not help, see whether sshd runs.")
+            reason: "A connection from before the new rules still waits for sshd to accept it, so latchkey cannot tell "
+                + "new logins from old ones yet. Try again in a moment; if that does not help, check whether sshd runs."
+        )
     }
 
-    /// What is not proved when the change was begun over one family and confirmed over the other.
+    /// The note that a login was not tested over the address family over which the change was begun.
     private func otherFamily(than address: String) -> String {
         guard let first = journal.request.requester.address.flatMap({ try? IPAddress(parsing: $0) }),
             let last = try? IPAddress(parsing: address), first.family != last.family
         else { return "" }
-        return " That new logins get in over \(first.family == .ipv4 ? "IPv4" : "IPv6") too is not proved."
+        return " A new SSH login over \(first.family.title) was not tested."
     }
 
-    /// Lets connections that began under the previous rules be accepted first, so that none of them looks new.
+    /// Waits until sshd has accepted the connections that began under the previous rules, so that none looks new.
     ///
-    /// - Returns: whether all are.
-    func settle() async -> Bool {
-        let end = now.advanced(milliseconds: Self.settling)
+    /// - Returns: whether it has accepted all of them.
+    func waitForPendingConnections() async -> Bool {
+        let end = now.advanced(milliseconds: Self.acceptTime)
         while !environment.witness.noneWaiting(journal.request.sshPorts) {
             guard now < end else { return false }
             try? await Task.sleep(for: .milliseconds(20))
@@ -101,19 +101,19 @@ extension Guard {
         return true
     }
 
-    /// Since when a login is new, if nothing from before waits to be accepted: sshd takes a moment from accepting a
-    /// connection to the process that serves it.
-    var freshFromNow: BootInstant { now.advanced(milliseconds: Self.forking) }
+    /// From when on a login counts as new, if no earlier connection waits to be accepted: sshd takes a moment from
+    /// accepting a connection to starting its process.
+    var freshFromNow: BootInstant { now.advanced(milliseconds: Self.forkTime) }
 
-    /// Has only logins from now on count.
+    /// Makes only logins from now on count.
     mutating func beginFreshness() {
         journal.freshLogin = nil
         journal.freshSince = environment.witness.noneWaiting(journal.request.sshPorts) ? freshFromNow : nil
         _ = record(.applied)
     }
 
-    /// Since when a login is new; nil while a connection that began under the previous rules may wait to be accepted:
-    /// sshd may be slow, or stopped.
+    /// From when on a login counts as new; nil while a connection that began under the previous rules may still wait to
+    /// be accepted, because sshd is slow or stopped.
     private mutating func freshSince() -> BootInstant? {
         if journal.freshSince == nil, environment.witness.noneWaiting(journal.request.sshPorts) {
             journal.freshSince = freshFromNow
@@ -122,7 +122,7 @@ extension Guard {
         return journal.freshSince
     }
 
-    /// Looks for a new login; short ones are gone in a moment, so whenever a process has begun.
+    /// Checks for a new login whenever a process has started, because a short login lasts only a moment.
     mutating func noteFreshLogin() {
         guard journal.freshLogin == nil, let since = freshSince() else { return }
         let mark = environment.witness.processMark()
@@ -135,7 +135,7 @@ extension Guard {
         environment.log.notice("A new SSH login from \(address) succeeded.")
     }
 
-    /// Sees once a second to it that the supervisor lives.
+    /// Checks the supervisor once a second, and restarts it if it died.
     mutating func lookAfterSupervisor() {
         guard supervisorSeen.map({ $0.advanced(milliseconds: 1_000) <= now }) ?? true else { return }
         supervisorSeen = now

@@ -1,28 +1,28 @@
 import Host
 
-/// What one may ask of the guard, a line of JSON each.
+/// A request to the guard: one line of JSON.
 package struct GuardRequest: Codable, Sendable, Equatable {
     /// The kinds of request.
     package enum Verb: String, Codable, Sendable, CaseIterable {
-        /// Apply the rules now: whoever started the guard has heard that it is ready.
+        /// Apply the rules now: the client knows that the guard is ready.
         case begin
-        /// How things stand.
+        /// Report the status.
         case status
         /// Answer when the change has ended.
         case wait
         /// Keep the new rules.
         case confirm
-        /// Put the earlier rules back now.
+        /// Roll back to the previous rules now.
         case revert
         /// Give more time.
         case extend
     }
 
-    /// What is asked.
+    /// The kind of request.
     package var verb: Verb
-    /// For `confirm`: keep the rules though the connection proves nothing.
+    /// For `confirm`: keep the rules even over a connection that is older than the change.
     package var sameConnection: Bool?
-    /// For `extend`: how many seconds from now; nil for as many as the change had at first.
+    /// For `extend`: how many seconds from now; nil for as many as the first deadline.
     package var seconds: Int?
 
     /// A request.
@@ -37,11 +37,11 @@ package struct GuardRequest: Codable, Sendable, Equatable {
 package struct GuardReply: Codable, Sendable, Equatable {
     /// Whether the request was carried out.
     package enum Answer: String, Codable, Sendable, CaseIterable {
-        /// It was, or `status` tells how things stand.
+        /// It was; `status` has the result.
         case done
-        /// Not confirmed: the connection proves nothing.
+        /// Not confirmed: the request does not come from a new SSH login.
         case notFresh
-        /// The change has ended already.
+        /// The change has already ended.
         case tooLate
         /// It cannot be done; the text says why.
         case refused
@@ -49,44 +49,44 @@ package struct GuardReply: Codable, Sendable, Equatable {
 
     /// Whether the request was carried out.
     package var answer: Answer
-    /// What to tell a person.
+    /// The message for a person.
     package var text: String
-    /// How things stand after it.
+    /// The status after the request.
     package var status: ChangeStatus
 }
 
-/// How the pending change stands, or how the last one ended.
+/// The status of the pending change, or the outcome of the last one.
 package struct ChangeStatus: Codable, Sendable, Equatable {
-    /// Its name, and its snapshot's.
+    /// Its ID, which is also its snapshot's.
     package var id: String
-    /// How far it has come.
+    /// Its state.
     package var state: JournalState
-    /// Whole seconds until it is reverted, rounded up; nil when it is not waiting.
+    /// Whole seconds until it is rolled back, rounded up; nil if it is not pending.
     package var secondsLeft: Int?
-    /// The guard's process number while there is one.
+    /// The guard's process ID while there is one.
     package var guardPID: Int32?
-    /// What starts that guard again when it dies.
+    /// What restarts the guard if it dies.
     package var supervisor: SupervisorKind
-    /// Which iptables it works with.
+    /// Which iptables it uses.
     package var backend: Backend
-    /// Why it ended as it did.
+    /// The reason for the outcome.
     package var reason: String
-    /// Why it was reverted.
+    /// Why it was rolled back.
     package var cause: RevertCause?
-    /// Whether what is said to be in force was compared with a fresh dump.
+    /// Whether a fresh dump was compared with the rules that should be active.
     package var verified: Bool
-    /// The files saved for the next start.
+    /// The files saved to disk for boot.
     package var persisted: [String]
-    /// What a person should know of what was kept, a sentence each; nil for nothing.
+    /// Notes about the kept rules, one sentence each; nil for none.
     package var notes: [String]?
-    /// The address of a new SSH login since the rules were in force.
+    /// The client address of a new SSH login since the rules became active.
     package var freshLogin: String?
-    /// Whether the emergency opening is in force, by a dump; nil where none was needed.
+    /// Whether a dump shows that the emergency opening is active; nil if none was needed.
     package var isOpened: Bool?
-    /// What the gates rest on while the change is pending; nil when none is.
+    /// The kind of gate while the change is pending; otherwise nil.
     package var gate: GateKind?
 
-    /// Why it ended as it did, and what a person should know of it.
+    /// The reason for the outcome, and the notes.
     package var words: String { ([reason] + (notes ?? [])).joined(separator: " ") }
 
     /// The state of a journal at an instant.

@@ -3,45 +3,45 @@ import Logging
 import Netfilter
 import Synchronization
 
-/// The way back: first the gates, then the tidying.
+/// The rollback: first the guard closes the gates, then it removes the trial.
 extension Guard {
-    /// For how long it tries to take half-made permanent rules back before it opens the server, in milliseconds.
-    private static let stubbornness: Int64 = 15_000
-    /// How often it tries at the least: a tool that hangs once has used up that time by itself.
-    private static let leastTries = 3
-    /// How often it tries to open the server, two seconds and the tools' own time apart.
+    /// How long it tries to roll back half-made permanent rules before the emergency opening, in milliseconds.
+    private static let retryTime: Int64 = 15_000
+    /// The least number of attempts: a tool that hangs can use up that time in one attempt.
+    private static let minAttempts = 3
+    /// How often it tries the emergency opening, at least two seconds apart.
     private static let attempts = 100
-    /// For how long a rollback waits for the trial to be removed, in milliseconds.
-    private static let tidying: Int64 = 600
-    /// For how long the trial's remains are removed in the background, in milliseconds.
-    private static let lastTidying: Int64 = 600_000
+    /// How long a rollback waits for the trial to be removed, in milliseconds.
+    private static let removalTime: Int64 = 600
+    /// How long it tries to remove the rest of the trial in the background, in milliseconds.
+    private static let backgroundRemovalTime: Int64 = 600_000
 
     mutating func revert(_ cause: RevertCause, _ reason: String) async {
-        // Before anything is written: from here on the previous rules decide.
+        // Before anything is written: from here on the previous rules are active.
         var areClosed = gatekeeper.close()
         journal.cause = cause
         journal.reason = reason
-        // What cannot be journalled is done all the same: the rules matter more than the record.
+        // Continues even if the journal cannot be written: the rules matter more than the record.
         _ = record(.reverting)
         if journal.isHalfKept == true, !(await takeBack()) { return await emergency(reason) }
         if !areClosed { areClosed = await removeOpenGates() }
         guard areClosed else { return await emergency(reason) }
         if !(await removedSoon()) {
             environment.log.warning(
-                "The previous rules decide again. Closed rules of latchkey's are still to be removed.")
+                "The previous rules are active again. latchkey still has to remove its closed trial rules.")
         }
         await end(.reverted, "\(reason) The previous rules are active again (verified).", verified: true)
     }
 
-    /// Takes half-made permanent rules back.
+    /// Rolls back half-made permanent rules.
     ///
-    /// - Returns: whether the previous rules are there again, and verified.
+    /// - Returns: whether the previous rules are restored and verified.
     private mutating func takeBack() async -> Bool {
         guard snapshot != nil else { return false }
-        let end = now.advanced(milliseconds: Self.stubbornness)
+        let end = now.advanced(milliseconds: Self.retryTime)
         var wait: Int64 = 100
         var tries = 0
-        while now < end || tries < Self.leastTries {
+        while now < end || tries < Self.minAttempts {
             do {
                 try await backend.takeBack()
                 return true
@@ -57,14 +57,14 @@ extension Guard {
     ///
     /// - Returns: whether they are gone.
     private mutating func removeOpenGates() async -> Bool {
-        let end = now.advanced(milliseconds: Self.stubbornness)
+        let end = now.advanced(milliseconds: Self.retryTime)
         var tries = 0
-        while now < end || tries < Self.leastTries {
+        while now < end || tries < Self.minAttempts {
             do {
                 try await backend.removeTrial()
                 return true
             } catch { environment.log.error("The gates could not be removed: \(error)") }
-            // A gate with a clock may have closed meanwhile.
+            // A gate with a timeout may have closed in the meantime.
             if gatekeeper.close() { return true }
             tries += 1
             try? await Task.sleep(for: .milliseconds(500))
@@ -72,11 +72,11 @@ extension Guard {
         return false
     }
 
-    // MARK: - Tidying
+    // MARK: - Removing the trial
 
     /// Removes the closed trial, and waits a moment for it.
     ///
-    /// - Returns: whether it is gone.
+    /// - Returns: whether it is removed.
     private mutating func removedSoon() async -> Bool {
         let task = removal(after: 0)
         leftover = task
@@ -84,7 +84,7 @@ extension Guard {
         Task.detached {
             if (try? await task.value) != nil { isDone.raise() }
         }
-        let end = now.advanced(milliseconds: Self.tidying)
+        let end = now.advanced(milliseconds: Self.removalTime)
         while now < end {
             if isDone.isRaised {
                 leftover = nil
@@ -95,7 +95,7 @@ extension Guard {
         return false
     }
 
-    /// Something that has happened, or not yet.
+    /// A thread-safe flag.
     private final class Flag: Sendable {
         private let value = Mutex(false)
         var isRaised: Bool { value.withLock { $0 } }
@@ -111,15 +111,15 @@ extension Guard {
         }
     }
 
-    /// Goes on removing what is left of the trial, until another change begins: that does it itself.
+    /// Keeps trying to remove the rest of the trial until another change begins, which removes it itself.
     mutating func removeLeftover() async {
         guard var task = leftover else { return }
-        let end = now.advanced(milliseconds: Self.lastTidying)
+        let end = now.advanced(milliseconds: Self.backgroundRemovalTime)
         var wait: Int64 = 1
         while now < end, !ServiceManager.isGoingDown {
             do {
                 try await task.value
-                environment.log.notice("Nothing of the trial of \(journal.request.id) is left.")
+                environment.log.notice("All rules of the trial of \(journal.request.id) are removed.")
                 return
             } catch { environment.log.info("The trial could not be removed yet: \(error)") }
             if (try? FileLock.isFree(environment.layout.beginLock)) == false { return }
@@ -130,14 +130,14 @@ extension Guard {
 
     // MARK: - The emergency opening
 
-    /// Opens the server, and goes on trying while neither that nor the previous rules can be had.
+    /// Makes the emergency opening, and keeps trying until it or the previous rules are active.
     private mutating func emergency(_ reason: String) async {
         for attempt in 1...Self.attempts {
             do {
                 try await backend.open()
                 let text =
-                    "\(reason) The previous rules could not be restored: SSH and the admins are allowed ahead of all "
-                    + "other rules until somebody puts that right."
+                    "\(reason) The previous rules could not be restored. As an emergency opening, SSH and the admins are "
+                    + "allowed ahead of all other rules until you repair the rules."
                 journal.isOpened = true
                 await end(.failed, text, verified: false)
                 await tellEverybody("latchkey: \(text)")
@@ -146,8 +146,8 @@ extension Guard {
                 environment.log.critical("The emergency opening failed (attempt \(attempt)): \(error)")
                 if attempt == 1 {
                     await tellEverybody(
-                        "latchkey: \(reason) Neither the previous rules nor an opening could be activated yet. latchkey "
-                            + "goes on trying; see the log.")
+                        "latchkey: \(reason) Neither the previous rules nor an emergency opening could be activated yet. "
+                            + "latchkey keeps trying; see the log.")
                 }
             }
             if snapshot != nil, (try? await backend.takeBack()) != nil, (try? await backend.removeTrial()) != nil {
@@ -157,13 +157,13 @@ extension Guard {
             try? await Task.sleep(for: .seconds(2))
         }
         let text =
-            "\(reason) Neither the previous rules nor an opening could be activated and verified: look at the rules "
-            + "from a console (iptables-save)."
+            "\(reason) Neither the previous rules nor an emergency opening could be activated and verified. Check the "
+            + "rules on a console (iptables-save)."
         await end(.failed, text, verified: false)
         await tellEverybody("latchkey: \(text)")
     }
 
-    /// A message to all terminals that somebody is logged in at (wall(1)); where that is missing, the log has it.
+    /// A message to all terminals with a login (wall(1)); without wall, the message is only in the log.
     private func tellEverybody(_ text: String) async {
         guard let wall = environment.toolbox.find("wall") else { return }
         _ = try? await environment.runner.run(

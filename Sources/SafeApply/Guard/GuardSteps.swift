@@ -2,13 +2,13 @@ import Host
 import Logging
 import Netfilter
 
-/// What the guard does, step by step; each is written into the journal before it acts.
+/// The guard's steps; each is written to the journal before it acts.
 extension Guard {
-    /// For how long the kernel may take to know connections that are older than the rules, in milliseconds.
-    private static let tracking: Int64 = 500
+    /// How long the kernel may take to track connections that are older than the rules, in milliseconds.
+    private static let trackingTime: Int64 = 500
 
-    /// How often a guard is started again before that counts as trouble: each one opens the gates for a while.
-    private static let mostRestarts = 5
+    /// How often a guard may be restarted before it rolls back: each restart opens the gates for a while.
+    private static let maxRestarts = 5
 
     mutating func apply() async {
         guard record(.armed) else {
@@ -20,15 +20,15 @@ extension Guard {
             try await backend.loadTrial(again: false)
             gatekeeper = Gatekeeper(backend.gates, clock: environment.clock)
             if !isTracking, environment.witness.hasConnections() {
-                // The trial is loaded, and with it the kernel began to track connections. One that is older than that
-                // has to be seen before anything is dropped: the waiting program prints meanwhile, and so sends packets.
-                try? await Task.sleep(for: .milliseconds(Self.tracking))
+                // The kernel began to track connections when the trial was loaded. It must see a packet of each older
+                // connection before anything is dropped: the waiting program prints dots, and so sends packets.
+                try? await Task.sleep(for: .milliseconds(Self.trackingTime))
             }
         } catch {
             await revert(.trouble, "The new rules could not be applied. \(error)")
             return
         }
-        let areAccepted = await settle()
+        let areAccepted = await waitForPendingConnections()
         let deadline = now.advanced(milliseconds: Int64(journal.request.deadlineSeconds) * 1_000)
         do { try gatekeeper.open(until: deadline) } catch {
             await revert(.trouble, "The new rules could not be activated. \(error)")
@@ -40,28 +40,27 @@ extension Guard {
         journal.deadline = deadline
         guard record(.applied) else { return await revert(.trouble, "The journal cannot be written.") }
         noteRenewal()
-        History(environment).inForce(journal)
-        // Who is told that the rules are pending may log in at once, and that login is to count.
+        History(environment).applied(journal)
+        // A person may log in as soon as the change is reported as pending, and that login has to count.
         if let since = journal.freshSince {
             try? await Task.sleep(for: .milliseconds(max(0, now.milliseconds(until: since))))
         }
     }
 
-    /// Takes up a trial that another guard began.
-    mutating func carryTrialOn() async {
+    /// Resumes a trial that another guard began.
+    mutating func resumeTrial() async {
         guard let deadline = journal.deadline, now < deadline else { return }
         journal.restarts = (journal.restarts ?? 0) + 1
-        guard journal.restarts ?? 0 <= Self.mostRestarts else {
-            return await revert(.trouble, "The guard was killed again and again.")
+        guard journal.restarts ?? 0 <= Self.maxRestarts else {
+            return await revert(.trouble, "The guard was killed too many times.")
         }
         guard record(.applied) else { return await revert(.trouble, "The journal cannot be written.") }
         do { try gatekeeper.open(until: deadline, renewed: lastRenewal) } catch {
-            await reloadTrial("A gate is gone: \(error)")
+            await reloadTrial("A gate is missing: \(error)")
         }
     }
 
-    /// Follows what happens to the gates: one that was closed for a while, or is gone, lets logins in that show nothing
-    /// about the new rules.
+    /// Reacts to gates that were closed for a while or are missing: logins in that time did not test the new rules.
     mutating func watchGates() async {
         noteRenewal()
         switch gatekeeper.takeNotice() {
@@ -73,12 +72,12 @@ extension Guard {
         }
     }
 
-    /// Loads a trial again of which a part is gone; logins count from then on.
+    /// Loads an incomplete trial again; only logins after that count.
     ///
-    /// - Returns: whether it is whole again.
+    /// - Returns: whether it is complete again.
     @discardableResult
     mutating func reloadTrial(_ reason: String) async -> Bool {
-        environment.log.warning("\(reason) The trial is loaded again.")
+        environment.log.warning("\(reason) Loading the trial again.")
         journal.freshSince = nil
         do {
             try await backend.loadTrial(again: true)
@@ -102,29 +101,29 @@ extension Guard {
             await revert(.trouble, "The rules could not be made permanent. \(error)")
             return
         }
-        // The trial does what the permanent rules do. Without it they decide.
+        // The trial has the same effect as the permanent rules, so it can be removed now or later.
         do { try await backend.removeTrial() } catch {
-            environment.log.warning("The trial stays behind for now: \(error)")
+            environment.log.warning("The trial could not be removed yet: \(error)")
             leftover = removal(after: 1)
         }
         gatekeeper.end()
         await save()
     }
 
-    /// Stores what a kept change leaves behind.
+    /// Saves a kept change.
     ///
-    /// Trouble here does not undo it: the rules are active and confirmed.
+    /// A failure here does not undo the change: the rules are active and confirmed.
     private mutating func save() async {
         await backend.removeEmptiedTables()
         await backend.removeOldSets()
         let persistence = Persistence(environment)
-        var notes = await backend.strangersNotes()
+        var notes = await backend.otherRulesNotes()
         do {
             let saved = try await persistence.save(journal.request, plan: await backend.planToSave())
             journal.persisted = saved.paths
             notes += saved.notes
         } catch {
-            notes.append("The rules are active until reboot. They are not saved to disk: \(error)")
+            notes.append("The rules are active until reboot. They could not be saved to disk: \(error)")
             environment.log.error("The rules are kept, but not saved to disk: \(error)")
         }
         journal.notes = notes.isEmpty ? nil : notes
@@ -138,13 +137,13 @@ extension Guard {
         }
         let limit = since.advanced(milliseconds: Int64(Deadline.longest) * 1_000)
         let seconds = Int64(max(0, message.request.seconds ?? journal.request.deadlineSeconds))
-        // More time never means less.
+        // The deadline never moves to an earlier time.
         let wanted = max(deadline, min(now.advanced(milliseconds: seconds * 1_000), limit))
         let before = journal
         journal.deadline = wanted
         guard record(.applied) else {
             journal = before
-            reply(message, .refused, "The journal cannot be written; the deadline stays.")
+            reply(message, .refused, "The journal cannot be written; the deadline is unchanged.")
             return
         }
         guard gatekeeper.extend(until: wanted) else {
@@ -168,10 +167,10 @@ extension Guard {
         History(environment).ended(journal)
     }
 
-    /// Records a final state where there is no room for it: without a journal nothing is pending either, and the room
-    /// that it took may do for the new one.
+    /// Records a final state on a full disk: without a journal nothing is pending either, and removing it may free
+    /// enough space for the new one.
     ///
-    /// - Returns: whether what is on record no longer seems to be pending.
+    /// - Returns: whether the change no longer seems to be pending.
     mutating func recordAnew() -> Bool {
         do {
             try ChangeError.wrap { () throws(HostError) in try SecureFiles.remove(environment.layout.journal) }
@@ -196,14 +195,14 @@ extension Guard {
 
     // MARK: - Renewals on record
 
-    /// Notes when the gates were renewed last, for a guard that carries on: what happened while they were closed shows
-    /// nothing about the new rules.
+    /// Records the last renewal of the gates, for a guard that takes over: logins while they were closed did not test
+    /// the new rules.
     private func noteRenewal() {
         guard let renewed = gatekeeper.renewed, renewed != lastRenewal else { return }
         try? SecureFiles.write(Array("\(renewed.nanoseconds)\n".utf8), to: environment.layout.renewal)
     }
 
-    /// When a guard renewed the gates last, by its note.
+    /// The recorded last renewal of the gates.
     private var lastRenewal: BootInstant? {
         guard let bytes = try? SecureFiles.readTrusted(environment.layout.renewal, limit: 64),
             let nanoseconds = Int64(String(decoding: bytes, as: UTF8.self).prefix { $0.isNumber })

@@ -5,9 +5,9 @@ import Logging
 package struct HistoryLine: Codable, Sendable, Equatable {
     /// What happened.
     package enum Event: String, Codable, Sendable, CaseIterable {
-        /// A guard took the change on.
+        /// A guard began the change.
         case began
-        /// It was kept, reverted, or failed.
+        /// It was kept or rolled back, or it failed.
         case ended
     }
 
@@ -19,23 +19,23 @@ package struct HistoryLine: Codable, Sendable, Equatable {
     package var time: String
     /// The boot it happened in.
     package var bootID: String
-    /// Who asked for it, and from where.
+    /// Who requested it, and from where.
     package var requester: Requester
     /// Where the rules came from.
     package var origin: ChangeOrigin
-    /// The snapshot it went back to.
+    /// The snapshot that it restored.
     package var restores: String?
-    /// How far it reached.
+    /// Its scope.
     package var scope: ChangeScope
     /// Which iptables.
     package var backend: Backend
-    /// Seconds it had to be confirmed.
+    /// Seconds until its deadline.
     package var deadlineSeconds: Int
-    /// How it ended: `persisted`, `reverted` or `failed`; nil when it began.
+    /// Its outcome: `persisted`, `reverted` or `failed`; nil in a line about its beginning.
     package var state: JournalState?
-    /// Why it ended so, for people.
+    /// The reason for the outcome, for people.
     package var reason: String
-    /// Whether what is said to be in force was compared with a fresh dump.
+    /// Whether a fresh dump was compared with the rules that should be active.
     package var verified: Bool
 }
 
@@ -49,18 +49,18 @@ package enum ChangeOrigin: String, Codable, Sendable, CaseIterable {
     case snapshot
 }
 
-/// A change as the history tells it: its beginning and its end.
+/// A change in the history: its beginning and its end.
 package struct HistoryEntry: Sendable, Equatable {
-    /// The line of its beginning, or of its end when that alone is left.
+    /// The line about its beginning, or about its end if only that one is left.
     package var began: HistoryLine
-    /// The line of its end; nil while it is pending, and for ever when the machine stopped in the middle of it.
+    /// The line about its end; nil while it is pending, and forever if a reboot interrupted it.
     package var ended: HistoryLine?
 }
 
-/// Who changed what, from where, when, and how it ended: a line of JSON each, appended and never rewritten.
+/// The history of all changes: one line of JSON for each event, appended and never rewritten.
 ///
-/// The guard writes it, and the same words to the system's log. A history that cannot be written holds no change up:
-/// the log says so.
+/// The guard writes it, and the same information to the system log. If the history cannot be written, the change
+/// continues, and the log has an error.
 package struct History: Sendable {
     private let environment: ChangeEnvironment
     private var path: String { environment.layout.history }
@@ -82,10 +82,11 @@ package struct History: Sendable {
         append(line(journal, .began))
     }
 
-    /// Records that the new rules wait to be confirmed; in the log only.
-    func inForce(_ journal: Journal) {
+    /// Records that the new rules are active and wait for confirmation; only in the log.
+    func applied(_ journal: Journal) {
         environment.log.notice(
-            "Change \(journal.request.id) is in force and is reverted in \(journal.request.deadlineSeconds) s.")
+            "Change \(journal.request.id) is active. It rolls back in \(journal.request.deadlineSeconds) s unless kept."
+        )
     }
 
     /// Records how a change ended.
@@ -96,7 +97,7 @@ package struct History: Sendable {
             environment.log.notice(
                 "\(text) is kept: \(([journal.reason] + (journal.notes ?? [])).joined(separator: " "))")
         case .failed: environment.log.critical("\(text) failed: \(journal.reason)")
-        default: environment.log.notice("\(text) is reverted: \(journal.reason)")
+        default: environment.log.notice("\(text) is rolled back: \(journal.reason)")
         }
         append(line(journal, .ended))
     }
@@ -124,25 +125,25 @@ package struct History: Sendable {
     private static func words(_ request: ChangeRequest) -> String {
         switch request.origin {
         case .answers: "from answers"
-        case .files: "from rules written by hand"
-        case .snapshot: "back to snapshot \(request.restores?.snapshot ?? "")"
+        case .files: "from hand-written rules"
+        case .snapshot: "from snapshot \(request.restores?.snapshot ?? "")"
         }
     }
 
     // MARK: - Reading
 
-    /// All changes, the oldest first.
+    /// All changes, oldest first.
     ///
-    /// A line that cannot be read, such as the last one of a full disk, is passed over.
+    /// A line that cannot be read, such as one that was cut off by a full disk, is skipped.
     ///
-    /// - Throws: `host` when the file cannot be read or is not to be trusted.
+    /// - Throws: `host` if the file cannot be read or trusted.
     package func entries() throws(ChangeError) -> [HistoryEntry] {
         guard SecureFiles.exists(path) else { return [] }
         let bytes = try ChangeError.wrap { () throws(HostError) in try SecureFiles.readTrusted(path) }
         let lines = bytes.split(separator: 0x0A).compactMap { JSONText.decode(HistoryLine.self, from: Array($0)) }
         var entries: [HistoryEntry] = []
         for line in lines {
-            // A name comes back only where a snapshot was taken away and the clock set back.
+            // An ID is used again only if its snapshot was deleted and the clock was set back.
             let place = entries.lastIndex { $0.began.change == line.change && $0.ended == nil }
             switch (line.event, place) {
             case (.ended, let place?): entries[place].ended = line

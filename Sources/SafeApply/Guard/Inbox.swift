@@ -1,8 +1,8 @@
 import Host
 
-/// The guard's socket: requests come in as lines of JSON, from root alone.
+/// The guard's socket: it accepts requests as lines of JSON, from root only.
 struct Inbox {
-    /// A request and the connection it came by.
+    /// A request and its connection.
     struct Message {
         let request: GuardRequest
         let peer: PeerCredentials?
@@ -16,21 +16,21 @@ struct Inbox {
     private var connections: [UnixConnection] = []
     private var held: [Message] = []
 
-    /// More connections than this at once are turned away.
-    private static let most = 64
+    /// The maximum number of simultaneous connections.
+    private static let maxConnections = 64
 
     init(_ layout: Layout) throws(ChangeError) {
         path = layout.socket
         listener = try ChangeError.wrap { () throws(HostError) in try UnixListener(path: layout.socket) }
     }
 
-    /// The requests that arrive, waiting at most so long for the first.
+    /// The requests that arrive, after at most this wait for the first.
     mutating func next(milliseconds: Int64) -> [Message] {
         let ready = Poll.readable([listener.descriptor] + connections.map(\.descriptor), milliseconds: milliseconds)
         if ready.contains(listener.descriptor) {
             while let connection = listener.accept() {
-                // The socket's mode keeps others out; a descriptor may still have been handed on.
-                guard connections.count < Self.most, let peer = connection.peer,
+                // The socket's mode blocks other users, but a process can pass on an open descriptor.
+                guard connections.count < Self.maxConnections, let peer = connection.peer,
                     peer.uid == 0 || peer.uid == OwnProcess.user
                 else { continue }
                 connections.append(connection)
@@ -54,12 +54,12 @@ struct Inbox {
     /// Keeps a message until the change has ended.
     mutating func hold(_ message: Message) { held.append(message) }
 
-    /// The messages kept.
+    /// Removes and returns the held messages.
     mutating func takeHeld() -> [Message] {
         defer { held = [] }
         return held
     }
 
-    /// Takes the socket away, so that nobody connects to a guard that is about to go.
+    /// Removes the socket, so that no client connects to a guard that is about to end.
     func close() { try? SecureFiles.remove(path) }
 }

@@ -1,77 +1,77 @@
 import Host
 
-/// How far a change has come.
+/// The state of a change.
 ///
-/// Each step is written and synced before it acts.
+/// Each state is written and synced before the step that it names.
 package enum JournalState: String, Codable, Sendable, CaseIterable {
-    /// A guard has taken the change on; nothing has been touched.
+    /// A guard owns the change; nothing has been changed.
     case prepared
-    /// The snapshot is safe; the new rules may be in force, wholly or in part, from here on.
+    /// The snapshot is saved; from here on the new rules may be active, completely or in part.
     case armed
-    /// The new rules are in force and wait to be confirmed.
+    /// The new rules are active and wait for confirmation.
     case applied
-    /// Confirmed; to be saved for the next start.
+    /// Confirmed; to be saved to disk.
     case kept
-    /// Confirmed and saved, or nothing to save.
+    /// Confirmed and saved to disk, or nothing to save.
     case persisted
-    /// The earlier rules are being put back.
+    /// The rollback is running.
     case reverting
-    /// The earlier rules are back, and verified; or nothing was touched.
+    /// The previous rules are active again (verified), or nothing was changed.
     case reverted
-    /// The earlier rules could not be put back; the emergency opening is in force.
+    /// The previous rules could not be restored; the emergency opening is active.
     case failed
 
     /// Whether the change has ended, so that another may begin.
     package var isFinal: Bool { self == .persisted || self == .reverted || self == .failed }
 }
 
-/// Why a change was reverted.
+/// Why a change was rolled back.
 package enum RevertCause: String, Codable, Sendable, CaseIterable {
-    /// Nobody confirmed it in time.
+    /// It was not confirmed in time.
     case deadline
-    /// Somebody asked for it.
+    /// A rollback was requested.
     case request
-    /// Something went wrong.
+    /// A step failed.
     case trouble
 }
 
 /// The record of the pending change, and afterwards of how the last one ended; a reboot clears it.
 package struct Journal: Codable, Sendable, Equatable {
-    /// How far the change has come.
+    /// The state of the change.
     package var state: JournalState
-    /// The boot it belongs to: a journal of another boot speaks of rules that are gone.
+    /// The boot it belongs to: a journal of another boot describes rules that no longer exist.
     package var bootID: String
-    /// What starts the guard again when it dies.
+    /// What restarts the guard if it dies.
     package var supervisor: SupervisorKind
-    /// What was asked for.
+    /// The request.
     package var request: ChangeRequest
-    /// When the new rules were in force.
+    /// When the new rules became active.
     package var appliedAt: BootInstant?
-    /// Since when a login is new: what began under the earlier rules has all been accepted by then.
+    /// From when on a login counts as new: sshd has accepted all earlier connections by then.
     ///
-    /// Nil while some of it may still wait.
+    /// Nil while an earlier connection may still wait.
     package var freshSince: BootInstant?
-    /// When they are reverted unless confirmed.
+    /// When the change is rolled back unless confirmed.
     package var deadline: BootInstant?
-    /// What the gates of the trial rest on; nil while there is no trial.
+    /// The kind of the trial's gates; nil while there is no trial.
     package var gate: GateKind?
-    /// How often a guard took up a change that was pending already; nil for never.
+    /// How often another guard took over the pending change; nil for never.
     package var restarts: Int?
-    /// Whether permanent rules may have been made, wholly or in part.
+    /// Whether permanent rules may have been made, completely or in part.
     package var isHalfKept: Bool?
-    /// Why the change ended as it did, for people.
+    /// The reason for the outcome, for people.
     package var reason: String
-    /// Why it is being reverted, or was.
+    /// Why it is being rolled back, or was.
     package var cause: RevertCause?
-    /// Whether what is said to be in force was compared with a fresh dump.
+    /// Whether a fresh dump was compared with the rules that should be active.
     package var verified: Bool
-    /// Whether a dump has shown the emergency opening in force; nil where none was needed.
+    /// Whether a dump has shown that the emergency opening is active; nil if none was needed.
     package var isOpened: Bool?
-    /// The files that were saved for the next start.
+    /// The files that were saved to disk for boot.
     package var persisted: [String]
-    /// What a person should know of what was kept, a sentence each; nil for nothing.
+    /// Notes about the kept rules, one sentence each; nil for none.
     package var notes: [String]?
-    /// Whether a new SSH login was seen since the new rules were in force, and from where.
+    /// The client address of a new SSH login since the new rules became active; nil for none.
     package var freshLogin: String?
 
     /// The journal of a change that begins.
@@ -86,21 +86,21 @@ package struct Journal: Codable, Sendable, Equatable {
     }
 }
 
-/// Where the journal lies.
+/// The journal's file.
 package struct JournalFile: Sendable {
     private let path: String
 
     /// The journal of a layout.
     package init(layout: Layout) { path = layout.journal }
 
-    /// The journal, or nil where no change began since the boot.
+    /// The journal, or nil if no change began since boot.
     ///
-    /// - Throws: `ChangeError.damaged` when it cannot be read as one, `host` when it cannot be read at all.
+    /// - Throws: `ChangeError.damaged` if it is not a journal, `host` if it cannot be read.
     package func read() throws(ChangeError) -> Journal? {
         guard SecureFiles.exists(path) else { return nil }
         let bytes = try ChangeError.wrap { () throws(HostError) in try SecureFiles.readTrusted(path) }
         guard let journal = JSONText.decode(Journal.self, from: bytes) else {
-            throw .damaged(path: path, reason: "it is not a journal of this version of latchkey")
+            throw .damaged(path: path, reason: "it is not a journal from this version of latchkey")
         }
         return journal
     }

@@ -2,27 +2,27 @@ import Glibc
 import Host
 import Logging
 
-/// What starts a guard again when it dies.
+/// What restarts a guard if it dies.
 package enum SupervisorKind: String, Codable, Sendable, CaseIterable {
-    /// A process of latchkey's that systemd starts again in its turn.
+    /// A latchkey process that systemd restarts if it dies.
     case systemd
-    /// A process of latchkey's; it and the guard start each other again.
+    /// A latchkey process; it and the guard restart each other.
     case process
 }
 
-/// Starts the guard of a change, and again whenever it has died, until the change has ended.
+/// Starts the guard of a change, and restarts it whenever it dies, until the change has ended.
 ///
-/// It is no parent: whether a guard lives is told by the lock that a guard holds, so that a supervisor that was
-/// itself started again takes up where the last one left.
+/// It does not need to be the guard's parent: the lock shows whether a guard runs, so that a restarted supervisor can
+/// take over from the last one.
 package struct Supervisor: Sendable {
     private let id: String
     private let kind: SupervisorKind
     private let environment: ChangeEnvironment
     private var layout: Layout { environment.layout }
 
-    /// How often it looks, in milliseconds.
+    /// How often it checks, in milliseconds.
     private static let pause = 200
-    /// How long after the deadline a guard that has not begun to revert is taken for hung, in milliseconds.
+    /// How long after the deadline a guard that has not begun to roll back counts as hung, in milliseconds.
     private static let hung: Int64 = 5_000
 
     /// How long a guard may take to take its lock on a busy machine, in milliseconds.
@@ -35,21 +35,21 @@ package struct Supervisor: Sendable {
         self.environment = environment
     }
 
-    /// Supervises until the change has ended and its guard is gone.
+    /// Supervises until the change and its guard have ended.
     package func run() async {
         DetachedProcess.become()
-        // Guards are children here; nobody waits for them.
+        // Guards are child processes; ignoring SIGCHLD leaves no zombies.
         signal(SIGCHLD, SIG_IGN)
         let manager = ServiceManager()
         manager?.tell("READY=1")
         var lock: FileLock?
-        // The guard that was started last takes a moment to take its lock; another would only be in its way.
+        // The guard that was started last needs a moment to take its lock; a second one would be in its way.
         var started: (pid: Int32, at: BootInstant)?
         while !ServiceManager.isGoingDown {
             manager?.tell("WATCHDOG=1")
             if lock == nil { lock = try? FileLock.tryAcquire(layout.supervisorLock) }
             let isOver = Self.isOver(id, environment)
-            // Another supervisor at work: this one stands by.
+            // If another supervisor has the lock, this one waits.
             if lock != nil {
                 if isGuardGone() {
                     if isOver { return }
@@ -71,7 +71,7 @@ package struct Supervisor: Sendable {
         }
     }
 
-    /// Sees to it that a guard's supervisor lives: starts another where none holds the lock, wakes a stopped one.
+    /// Makes sure that a supervisor runs: starts one if none holds the lock, and resumes a stopped one.
     static func lookAfter(_ id: String, kind: SupervisorKind, in environment: ChangeEnvironment) {
         let path = environment.layout.supervisorLock
         if (try? FileLock.isFree(path)) ?? true {
@@ -81,7 +81,7 @@ package struct Supervisor: Sendable {
         }
     }
 
-    /// Has a supervisor and a guard that were stopped go on: stopped, they keep their locks and do nothing.
+    /// Resumes a stopped supervisor and guard: while stopped, they hold their locks and do nothing.
     static func wake(_ layout: Layout) {
         for lock in [layout.supervisorLock, layout.lock] {
             if let pid = FileLock.holder(lock) { wakeIfStopped(pid) }
@@ -93,7 +93,7 @@ package struct Supervisor: Sendable {
         [role, id] + (kind == .systemd ? ["--systemd"] : [])
     }
 
-    /// All that a guard or supervisor needs of the environment.
+    /// The environment variables of a guard or supervisor.
     static func variables(for environment: ChangeEnvironment) -> [String: String] {
         ["LATCHKEY_ROOT": environment.layout.root]
     }
@@ -103,14 +103,15 @@ package struct Supervisor: Sendable {
         let layout = environment.layout
         if SecureFiles.exists(layout.failure(id)) { return true }
         if SecureFiles.exists(layout.request(id)) { return false }
-        // A journal that cannot be read is for the guard to judge.
+        // Only the guard decides about a journal that cannot be read.
         guard let journal = try? JournalFile(layout: layout).read() else {
             return !SecureFiles.exists(layout.journal)
         }
         return journal.request.id != id || journal.bootID != environment.bootID || journal.state.isFinal
     }
 
-    /// A lock that cannot be looked at counts as free: a guard too many is turned away by it, none at all is worse.
+    /// Whether no guard runs; a lock that cannot be checked counts as free, because the lock stops a second guard, and
+    /// having no guard is worse.
     private func isGuardGone() -> Bool { (try? FileLock.isFree(layout.lock)) ?? true }
 
     private func start() -> Int32? {
@@ -127,7 +128,7 @@ package struct Supervisor: Sendable {
         Self.isOurs(started.pid) && started.at.milliseconds(until: environment.clock.now()) < Self.slowness
     }
 
-    /// Has a guard that was stopped go on, and ends one that let the deadline pass: another carries on.
+    /// Resumes a stopped guard, and kills one that missed the deadline, so that another takes over.
     private func rouse() {
         guard let pid = FileLock.holder(layout.lock) else { return }
         Self.wakeIfStopped(pid)
@@ -135,7 +136,7 @@ package struct Supervisor: Sendable {
             let deadline = journal.deadline,
             deadline.milliseconds(until: environment.clock.now()) > Self.hung, Self.isOurs(pid)
         else { return }
-        environment.log.critical("The guard (process \(pid)) let the deadline pass; another carries on.")
+        environment.log.critical("The guard (process \(pid)) missed the deadline. Another guard takes over.")
         kill(pid, SIGKILL)
     }
 
@@ -143,13 +144,13 @@ package struct Supervisor: Sendable {
         let table = ProcessTable()
         guard isOurs(pid), table.process(pid)?.state == "T" else { return }
         kill(pid, SIGCONT)
-        // So was a child that had not yet become the tool it is to run: whoever starts it waits for it.
+        // A child that has not executed its tool yet was stopped too, and the guard waits for it.
         for child in table.all() where child.parent == pid && child.state == "T" && isOurs(child.pid) {
             kill(child.pid, SIGCONT)
         }
     }
 
-    /// Whether a process runs this same binary: the number may have gone to another program meanwhile.
+    /// Whether a process runs this binary: its process ID may belong to another program by now.
     private static func isOurs(_ pid: Int32) -> Bool {
         let table = ProcessTable()
         guard let own = table.executable(of: OwnProcess.pid) else { return false }

@@ -1,13 +1,13 @@
 import Host
 import Netfilter
 
-/// The files from which the next start loads what is kept.
+/// The files from which the kept rules are loaded at boot.
 struct BootFiles: Sendable {
     /// What was saved.
     struct Saved: Sendable {
-        /// The files that hold it.
+        /// The files.
         var paths: [String] = []
-        /// What a person should know of it, in whole sentences.
+        /// Notes for a person, in whole sentences.
         var notes: [String] = []
     }
 
@@ -17,26 +17,28 @@ struct BootFiles: Sendable {
     /// The files of a machine.
     init(_ environment: ChangeEnvironment) { self.environment = environment }
 
-    /// Puts what is kept into the files, and leaves there what the change does not reach.
+    /// Writes the kept rules to the files; rules there that the change does not cover stay.
     ///
-    /// That is other tables, and where INPUT alone is kept, other chains. What other programs have in force now is
-    /// theirs to restore, and is not written.
+    /// Those are other tables and, if only INPUT is kept, other chains. The active rules of other programs are not
+    /// written: those programs restore them.
     ///
-    /// - Throws: `host`, `badRules`, `refused` where nothing here loads rules at boot.
+    /// - Throws: `host`, `badRules`, `refused` if nothing on this machine loads rules at boot.
     func save(_ kept: PerFamily<RuleSet>, backend: Backend) async throws(ChangeError) -> Saved {
         switch BootLoader(environment) {
         case .ownUnit: return try await saveForOwnUnit(kept, backend)
         case let service?: return try await save(kept, for: service)
         case nil:
             throw .refused(
-                reason: "This machine has neither systemd nor netfilter-persistent, and latchkey knows no other way to "
-                    + "load rules at boot. Install netfilter-persistent (Debian: iptables-persistent) and keep again.")
+                reason:
+                    "This machine has neither systemd nor netfilter-persistent, and latchkey supports no other way to "
+                    + "load rules at boot. Install netfilter-persistent (Debian: iptables-persistent), apply again and "
+                    + "keep.")
         }
     }
 
-    /// Puts the files of a snapshot's moment back.
+    /// Restores the files of a snapshot.
     ///
-    /// - Returns: those of them that are there afterwards; the answers are no rules and not among them.
+    /// - Returns: the files that exist afterwards, without the answers, which are not rules.
     func putBack(_ files: [StateFile]) async throws(ChangeError) -> Saved {
         var unitsChanged = false
         for file in files where StateFile.paths.contains(file.path) {
@@ -50,13 +52,13 @@ struct BootFiles: Sendable {
         let others = paths.filter { !own.contains($0) }
         if !others.isEmpty, [nil, .ownUnit].contains(BootLoader(environment)) {
             saved.notes.append(
-                "Nothing on this machine loads \(others.joined(separator: ", ")) at the next start any more: install "
-                    + "what did (netfilter-persistent), or apply your answers and keep them.")
+                "Nothing on this machine loads \(others.joined(separator: ", ")) at boot any more. Install the package "
+                    + "that did (netfilter-persistent), or apply your answers and keep them.")
         }
         return saved
     }
 
-    // MARK: - For a service that the machine has already
+    // MARK: - For an installed service
 
     private func save(
         _ kept: PerFamily<RuleSet>, for service: BootLoader
@@ -66,7 +68,7 @@ struct BootFiles: Sendable {
         for family in Family.allCases {
             let path = layout.path(service.rules(family))
             let file = try read(path)
-            // What was kept before this service was there must not be lost with latchkey's own unit.
+            // Rules that were kept before this service was installed must not be lost with latchkey's own unit.
             let earlier = try read(layout.path(RestoreUnit.rules(family))).map(SavedRules.withoutCommands)
             let added = [earlier, kept[family]].compactMap(\.self)
             files[family] = added.isEmpty ? file : added.reduce(file ?? RuleSet()) { SavedRules.merged($1, into: $0) }
@@ -76,8 +78,8 @@ struct BootFiles: Sendable {
             if try await saveSets(of: files, to: path, keepingOthers: true) { saved.paths.append(path) }
         } else if let names = Self.list(Self.sets(of: files)) {
             saved.notes.append(
-                "At the next start nothing makes the sets that the saved rules name (\(names)), and rules that name a "
-                    + "missing set are not loaded: install \(service.setsPackage) and keep a change again.")
+                "Nothing creates the sets \(names) at boot, and rules that name a missing set are not loaded: install "
+                    + "\(service.setsPackage), apply again and keep.")
         }
         for (family, rules) in files.present {
             let path = layout.path(service.rules(family))
@@ -149,7 +151,7 @@ struct BootFiles: Sendable {
 
     // MARK: - Sets
 
-    /// Saves the sets that rules name, as they are now; one that is gone stays as it was saved earlier.
+    /// Saves the sets that rules name, as they are now; a set that no longer exists stays as it was saved earlier.
     ///
     /// - Returns: whether there are any.
     private func saveSets(

@@ -3,7 +3,7 @@ import Netfilter
 
 /// What loads saved rules when this machine boots.
 ///
-/// Keeping a change and `doctor` both ask here.
+/// Used to save kept rules, and by `doctor`.
 package enum BootLoader: Sendable, Equatable {
     /// netfilter-persistent of Debian.
     case netfilterPersistent
@@ -12,7 +12,7 @@ package enum BootLoader: Sendable, Equatable {
     /// latchkey-restore.service, which latchkey writes itself.
     case ownUnit
 
-    /// The boot loader of a machine; nil where nothing loads rules.
+    /// The boot loader of a machine; nil if nothing loads rules.
     package init?(_ environment: ChangeEnvironment) {
         if Self.isNetfilterPersistentInUse(environment) {
             self = .netfilterPersistent
@@ -25,7 +25,7 @@ package enum BootLoader: Sendable, Equatable {
         }
     }
 
-    /// Where the rules of a family are saved, without the layout's root.
+    /// The file for the rules of a family, without the layout's root.
     package func rules(_ family: Family) -> String {
         switch self {
         case .netfilterPersistent: family == .ipv4 ? BootPath.persistentIPv4 : BootPath.persistentIPv6
@@ -34,7 +34,7 @@ package enum BootLoader: Sendable, Equatable {
         }
     }
 
-    /// Where sets are saved, without the layout's root; nil where nothing loads any.
+    /// The file for sets, without the layout's root; nil if nothing loads them.
     func sets(in layout: Layout) -> String? {
         switch self {
         case .netfilterPersistent:
@@ -55,8 +55,8 @@ package enum BootLoader: Sendable, Equatable {
 
     /// Whether netfilter-persistent loads iptables' rules at boot.
     ///
-    /// It needs the plug-in of Debian's iptables-persistent and, where there is systemd, has to be enabled; what it does
-    /// not load would be lost. Under another root, whose packages may not be complete yet, the program is enough.
+    /// It needs the plug-in of Debian's iptables-persistent and, with systemd, must be enabled; otherwise the rules would
+    /// be lost at boot. Under another root, whose packages may be incomplete, the program is enough.
     private static func isNetfilterPersistentInUse(_ environment: ChangeEnvironment) -> Bool {
         guard environment.toolbox.find("netfilter-persistent") != nil else { return false }
         let initSystem = environment.initSystem

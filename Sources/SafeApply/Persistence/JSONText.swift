@@ -6,7 +6,7 @@ package enum JSONText {
     package static func encode(_ value: some Encodable) -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        // The types encoded here hold texts, whole numbers and flags: nothing that JSON cannot say.
+        // The types encoded here contain only strings, integers and flags, all of which JSON can represent.
         guard let data = try? encoder.encode(value) else { preconditionFailure("\(type(of: value)) is not JSON") }
         return String(decoding: data, as: UTF8.self)
     }

@@ -1,17 +1,17 @@
 import Host
 import Netfilter
 
-/// What should be in force: the rules of the change that was last kept, and of other tables those kept before it.
+/// The rules that should be active: those of the last kept change and, for other tables, of earlier kept changes.
 package struct KeptRules: Codable, Sendable, Equatable {
-    /// The name of the change that was last kept.
+    /// The ID of the last kept change.
     package var id: String
-    /// The rules in iptables-save's format, each table as far as it is latchkey's; see `SavedRules`.
+    /// The rules in iptables-save format, of each table only the part that is latchkey's; see `SavedRules`.
     package var rules: PerFamily<String>
     /// Which iptables holds them.
     package var backend: Backend
 }
 
-/// What a kept change leaves behind: the answers, a record, and the rules for the next start.
+/// Saves a kept change: the answers, a record, and the rules for boot.
 package struct Persistence: Sendable {
     private let environment: ChangeEnvironment
     private var layout: Layout { environment.layout }
@@ -19,7 +19,7 @@ package struct Persistence: Sendable {
     /// The persistence of a machine.
     package init(_ environment: ChangeEnvironment) { self.environment = environment }
 
-    /// The change that was last kept, or nil.
+    /// The last kept change, or nil.
     ///
     /// - Throws: `damaged` and `host`.
     package func lastKept() throws(ChangeError) -> KeptRules? { try Self.lastKept(layout) }
@@ -29,17 +29,17 @@ package struct Persistence: Sendable {
         guard SecureFiles.exists(path) else { return nil }
         let bytes = try ChangeError.wrap { () throws(HostError) in try SecureFiles.readTrusted(path) }
         guard let kept = JSONText.decode(KeptRules.self, from: bytes) else {
-            throw .damaged(path: path, reason: "it is not a record of this version of latchkey")
+            throw .damaged(path: path, reason: "it is not a record from this version of latchkey")
         }
         return kept
     }
 
-    /// Stores everything that a kept change leaves behind.
+    /// Saves everything of a kept change.
     ///
-    /// Done twice it is the same: a guard may die in the middle, and the next one begins again.
+    /// It is idempotent: a guard may die in the middle, and the next one repeats it.
     ///
-    /// - Returns: the files that hold the rules for the next start, and what a person should know of it.
-    /// - Throws: `host`, `badRules`; the rules in force are not touched.
+    /// - Returns: the files with the rules for boot, and notes for a person.
+    /// - Throws: `host`, `badRules`; the active rules are not changed.
     func save(_ request: ChangeRequest, plan: PerFamily<RuleSet>) async throws(ChangeError) -> BootFiles.Saved {
         var kept = PerFamily<RuleSet>()
         for (family, plan) in plan.present { kept[family] = SavedRules.kept(plan, scope: request.scope) }
@@ -50,7 +50,7 @@ package struct Persistence: Sendable {
             if let answers = request.answers {
                 try SecureFiles.makeFolder(SecureFiles.folder(of: answers.path), mode: 0o755)
                 let moment = UTCTime(secondsSince1970: environment.clock.date()).iso8601.replacing("T", with: " ")
-                // A comment in the file's own language: all kept files are YAML.
+                // A YAML comment: the only file kept this way is the answers file.
                 let heading = "# Kept \(moment) UTC, change \(request.id).\n"
                 try SecureFiles.write(Array((heading + answers.text).utf8), to: answers.path)
             }
@@ -63,13 +63,13 @@ package struct Persistence: Sendable {
         var saved = try await bootFiles.save(kept, backend: request.backend)
         if request.answers == nil, SecureFiles.exists(layout.answers) {
             saved.notes.append(
-                "\(layout.answers) holds the answers of an earlier change, not these rules; plan and apply still read "
-                    + "it where no other file is named.")
+                "\(layout.answers) contains the answers of an earlier change, not these rules. \"plan\" and \"apply\" "
+                    + "still read it unless you name another file.")
         }
         return saved
     }
 
-    /// The record with the change in it; what the other iptables holds is not watched any more.
+    /// The record with this change added; rules of the other iptables are no longer watched.
     private func record(_ request: ChangeRequest, _ kept: PerFamily<RuleSet>) -> KeptRules {
         var rules = PerFamily<String>()
         if let earlier = try? lastKept(), earlier.backend == request.backend { rules = earlier.rules }
@@ -80,7 +80,7 @@ package struct Persistence: Sendable {
         return KeptRules(id: request.id, rules: rules, backend: request.backend)
     }
 
-    /// What outlives a reboot as it stands now.
+    /// The current state on disk.
     func saved() -> SavedState { SavedState(files: StateFile.all(in: layout), kept: try? lastKept()) }
 
 }

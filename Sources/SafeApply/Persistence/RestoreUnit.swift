@@ -1,9 +1,9 @@
 import Host
 import Netfilter
 
-/// latchkey's own unit, which loads at boot what is kept; paths are the machine's, without the layout's root.
+/// latchkey's own systemd unit, which loads the kept rules at boot; paths are without the layout's root.
 enum RestoreUnit {
-    /// The sets that the rules name.
+    /// The sets that the rules refer to.
     static let sets = "\(BootPath.restoreFolder)/ipsets"
 
     /// The rules of a family.
@@ -12,24 +12,24 @@ enum RestoreUnit {
     /// All of its files.
     static let all = [BootPath.restoreLink, BootPath.restoreUnit, sets] + Family.allCases.map(rules)
 
-    /// The unit that runs commands, each twice, which changes nothing the second time.
+    /// The unit; it runs each command twice, which changes nothing the second time.
     ///
-    /// The first time whatever can be loaded is, whatever became of the commands before (a leading `-`,
-    /// systemd.service(5)): trouble with one family must not keep the other from its rules. The second time a failure
-    /// counts, so that the unit has failed where a part of the rules is missing.
+    /// In the first round the errors are ignored (a leading `-`, systemd.service(5)): if one family fails, the other
+    /// still gets its rules. In the second round a failure counts, so that the unit fails if a part of the rules is
+    /// missing.
     ///
-    /// systemd.special(7): what orders itself ahead of network-pre.target acts before any interface is up.
+    /// systemd.special(7): a unit ordered before network-pre.target runs before any interface is up.
     ///
-    /// Debian's nftables.service begins with `flush ruleset`, which takes the rules of iptables-nft too.
+    /// Debian's nftables.service begins with `flush ruleset`, which also removes the rules of iptables-nft.
     ///
-    /// - Parameter commands: programs by their absolute paths, with words that need no quotes.
+    /// - Parameter commands: programs with absolute paths, with words that need no quotes.
     /// - Returns: the text of the file.
     static func text(_ commands: [String]) -> String {
         let lines = commands.map { "ExecStart=-\($0)" } + commands.map { "ExecStart=\($0)" }
         return """
-            # Written by latchkey when a change was kept; replaced with the next one.
+            # Written by latchkey when a change is kept; the next kept change overwrites it.
             [Unit]
-            Description=Firewall rules kept with latchkey
+            Description=Load the firewall rules kept with latchkey
             Documentation=man:latchkey(8)
             DefaultDependencies=no
             Wants=network-pre.target

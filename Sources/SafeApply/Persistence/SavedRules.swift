@@ -1,16 +1,16 @@
 import Netfilter
 
-/// What outlives a change that is kept: the record of its rules, and the files that the next start loads.
+/// The content of the record of kept rules, and of the files that are loaded at boot.
 ///
-/// A table filter that declares the chain INPUT alone says that nothing else of it is latchkey's; every other table
-/// is there as a whole. So each table can be of another change.
+/// A filter table that declares only INPUT means that only INPUT is latchkey's; all other tables are complete. So each
+/// table can come from another change.
 package enum SavedRules {
-    /// What is latchkey's of a plan.
+    /// The part of a plan that is latchkey's.
     ///
     /// - Parameters:
-    ///   - plan: the rules that are kept.
-    ///   - scope: how far they reach.
-    /// - Returns: INPUT alone, or the plan's tables with every chain of the kernel's own.
+    ///   - plan: the kept rules.
+    ///   - scope: their scope.
+    /// - Returns: only INPUT, or the plan's tables with all built-in chains.
     package static func kept(_ plan: RuleSet, scope: ChangeScope) -> RuleSet {
         switch scope {
         case .inputChain: RuleSet(tables: [inputAlone(InputChain(of: plan))])
@@ -18,21 +18,21 @@ package enum SavedRules {
         }
     }
 
-    /// The record of what is kept, with what was kept earlier of other tables.
+    /// The record of kept rules, with the other tables of earlier kept changes.
     ///
     /// - Parameters:
-    ///   - kept: what is latchkey's of the plan.
+    ///   - kept: the part of the plan that is latchkey's.
     ///   - earlier: the record so far.
-    /// - Returns: the whole new record.
+    /// - Returns: the new record.
     package static func recorded(_ kept: RuleSet, over earlier: RuleSet) -> RuleSet {
         RuleSet(tables: earlier.tables.filter { kept[$0.name] == nil } + kept.tables)
     }
 
-    /// The rules of a file with what is kept put into them; what the change does not reach stays as it stood there.
+    /// The rules of a file after the kept rules are merged into it; rules that the change does not cover stay.
     ///
     /// - Parameters:
-    ///   - kept: what is latchkey's of the plan.
-    ///   - file: the rules that the file holds now.
+    ///   - kept: the part of the plan that is latchkey's.
+    ///   - file: the current rules of the file.
     /// - Returns: all rules of the new file.
     package static func merged(_ kept: RuleSet, into file: RuleSet) -> RuleSet {
         var names: [String] = []
@@ -45,13 +45,13 @@ package enum SavedRules {
             })
     }
 
-    /// Rules as iptables-restore reads them where it empties the tables that a file names.
+    /// Rules for iptables-restore when it flushes the tables that a file names.
     package static func text(_ rules: RuleSet) -> String {
         RuleEdits.tablesText(rules.tables.map(\.name), from: rules)
     }
 
-    /// Rules as iptables-restore reads them with `--noflush`: once or again, each table becomes what stands here, and
-    /// where INPUT is all, the rest of its table stays.
+    /// Rules for iptables-restore with `--noflush`: loaded once or repeatedly, each table becomes exactly this; if only
+    /// INPUT is declared, the rest of its table stays.
     package static func textWithoutFlush(_ rules: RuleSet) -> String {
         rules.tables.map { table in
             table.isInputAlone
@@ -61,17 +61,17 @@ package enum SavedRules {
         }.joined()
     }
 
-    /// What `textWithoutFlush` was made of, read back from its file.
+    /// The rules in a file that `textWithoutFlush` wrote.
     package static func withoutCommands(_ file: RuleSet) -> RuleSet {
         RuleSet(tables: file.tables.map { Table($0.name, chains: $0.chains, rules: $0.rules) })
     }
 
-    /// The table filter with a chain INPUT and nothing else.
+    /// A filter table with only the chain INPUT.
     static func inputAlone(_ chain: InputChain) -> Table {
         Table("filter", chains: [Chain("INPUT", policy: chain.policy)], rules: chain.rules)
     }
 
-    /// A file's table filter with another INPUT, behind the jumps into chains of the file's own.
+    /// A file's filter table with another INPUT, which comes after the jumps into the file's own chains.
     private static func withInput(of kept: Table, _ table: Table, _ file: RuleSet) -> Table {
         let chain = InputChain(of: RuleSet(tables: [kept]))
         let others = RuleEdits.userChains(in: file)
@@ -85,6 +85,6 @@ package enum SavedRules {
 }
 
 extension Table {
-    /// Whether it is the chain INPUT of filter and nothing else.
+    /// Whether it is the filter table with only the chain INPUT.
     var isInputAlone: Bool { name == "filter" && chains.map(\.name) == ["INPUT"] }
 }

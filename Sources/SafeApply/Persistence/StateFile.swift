@@ -1,9 +1,9 @@
 import Glibc
 import Host
 
-/// A file that decides what the next start loads, or that tells what was kept, as it was at some moment.
+/// The content of a file that is loaded at boot, or that records what was kept, at some moment.
 package struct StateFile: Codable, Sendable, Equatable {
-    /// What stood at the path.
+    /// What the path held.
     package enum Content: Codable, Sendable, Equatable {
         /// Nothing.
         case absent
@@ -15,19 +15,19 @@ package struct StateFile: Codable, Sendable, Equatable {
 
     /// Its path on the machine, without the layout's root.
     package var path: String
-    /// What stood there.
+    /// What it held.
     package var content: Content
 
-    /// The files that a change to new rules writes when it is kept, other than the record of what was kept.
+    /// The files that a kept change to new rules writes, except the record of what was kept.
     package static let paths =
         [
             Layout().answers, BootPath.persistentIPv4, BootPath.persistentIPv6, BootPath.persistentSets,
             BootPath.servicesIPv4, BootPath.servicesIPv6,
         ] + RestoreUnit.all
 
-    /// These files as they stand now.
+    /// The current content of these files.
     ///
-    /// What is neither a text, nor a link, nor missing is left out: a restore does not touch it then.
+    /// A path that is neither a text file, nor a link, nor missing is left out, and a restore does not change it.
     static func all(in layout: Layout) -> [StateFile] {
         paths.compactMap { path in content(of: layout.path(path)).map { StateFile(path: path, content: $0) } }
     }
@@ -48,9 +48,9 @@ package struct StateFile: Codable, Sendable, Equatable {
         }
     }
 
-    /// Puts the file back as it was.
+    /// Restores the file.
     ///
-    /// - Returns: whether anything had to change.
+    /// - Returns: whether it changed.
     /// - Throws: `host`.
     func putBack(in layout: Layout) throws(ChangeError) -> Bool {
         let path = layout.path(path)

@@ -1,33 +1,33 @@
 import Netfilter
 
-/// The fewest commands that bring one chain from what it holds to what it is to hold.
+/// The smallest set of commands that turns the present rules of a chain into the wanted ones.
 ///
-/// Rules that stay are not touched: a dump need not be able to print them.
+/// Rules that stay are not touched, so that iptables does not need to be able to print them.
 struct ChainEdit {
-    /// The commands, in iptables' words; they count on the chain as it was read.
+    /// The commands for iptables-restore; they assume the chain as it was read.
     let lines: [String]
-    /// The rules that are removed or rewritten, as they stand in the chain now.
+    /// The rules that are removed or rewritten, as they are in the chain now.
     let rewritten: [Rule]
 
-    /// The tool looks for a rule by what it says from the chain's beginning: with more than these it takes too long.
+    /// The tool searches for a rule's text from the beginning of the chain, which is too slow for more than this many.
     private static let mostByBody = 100
 
     /// Plans the edit.
     ///
     /// - Parameters:
     ///   - chain: the chain's name.
-    ///   - present: its rules now.
-    ///   - wanted: the rules that it is to hold, in this order; between them others may stay.
-    ///   - byPlace: whether rules are deleted by their places, because the tool does not find them by what they say.
-    ///   - isRemovable: whether a rule that is not wanted goes; others stay.
-    ///   - isAnchor: whether a rule that stays comes ahead of all that is wanted.
+    ///   - present: its present rules.
+    ///   - wanted: the wanted rules, in this order; other rules may stay between them.
+    ///   - byPlace: whether rules are deleted by number, because the tool does not find them by their text.
+    ///   - isRemovable: whether a rule that is not wanted is removed; others stay.
+    ///   - isAnchor: whether a rule that stays comes before all wanted rules.
     init(
         _ chain: String, present: [Rule], wanted: [Rule], byPlace: Bool = false, isRemovable: (Rule) -> Bool,
         isAnchor: (Int, Rule) -> Bool
     ) {
         let bodies = present.map(\.body)
         let removable = present.map(isRemovable)
-        // What is wanted and there stays, where its order allows.
+        // A wanted rule that is present stays if the order allows it.
         let anchor = present.indices.last { isAnchor($0, present[$0]) }
         var places = Dictionary(grouping: present.indices.filter { $0 > anchor ?? -1 }) { bodies[$0] }
         for key in places.keys { places[key]?.reverse() }
@@ -44,15 +44,15 @@ struct ChainEdit {
         let removed = present.indices.filter { removable[$0] && !kept.contains($0) }
         rewritten = removed.map { present[$0] }
 
-        // By what it says, a rule is found though another program has changed the chain since it was read; where there
-        // are two of a kind, or very many, only the place tells them.
+        // A rule is deleted by its text, which works even if another program has changed the chain since it was read.
+        // Duplicate rules, or very many, are deleted by number.
         let counts = Dictionary(bodies.map { ($0, 1) }, uniquingKeysWith: +)
         let isShort = removed.count <= Self.mostByBody
         var lines = removed.reversed().map { index in
             isShort && !byPlace && counts[bodies[index]] == 1
                 ? "-D \(chain) \(bodies[index])" : "-D \(chain) \(index + 1)"
         }
-        // Where each rule that stays is once the others have gone.
+        // The position of each rule that stays, after the others are removed.
         var position = [Int](repeating: 0, count: present.count)
         var count = 0
         let gone = Set(removed)

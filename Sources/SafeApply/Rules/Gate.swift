@@ -1,13 +1,13 @@
 import Host
 import Netfilter
 
-/// What makes a gate close by itself when nobody renews it.
+/// What makes a gate close by itself if it is not renewed.
 package enum GateKind: String, Codable, Sendable, CaseIterable {
-    /// A list of the match `recent`: the kernel counts the seconds since it was last written to.
+    /// A list of the `recent` match: the kernel counts the seconds since the last write.
     case recent
     /// An ipset whose elements have a timeout.
     case set
-    /// A set of nftables whose elements have a timeout.
+    /// An nftables set whose elements have a timeout.
     case timeout
     /// Nothing: only the guard closes it, by removing the rule.
     case none
@@ -15,16 +15,17 @@ package enum GateKind: String, Codable, Sendable, CaseIterable {
 
 /// The condition of the rules that lead into the trial, in one family.
 struct Gate: Sendable, Equatable {
-    /// What it rests on.
+    /// Its kind.
     let kind: GateKind
-    /// Whose packets.
+    /// The family of its packets.
     let family: Family
-    /// For how many seconds it stays open after it was renewed.
+    /// How many seconds it stays open after a renewal.
     let seconds: Int
 
-    /// How long that is where a guard renews it.
+    /// The usual value of `seconds`, for gates that a guard renews.
     ///
-    /// With the 8 s after which a guard counts as hung, the previous rules decide again within 20 s of its end.
+    /// Together with the 8 s after which a guard counts as hung, the previous rules are active again within 20 s of the
+    /// guard's end.
     static let usualSeconds = 10
     /// The comment of every gate.
     static let comment = "\(Rule.ownershipPrefix)trial"
@@ -35,15 +36,15 @@ struct Gate: Sendable, Equatable {
         self.seconds = seconds
     }
 
-    /// The name of the set, and of the list of the gate that leads INPUT of filter into the trial.
+    /// The name of the set, and of the list for the gate in filter INPUT.
     var name: String { family == .ipv4 ? "latchkey4" : "latchkey6" }
 
-    /// The name of a gate's list: each has its own, because the kernel shows a list only while its rule is there.
+    /// The name of a gate's list: each gate has its own, because a list exists only while its rule does.
     func listName(table: String, chain: String) -> String {
         table == "filter" && chain == "INPUT" ? name : "\(name)-\(table)-\(chain)"
     }
 
-    /// The address that stands for all: with this mask every source is it.
+    /// The address and mask that match every source.
     var anyAddress: String { family == .ipv4 ? "0.0.0.0" : "::" }
 
     /// The two halves of the address space, because hash:net takes no prefix of length 0 (ipset(8)).
@@ -66,7 +67,7 @@ struct Gate: Sendable, Equatable {
         return condition + [.comment(Self.comment)]
     }
 
-    /// The line of ipset that makes its set; nil where it needs none.
+    /// The ipset command that creates its set; nil if it needs none.
     var setLine: String? {
         guard kind == .set else { return nil }
         return "create \(name) hash:net family \(family == .ipv4 ? "inet" : "inet6") timeout \(seconds)\n"
@@ -74,6 +75,6 @@ struct Gate: Sendable, Equatable {
 }
 
 extension Rule {
-    /// Whether it leads into a trial of latchkey's.
+    /// Whether it leads into a trial.
     var isGate: Bool { comment == Gate.comment }
 }

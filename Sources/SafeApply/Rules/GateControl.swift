@@ -1,23 +1,23 @@
 import Host
 import Netfilter
 
-/// Opens and closes the gates of both families; needs no dump and no rule.
+/// Opens and closes the gates of both families, without reading or changing rules.
 protocol GateControl: Sendable {
-    /// Opens the gates, or keeps them open for as long again.
+    /// Opens the gates, or extends the time that they stay open.
     ///
-    /// - Throws: `file` where a gate is gone, because somebody removed its rule.
+    /// - Throws: `file` if a gate is missing because its rule was removed.
     func renew() throws(HostError)
 
-    /// Closes the gates: the previous rules decide from now on.
+    /// Closes the gates: the previous rules are active from now on.
     ///
-    /// - Throws: what keeps a gate from being closed.
+    /// - Throws: the error, if a gate cannot be closed.
     func close() throws(HostError)
 
     /// Whether the kernel shows all of them closed.
     var areClosed: Bool { get }
 }
 
-/// Gates that rest on the match `recent`: one write a gate.
+/// Gates with the `recent` match: one write for each gate.
 struct RecentGates: GateControl {
     private let lists: [(list: RecentList, address: String)]
 
@@ -34,7 +34,7 @@ struct RecentGates: GateControl {
         }
     }
 
-    /// Whether the kernel has them, and this process may write to them.
+    /// Whether they exist and this process may write to them.
     var areWritable: Bool { lists.allSatisfy(\.list.isWritable) }
 
     func renew() throws(HostError) {
@@ -52,7 +52,7 @@ struct RecentGates: GateControl {
     var areClosed: Bool { lists.allSatisfy(\.list.isEmpty) }
 }
 
-/// Gates that rest on ipsets with a timeout: one program a renewal.
+/// Gates with ipsets that have a timeout: a renewal runs one program.
 struct SetGates: GateControl {
     private let program: String
     private let gates: [Gate]
@@ -71,7 +71,7 @@ struct SetGates: GateControl {
 
     func close() throws(HostError) { try run(gates.map { "flush \($0.name)\n" }.joined()) }
 
-    /// ipset tells by its status that it did what it was asked.
+    /// ipset's exit status shows whether they are closed.
     var areClosed: Bool { (try? close()) != nil }
 
     private func run(_ lines: String) throws(HostError) {
@@ -81,7 +81,7 @@ struct SetGates: GateControl {
 
 /// Gates without a condition: they are open from the moment they are loaded until they are removed.
 struct UnconditionalGates: GateControl {
-    /// Gates that may be there instead, where a guard before this one did not say which it loaded.
+    /// Gates that may exist instead, if a previous guard did not record which kind it loaded.
     var others: RecentGates?
 
     func renew() throws(HostError) {}

@@ -1,8 +1,7 @@
 import Host
 import Netfilter
 
-/// What a hand-written file comes to: the tool itself loads it in a throwaway network, and what it prints then is the
-/// plan.
+/// Reads a hand-written rule file: the tool itself loads it in a throwaway network, and its dump is the plan.
 package struct HandWrittenRules: Sendable {
     private let kernel: LiveRules
     private let sets: String
@@ -20,15 +19,15 @@ package struct HandWrittenRules: Sendable {
     ///
     /// - Parameters:
     ///   - text: the file's text.
-    ///   - name: what messages call it.
-    ///   - family: whose rules they are.
-    /// - Returns: each table whole; nil where no throwaway network can be made.
+    ///   - name: the file's name in messages.
+    ///   - family: the rules' family.
+    /// - Returns: the complete tables; nil if no throwaway network can be made.
     /// - Throws: `rulesRefused` with the line that the tool names.
     package func rules(_ text: String, named name: String, _ family: Family) async throws(ChangeError) -> RuleSet? {
         guard let tool = kernel.tools[family], let there = await kernel.inThrowawayNetwork(sets: sets) else {
             return nil
         }
-        // iptables-legacy-restore does not take the last COMMIT without its line end.
+        // iptables-legacy-restore does not accept a last COMMIT without a line end.
         let whole = text.hasSuffix("\n") ? text : text + "\n"
         do {
             try await there.load(RestoreInput(text: whole, flush: true, counters: false), family)
@@ -36,7 +35,7 @@ package struct HandWrittenRules: Sendable {
             let said = LiveRules.plain(message)
             let program = SecureFiles.name(of: command.first ?? tool.restore)
             throw .rulesRefused(
-                source: name, line: line, message: said.isEmpty ? "\(program) broke off without a word" : said)
+                source: name, line: line, message: said.isEmpty ? "\(program) failed without a message" : said)
         }
         let loaded = try await there.read(family)
         var names: [String] = []
@@ -44,7 +43,7 @@ package struct HandWrittenRules: Sendable {
             let table = String(line.dropFirst().prefix { !$0.isWhitespace })
             if !names.contains(table) { names.append(table) }
         }
-        // As the tool reads it, not as it printed it.
+        // Without counters, as the tool reads it.
         let tables = names.map { name in
             let whole = RuleEdits.whole(name, of: loaded)
             return Table(name, chains: whole.chains, rules: whole.rules.map(\.withoutCounters))

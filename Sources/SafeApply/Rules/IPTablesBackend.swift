@@ -2,7 +2,7 @@ import Host
 import Logging
 import Netfilter
 
-/// The rules of iptables, nft or legacy.
+/// The backend for iptables, nft or legacy.
 struct IPTablesBackend: RuleBackend {
     let request: ChangeRequest
     let kernel: LiveRules
@@ -13,26 +13,26 @@ struct IPTablesBackend: RuleBackend {
     let environment: ChangeEnvironment
     var toolbox: Toolbox { environment.toolbox }
     var log: Logger { environment.log }
-    /// Whether the gates are opened by programs, because the rules are in another network than this process.
+    /// Whether the rules are in another network namespace than this process, so that programs open the gates.
     let isElsewhere: Bool
     var gateSeconds: Int { isElsewhere ? Self.rehearsalSeconds : Gate.usualSeconds }
-    /// Whether `previous` is what was read before the change; otherwise the snapshot is lost.
+    /// Whether `previous` was read before the change; false if the snapshot is lost.
     private(set) var isPreviousKnown = true
     /// What `ipset save` printed before the change.
     let sets: String
 
-    /// How often rules are loaded at the most until a dump shows them.
+    /// How often rules are loaded at most until a dump shows them.
     static let loads = 3
-    /// How long gates stay open that nobody renews, because the rules are rehearsed: longer than any rehearsal.
+    /// How long gates stay open in a rehearsal, where they are not renewed: longer than any rehearsal.
     private static let rehearsalSeconds = 3_600
 
-    /// A change that begins: reads what is active, and takes away what an earlier trial has left.
+    /// Begins a change: reads the active rules, and removes what is left of an earlier trial.
     ///
     /// - Parameters:
-    ///   - request: what is to be done.
+    ///   - request: the change.
     ///   - environment: the machine.
-    ///   - isElsewhere: whether its runner works in another network than this process is in.
-    ///   - loaded: the rules of the families in which it is known what is active; the others are read.
+    ///   - isElsewhere: whether its runner works in another network namespace than this process.
+    ///   - loaded: the rules of the families whose active rules are known; the others are read.
     /// - Throws: `badRules`, `host`, `unreadable`.
     init(
         new request: ChangeRequest, in environment: ChangeEnvironment, isElsewhere: Bool = false,
@@ -59,12 +59,12 @@ struct IPTablesBackend: RuleBackend {
             request, kernel, previous: live, sets: sets, gateKind: .recent, environment, isElsewhere: isElsewhere)
     }
 
-    /// A change that another guard began.
+    /// Takes over a change that another guard began.
     ///
     /// - Parameters:
-    ///   - request: what is to be done.
-    ///   - snapshot: the rules from before it; nil when they are lost.
-    ///   - gateKind: what its gates rest on.
+    ///   - request: the change.
+    ///   - snapshot: the previous rules; nil if they are lost.
+    ///   - gateKind: the kind of its gates.
     ///   - environment: the machine.
     /// - Throws: `badRules`, `host`, `damaged`.
     init(
@@ -78,7 +78,7 @@ struct IPTablesBackend: RuleBackend {
             if let snapshot {
                 previous[family] = try snapshot.ruleSet(family)
             } else {
-                // What is there now has to stand for what was: a trial can be told from the rest.
+                // Without a snapshot, the live rules without the trial are the best guess.
                 previous[family] = try await kernel.read(family).withoutTrial
             }
         }
@@ -122,20 +122,20 @@ struct IPTablesBackend: RuleBackend {
         }
     }
 
-    // MARK: - Before anything changes
+    // MARK: - Before the change
 
     func requireWayBack() async throws(ChangeError) {
         let way = WayBack(kernel: kernel, sets: sets)
         for (family, plan) in plan.present {
             guard let live = previous[family] else { continue }
             try LiveRules.requireReadable(
-                live, family, tables: plan.tables.map(\.name), isWhole: request.scope == .tables)
+                live, family, tables: plan.tables.map(\.name), allChains: request.scope == .tables)
             guard let trial = trials[family] else { continue }
             try await way.check(plan, scope: request.scope, trial: trial, live: live, family)
         }
     }
 
-    /// The snapshot of the moment before the change.
+    /// The snapshot of the previous rules.
     func snapshot(in environment: ChangeEnvironment) throws(ChangeError) -> Snapshot {
         var rules = PerFamily<String>()
         for (family, previous) in previous.present { rules[family] = previous.text }
@@ -167,7 +167,7 @@ struct IPTablesBackend: RuleBackend {
         }
     }
 
-    /// The families in which there is something to try.
+    /// The families whose rules change.
     var gatedFamilies: [Family] { trials.present.filter { !$0.value.isEmpty }.map(\.family) }
 
     // MARK: - Permanent rules
@@ -193,8 +193,8 @@ struct IPTablesBackend: RuleBackend {
         }
     }
 
-    /// Loads a step and compares a fresh dump with it; again, where another program may have changed the rules between
-    /// the two.
+    /// Loads a step and compares a fresh dump with it; tries again, because another program may have changed the rules in
+    /// between.
     private func load(_ step: PermanentRules, _ family: Family) async throws(ChangeError) {
         var differences: [String] = []
         for attempt in 1...Self.loads {
@@ -203,7 +203,7 @@ struct IPTablesBackend: RuleBackend {
                 let live = try await read(step, family)
                 try await kernel.load(step.loading(over: live, byPlace: isLast), family)
             } catch {
-                // A rule that was to go has gone meanwhile, or the tool does not find it by what it says.
+                // A rule to delete is already gone, or the tool does not find it by its text.
                 guard !isLast, case .host(.rulesRefused) = error else { throw error }
                 continue
             }
@@ -211,7 +211,7 @@ struct IPTablesBackend: RuleBackend {
             if differences.isEmpty { return }
         }
         throw .refused(
-            reason: "The kernel did not take the \(family.title) rules as they were given: "
+            reason: "The kernel did not load the \(family.title) rules correctly: "
                 + differences.joined(separator: "; ") + ".")
     }
 
@@ -220,11 +220,11 @@ struct IPTablesBackend: RuleBackend {
         return try await kernel.reread(places, of: previous[family] ?? RuleSet(), family)
     }
 
-    /// What a person should know who keeps composed rules: what somebody put into INPUT inside the window stays there,
-    /// and may let in what the answers do not.
+    /// Notes about rules that another program added to INPUT while composed rules were pending: they stay, and may allow
+    /// packets that the answers block.
     ///
-    /// Trouble is of no consequence: the rules are active.
-    func strangersNotes() async -> [String] {
+    /// Errors are ignored: the rules are active.
+    func otherRulesNotes() async -> [String] {
         guard request.origin == .answers else { return [] }
         var notes: [String] = []
         for (family, plan) in plan.present where plan["filter"] != nil {
@@ -234,38 +234,38 @@ struct IPTablesBackend: RuleBackend {
                 continue
             }
             notes.append(
-                "INPUT (\(family.title)) also holds rules that are not latchkey's, and they decide too: "
-                    + "\(rule.withoutCounters.text.quoted(limit: 120)).")
+                "INPUT (\(family.title)) also contains rules that are not latchkey's, such as "
+                    + "\(rule.withoutCounters.text.quoted(limit: 120)). They apply too.")
         }
         return notes
     }
 
-    /// The plan as it is saved for boot: without tables that it leaves empty and this kernel does not have.
+    /// The plan as it is saved to disk for boot: without empty tables that this kernel does not support.
     func planToSave() async -> PerFamily<RuleSet> {
         var saved = plan
         for (family, plan) in plan.present {
-            // A tool that stumbles says nothing about the kernel.
+            // A tool error says nothing about the kernel: the table stays.
             saved[family] = (try? await kernel.supported(plan, family)) ?? plan
         }
         return saved
     }
 
-    // MARK: - The last resort
+    // MARK: - The emergency opening
 
     func open() async throws(ChangeError) {
         _ = try await kernel.eachFamily(kernel.tools.present.map(\.family)) { family throws(ChangeError) in
             let input = RuleEdits.emergencyOpening(
                 family: family, sshPorts: request.sshPorts, admins: request.admins)
-            // What an earlier attempt has opened is not opened twice.
+            // An earlier attempt may already have opened this family.
             if let live = try? await kernel.read(family), RuleEdits.isOpened(live, by: input) { return true }
             do { try await kernel.load(input, family) } catch {
-                // What keeps iptables-restore from its work may leave iptables to its own.
+                // If iptables-restore fails, iptables may still work.
                 let rules = RuleEdits.emergencyRules(
                     family: family, sshPorts: request.sshPorts, admins: request.admins)
                 for rule in rules { try await kernel.insert(rule, family) }
             }
             guard RuleEdits.isOpened(try await kernel.read(family), by: input) else {
-                throw ChangeError.refused(reason: "The opening does not stand ahead of all other rules.")
+                throw ChangeError.refused(reason: "The emergency opening is not ahead of all other rules.")
             }
             return true
         }
@@ -273,7 +273,7 @@ struct IPTablesBackend: RuleBackend {
 
     // MARK: - Sets
 
-    /// Makes the sets that the rules need; a rule that names a missing one cannot be loaded.
+    /// Creates the sets that the rules need; a rule that names a missing set cannot be loaded.
     func makeSets() async throws(ChangeError) {
         let text = request.madeSets
         guard !text.isEmpty else { return }
@@ -281,7 +281,7 @@ struct IPTablesBackend: RuleBackend {
         try await ChangeError.wrap { () async throws(HostError) in try await sets.restoreMissing(text) }
     }
 
-    /// Takes those sets away again; one that a rule names stays.
+    /// Removes those sets again, except sets that a rule names.
     func removeMadeSets() async {
         guard let sets = kernel.sets else { return }
         await sets.remove(Restoration.names(request.madeSets).reversed())
@@ -294,7 +294,7 @@ struct IPTablesBackend: RuleBackend {
         await kernel.sets?.remove(old)
     }
 
-    /// Takes away, once a restore is kept, the tables that it emptied.
+    /// Removes the tables that a kept restore emptied.
     func removeEmptiedTables() async {
         for (family, names) in (request.restores?.emptied ?? PerFamily()).present {
             await kernel.removeEmptyTables(names, family)

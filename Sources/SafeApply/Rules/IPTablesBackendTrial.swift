@@ -2,7 +2,7 @@ import Host
 import Logging
 import Netfilter
 
-/// The trial on the kernel: loading it, looking at it, taking it away.
+/// Loads, checks and removes the trial.
 extension IPTablesBackend {
     mutating func loadTrial(again: Bool) async throws(ChangeError) {
         try await makeSets()
@@ -14,9 +14,9 @@ extension IPTablesBackend {
                 try await loadOnce(again: again || kind != first)
                 if isElsewhere { try await openByPrograms() }
                 if isElsewhere || isGateUsable { return }
-                log.warning("A gate of the kind \(kind.rawValue) cannot be opened here; another one is used.")
+                log.warning("A gate of the kind \(kind.rawValue) cannot be opened here; trying another kind.")
             } catch {
-                // A rule that the kernel refuses with every kind of gate is refused for itself.
+                // The first error counts: a bad rule is refused with every kind of gate.
                 if case .host(.xtablesLocked) = error { throw error }
                 trouble = trouble ?? error
                 log.warning("The trial could not be loaded behind a gate of the kind \(kind.rawValue): \(error)")
@@ -34,7 +34,7 @@ extension IPTablesBackend {
         }
     }
 
-    /// Opens the gates where the rules are.
+    /// Opens the gates in the network namespace of the rules.
     private func openByPrograms() async throws(ChangeError) {
         for family in gatedFamilies {
             let gate = Gate(gateKind, family, seconds: gateSeconds)
@@ -67,8 +67,8 @@ extension IPTablesBackend {
 
     /// Loads the trial behind gates of the present kind.
     ///
-    /// - Parameter again: whether something of it may be there already.
-    /// - Throws: when it is not wholly there.
+    /// - Parameter again: whether a part of it may already be loaded.
+    /// - Throws: if it is not complete.
     private func loadOnce(again: Bool) async throws(ChangeError) {
         if gateKind == .set {
             guard let sets = kernel.sets else { throw .host(.toolMissing(name: "ipset", lookedIn: [])) }
@@ -82,18 +82,18 @@ extension IPTablesBackend {
             return try await load(trial, over: known, family)
         }
         guard loaded.present.allSatisfy({ $0.value }) else {
-            throw .refused(reason: "The kernel did not take the rules as they were given.")
+            throw .refused(reason: "The kernel did not load the rules correctly.")
         }
     }
 
     /// Loads a trial and reads it back.
     ///
     /// - Parameters:
-    ///   - trial: what to load.
-    ///   - before: the rules as they are known; looked at again where that does not do.
-    ///   - family: whose rules.
-    /// - Returns: whether it is there.
-    /// - Throws: when the tool does not take it, or the rules cannot be read.
+    ///   - trial: the trial.
+    ///   - before: the rules as last read; read again if the tool refuses the first attempt.
+    ///   - family: the rules' family.
+    /// - Returns: whether it is complete.
+    /// - Throws: if the tool does not accept it, or the rules cannot be read.
     private func load(_ trial: Trial, over before: RuleSet, _ family: Family) async throws(ChangeError) -> Bool {
         var live = before
         for attempt in 1...Self.loads {
@@ -101,7 +101,7 @@ extension IPTablesBackend {
                 guard attempt == 1, case .host(.rulesRefused) = error else { throw error }
             }
             live = try await kernel.reread(trial.places, of: before, family)
-            if trial.isWhole(in: live) { return true }
+            if trial.isComplete(in: live) { return true }
         }
         return false
     }
@@ -110,8 +110,8 @@ extension IPTablesBackend {
         let whole = try await kernel.eachFamily(gatedFamilies) { family throws(ChangeError) in
             guard let trial = trials[family] else { return true }
             let live = try await kernel.reread(trial.places, of: previous[family] ?? RuleSet(), family)
-            try LiveRules.requireReadable(live, family, tables: trial.tables.map(\.name), isWhole: false)
-            return trial.isWhole(in: live)
+            try LiveRules.requireReadable(live, family, tables: trial.tables.map(\.name), allChains: false)
+            return trial.isComplete(in: live)
         }
         return whole.present.allSatisfy { $0.value }
     }
@@ -130,14 +130,14 @@ extension IPTablesBackend {
 
     private func remove(_ trial: Trial, _ family: Family) async throws(ChangeError) {
         if isPreviousKnown, (try? await kernel.load(trial.removing, family)) != nil { return }
-        // Somebody has taken a part of it away, or it is not known what it was: look what is there.
+        // A part of it is missing, or its form is unknown: read the rules.
         guard let live = try? await kernel.read(family), live.unreadableTables.isEmpty else {
             return try await removeByHandle(trial, family)
         }
         if let input = Trial.removing(from: live, trial: trial) { try await kernel.load(input, family) }
     }
 
-    /// Takes the trial away with nft, where iptables no longer touches the table.
+    /// Removes the trial with nft, if iptables no longer changes the table.
     private func removeByHandle(_ trial: Trial, _ family: Family) async throws(ChangeError) {
         guard let nft = kernel.nft, kernel.tools[family]?.backend == .nft else {
             throw .unreadable(family: family, tables: trial.tables.map(\.name), reason: "iptables cannot print it.")
@@ -157,7 +157,7 @@ extension IPTablesBackend {
         }
     }
 
-    /// The commands of nft that delete gates and the chains they lead to.
+    /// The nft commands that delete the gates and the chains they lead to.
     ///
     /// - Parameters:
     ///   - listing: what `nft -a list table` prints.
@@ -179,7 +179,7 @@ extension IPTablesBackend {
         return rules + found.map { "flush chain \(place) \($0)" } + found.map { "delete chain \(place) \($0)" }
     }
 
-    /// Whether a line of nft's is a gate: by its comment, or by the chain that it goes to.
+    /// Whether a line of nft is a gate, by its comment or by the chain that it goes to.
     private static func leads(_ line: Substring, _ chains: Set<String>) -> Bool {
         let words = line.split(separator: " ")
         return line.contains("\"\(Gate.comment)\"")

@@ -3,9 +3,9 @@ import Netfilter
 
 /// The kernel's rules of both families, through one backend's tools.
 package struct LiveRules: Sendable {
-    /// The tools; a family that the kernel lacks has none.
+    /// The tools; nil for a family that the kernel lacks.
     package private(set) var tools: PerFamily<IPTables>
-    /// The sets that rules refer to; nil where ipset is not installed.
+    /// The sets that rules refer to; nil if ipset is not installed.
     package private(set) var sets: IPSets?
     let nft: String?
     let nsenter: String?
@@ -15,11 +15,11 @@ package struct LiveRules: Sendable {
     /// Finds the tools.
     ///
     /// - Parameters:
-    ///   - backend: nil takes what the system calls `iptables`.
+    ///   - backend: the backend; nil for the one that the system calls `iptables`.
     ///   - families: the families that the kernel has.
-    ///   - toolbox: where programs lie.
+    ///   - toolbox: finds programs.
     ///   - runner: runs them.
-    /// - Throws: `host` with `toolMissing` where they are not installed.
+    /// - Throws: `host` with `toolMissing` if they are not installed.
     package init(
         backend: Backend?, families: [Family], toolbox: Toolbox, runner: any CommandRunner
     ) async throws(ChangeError) {
@@ -44,10 +44,10 @@ package struct LiveRules: Sendable {
         self.runner = runner
     }
 
-    /// The same tools in a network of their own, with the sets of this one, but empty.
+    /// The same tools in a throwaway network, with the sets of this one, but empty.
     ///
     /// - Parameter sets: what `ipset save` prints here.
-    /// - Returns: nil where the kernel does not allow such a network.
+    /// - Returns: nil if the kernel does not allow such a network.
     func inThrowawayNetwork(sets: String) async -> LiveRules? {
         guard let nsenter, let network = try? ThrowawayNetwork() else { return nil }
         var there = self
@@ -61,8 +61,7 @@ package struct LiveRules: Sendable {
 
     /// The rules of one family, read from a fresh dump.
     ///
-    /// - Throws: `unreadable` where iptables cannot print them; `host`; `badRules` when it prints what cannot be read
-    ///   back.
+    /// - Throws: `unreadable` if iptables cannot print them; `host`; `badRules` if its output cannot be parsed.
     package func read(_ family: Family) async throws(ChangeError) -> RuleSet {
         guard let tool = tools[family] else { return RuleSet(tables: []) }
         let bytes: [UInt8]
@@ -75,15 +74,15 @@ package struct LiveRules: Sendable {
         do { return try RuleSet(dumped: DumpText.decode(bytes), file: tool.save) } catch { throw .badRules(error) }
     }
 
-    /// How many rules make a dump slower than a look at a few chains.
+    /// With more rules than this, listing a few chains is faster than a dump.
     private static let many = 2_000
 
-    /// Reads some chains again, by themselves where the whole is large.
+    /// Reads some chains again; with many rules, only those chains.
     ///
     /// - Parameters:
-    ///   - chains: which, by table.
-    ///   - known: the rules of a moment ago; of other chains these are returned where the whole is large.
-    ///   - family: whose rules.
+    ///   - chains: the chains, by table.
+    ///   - known: the rules as last read; with many rules, the result takes other chains from here.
+    ///   - family: the rules' family.
     /// - Returns: the rules.
     /// - Throws: as `read`.
     func reread(
@@ -97,7 +96,7 @@ package struct LiveRules: Sendable {
             for chain in chains {
                 let listing: [UInt8]
                 do { listing = try await tool.list(table: name, chain: chain) } catch {
-                    // No such chain, or a table that iptables cannot print: the dump tells.
+                    // The chain is missing, or iptables cannot print the table: a dump shows which.
                     return try await read(family)
                 }
                 let table = rules[name] ?? Table(name, chains: [])
@@ -117,26 +116,26 @@ package struct LiveRules: Sendable {
         try await eachFamily(tools.present.map(\.family)) { family throws(ChangeError) in try await read(family) }
     }
 
-    /// Refuses rules that iptables could not print wholly: an unreadable table is not an empty one.
+    /// Refuses rules that iptables could not print completely: an unreadable table is not an empty one.
     ///
     /// - Parameters:
     ///   - rules: the rules as they were read.
-    ///   - family: whose rules.
-    ///   - tables: the tables that matter; nil for all.
-    ///   - isWhole: whether all chains of these tables matter, not only the kernel's own.
+    ///   - family: the rules' family.
+    ///   - tables: the tables to check; nil for all.
+    ///   - allChains: whether all chains of these tables are checked, not only the built-in ones.
     /// - Throws: `unreadable`.
     package static func requireReadable(
-        _ rules: RuleSet, _ family: Family, tables: [String]? = nil, isWhole: Bool
+        _ rules: RuleSet, _ family: Family, tables: [String]? = nil, allChains: Bool
     ) throws(ChangeError) {
-        let hidden = rules.unreadableTables + (isWhole ? rules.partlyReadTables : [])
+        let hidden = rules.unreadableTables + (allChains ? rules.partlyReadTables : [])
         let names = hidden.filter { tables?.contains($0) ?? true }
         guard names.isEmpty else {
             throw .unreadable(
-                family: family, tables: names, reason: "It holds rules made with nft that iptables cannot print.")
+                family: family, tables: names, reason: "It contains rules made with nft that iptables cannot print.")
         }
     }
 
-    /// Loads one family's input, one transaction a table; nothing where there is nothing to load.
+    /// Loads one family's input, one transaction for each table.
     ///
     /// - Throws: `host`.
     package func load(_ input: RestoreInput, _ family: Family) async throws(ChangeError) {
@@ -146,7 +145,7 @@ package struct LiveRules: Sendable {
         }
     }
 
-    /// Puts one rule ahead of all others in INPUT.
+    /// Inserts a rule at the beginning of INPUT.
     ///
     /// - Throws: `host`.
     func insert(_ rule: [String], _ family: Family) async throws(ChangeError) {
@@ -154,7 +153,7 @@ package struct LiveRules: Sendable {
         try await ChangeError.wrap { () async throws(HostError) in try await tool.insert(rule, intoChain: "INPUT") }
     }
 
-    /// A plan without the tables that it leaves empty and this kernel does not have.
+    /// A plan without empty tables that this kernel does not support.
     ///
     /// - Throws: `host`.
     package func supported(_ plan: RuleSet, _ family: Family) async throws(ChangeError) -> RuleSet {
@@ -168,14 +167,14 @@ package struct LiveRules: Sendable {
         return possible
     }
 
-    /// Takes away tables that came with a change and hold nothing any more, so that no trace of it is left.
+    /// Removes empty tables that a change created.
     ///
-    /// Only nft can; with legacy an empty table stays, which accepts everything. Trouble is of no consequence.
+    /// Only nft can remove them; with legacy an empty table stays, which accepts everything. Errors are ignored.
     func removeEmptyTables(_ names: [String], _ family: Family) async {
         guard !names.isEmpty, tools[family]?.backend == .nft, let nft, let live = try? await read(family) else {
             return
         }
-        // A table may hold chains that iptables does not print.
+        // A table may contain chains that iptables does not print.
         let hidden = Set(live.partlyReadTables)
         for table in names.compactMap({ live[$0] })
         where !hidden.contains(table.name) && RuleSet(tables: [table]).normalized().tables.isEmpty {
@@ -184,14 +183,13 @@ package struct LiveRules: Sendable {
         }
     }
 
-    /// Does something for several families: side by side with nft, one after the other with legacy, whose lock one
-    /// would hold against the other.
+    /// Runs code for several families: in parallel with nft, one after the other with legacy, whose families share a lock.
     ///
     /// - Parameters:
-    ///   - families: which.
-    ///   - body: what to do for one.
-    /// - Returns: what it made of each.
-    /// - Throws: the first trouble, after every family has been tried.
+    ///   - families: the families.
+    ///   - body: what to do for one of them.
+    /// - Returns: the result of each.
+    /// - Throws: the first error, after every family has been tried.
     package func eachFamily<Value: Sendable>(
         _ families: [Family], _ body: @escaping @Sendable (Family) async throws(ChangeError) -> Value
     ) async throws(ChangeError) -> PerFamily<Value> {
@@ -221,8 +219,8 @@ package struct LiveRules: Sendable {
         return values
     }
 
-    /// iptables-restore's message on one line: without its own name, its advice, and its line, which is not that of
-    /// a person's file.
+    /// iptables-restore's message on one line, without its own name, its hints, and its line number, which does not refer
+    /// to a file that a person wrote.
     static func plain(_ message: String) -> String {
         let lines = message.split(whereSeparator: \.isNewline).filter { line in
             !line.hasPrefix("Error occurred at line") && !line.hasPrefix("Try `")

@@ -1,16 +1,16 @@
 import Netfilter
 
-/// The sets that rules name, among all that ipset(8) prints.
+/// Finds the sets that rules refer to in the output of ipset(8).
 enum NamedSets {
-    /// What the names of latchkey's own sets begin with.
+    /// The prefix of the names of latchkey's own sets.
     static let ownPrefix = "latchkey-"
 
-    /// The names of the sets that rules look into, add to or take from.
+    /// The names of the sets that rules match, add to or delete from.
     static func names(in rules: RuleSet) -> Set<String> {
         Set(rules.tables.flatMap(\.rules).flatMap(names(of:)))
     }
 
-    /// The lines of ipset's text that make some sets, and the sets that are members of these.
+    /// The lines of ipset's output that create some sets and their member sets.
     static func lines(of names: Set<String>, in sets: String) -> String {
         let lines = sets.split(separator: "\n").map { line in
             (text: line, words: line.split(separator: " ", maxSplits: 3).map(String.init))
@@ -18,7 +18,7 @@ enum NamedSets {
         let lists = Set(lines.map(\.words).filter { $0[0] == "create" && $0[2] == "list:set" }.map { $0[1] })
         let members = lines.map(\.words).filter { $0[0] == "add" && lists.contains($0[1]) }
         var wanted = names
-        // A list may hold lists.
+        // A list can contain lists.
         while let member = members.first(where: { wanted.contains($0[1]) && !wanted.contains($0[2]) }) {
             wanted.insert(member[2])
         }

@@ -1,9 +1,9 @@
 import Host
 import Netfilter
 
-/// The iptables that a change does not use: packets pass the rules of both.
+/// The iptables backend that a change does not use; packets pass the rules of both.
 enum OtherBackend {
-    /// Refuses a change while the other backend filters incoming packets: its rules would go on deciding, unseen.
+    /// Refuses a change while the other backend filters incoming packets: its rules would stay active, unnoticed.
     ///
     /// - Throws: `host` with `bothBackends`.
     static func refuse(besides chosen: Backend, in environment: ChangeEnvironment) async throws(ChangeError) {
@@ -16,12 +16,12 @@ enum OtherBackend {
         }
     }
 
-    /// The tables of nf_tables, which one process tells for both families; nil where nobody can tell.
+    /// The tables of nf_tables, for both families with one process; nil if they cannot be listed.
     private static func nftTables(in environment: ChangeEnvironment) async -> Set<String>? {
         try? await NFTables(toolbox: environment.toolbox, runner: environment.runner)?.names()
     }
 
-    /// Asking legacy tools loads their kernel modules; the kernel tells without them whether a table is in use.
+    /// Running legacy tools loads their kernel modules; reading this file does not.
     private static func mayHold(_ backend: Backend, _ family: Family, _ nftTables: Set<String>?) -> Bool {
         guard backend == .legacy else {
             return nftTables?.contains(family == .ipv4 ? "ip filter" : "ip6 filter") ?? true
@@ -31,7 +31,7 @@ enum OtherBackend {
         return String(decoding: names, as: UTF8.self).split(separator: "\n").contains("filter")
     }
 
-    /// The other backend's rules, or nil where its tools are not there to show them.
+    /// The other backend's rules, or nil if its tools are not installed.
     private static func rules(_ backend: Backend, _ family: Family, in environment: ChangeEnvironment) async -> RuleSet?
     {
         let live = try? await LiveRules(

@@ -1,25 +1,25 @@
 import Netfilter
 
-/// Something that exists once an address family; nil where the family takes no part.
+/// A value for each address family; nil for a family that is not used.
 package struct PerFamily<Value> {
-    /// The IPv4 half.
+    /// The IPv4 value.
     package var ipv4: Value?
-    /// The IPv6 half.
+    /// The IPv6 value.
     package var ipv6: Value?
 
-    /// A pair of halves.
+    /// Creates a pair of values.
     package init(ipv4: Value? = nil, ipv6: Value? = nil) {
         self.ipv4 = ipv4
         self.ipv6 = ipv6
     }
 
-    /// The half of a family.
+    /// The value of a family.
     package subscript(family: Family) -> Value? {
         get { family == .ipv4 ? ipv4 : ipv6 }
         set { if family == .ipv4 { ipv4 = newValue } else { ipv6 = newValue } }
     }
 
-    /// The halves that are there, IPv4 first.
+    /// The values that are not nil, IPv4 first.
     package var present: [(family: Family, value: Value)] {
         Family.allCases.compactMap { family in self[family].map { (family, $0) } }
     }

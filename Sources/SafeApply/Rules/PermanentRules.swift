@@ -1,19 +1,18 @@
 import Netfilter
 
-/// The step from the rules of a trial to rules that stay, and the way back from it: one transaction a table.
+/// The step from a trial to permanent rules, and its rollback: one transaction for each table.
 ///
-/// What goes is what was there before the change and is not wanted. What others put in meanwhile stays.
+/// It removes previous rules that are not wanted. Rules that other programs added in the meantime stay.
 struct PermanentRules {
     private let wanted: WantedRules
     private let previous: [String: [String: Set<String>]]
     private let previousChains: [String: Set<String>]
 
-    /// The step to what is wanted.
+    /// The step to the wanted rules.
     ///
     /// - Parameters:
-    ///   - wanted: what the chains are to hold.
-    ///   - earlier: rules that go where they are not wanted: those from before the change, or, on the way back, those
-    ///     of the change.
+    ///   - wanted: the wanted content of the chains.
+    ///   - earlier: rules to remove unless they are wanted: the previous rules or, in a rollback, the rules of the change.
     init(_ wanted: WantedRules, insteadOf earlier: RuleSet) {
         self.wanted = wanted
         previous = Dictionary(
@@ -23,18 +22,18 @@ struct PermanentRules {
             earlier.tables.map { ($0.name, Set($0.chains.map(\.name))) }, uniquingKeysWith: { _, last in last })
     }
 
-    /// The chains that it changes, by table; nil where these are whole tables.
+    /// The chains that it changes, by table; nil if it changes whole tables.
     var places: [String: [String]]? {
         guard wanted.tables.allSatisfy({ !$0.isWhole }) else { return nil }
         return Dictionary(
             wanted.tables.map { ($0.name, ($0.base + $0.user).map(\.name)) }, uniquingKeysWith: { _, last in last })
     }
 
-    /// What loads it.
+    /// The input that loads it.
     ///
     /// - Parameters:
     ///   - live: a fresh dump.
-    ///   - byPlace: whether rules are deleted by their places alone.
+    ///   - byPlace: whether rules are deleted only by number.
     /// - Returns: the input for iptables-restore.
     func loading(over live: RuleSet, byPlace: Bool = false) -> RestoreInput {
         let texts = wanted.tables.compactMap { table -> String? in
@@ -44,7 +43,7 @@ struct PermanentRules {
         return RestoreInput(text: texts.joined(), flush: false, counters: true)
     }
 
-    /// The live rules that it removes or rewrites, by table: going back they would have to be written from a dump.
+    /// The live rules that it removes or rewrites, by table: a rollback would have to write them from a dump.
     func rewritten(in live: RuleSet) -> [String: [Rule]] {
         var all: [String: [Rule]] = [:]
         for table in wanted.tables {
@@ -54,7 +53,7 @@ struct PermanentRules {
         return all
     }
 
-    /// How live rules differ from what is wanted; empty when they are as wanted, but for what others put in.
+    /// How live rules differ from the wanted ones, ignoring rules of other programs; empty if they don't.
     func differences(_ live: RuleSet) -> [String] {
         var found: [String] = []
         let others = RuleEdits.userChains(in: live)
@@ -65,7 +64,7 @@ struct PermanentRules {
                 let isRemovable = removable(chain, table, others)
                 let own = (present[chain.name] ?? []).filter { bodies.contains($0.body) || isRemovable($0) }
                 if own.map(\.body) != chain.rules.map(\.body) {
-                    found.append("\(table.name) \(chain.name) does not hold the rules that were loaded into it")
+                    found.append("\(table.name) \(chain.name) does not contain the rules that were loaded into it")
                 }
                 let policy = live[table.name]?.chain(chain.name)?.policy ?? .accept
                 if let wanted = chain.policy, wanted != policy {
@@ -76,7 +75,7 @@ struct PermanentRules {
         return found
     }
 
-    /// The rules as they will be, for a person to compare with what is there.
+    /// The rules after the step, for a person to compare with the live ones.
     func outcome(over live: RuleSet) -> RuleSet {
         var after = live.withoutTrial
         for table in wanted.tables {
@@ -93,9 +92,9 @@ struct PermanentRules {
         return (try? RuleSet(dumped: text, file: "edit"))?[table]?.entries ?? []
     }
 
-    // MARK: - Pieces
+    // MARK: - Helpers
 
-    /// What of a chain is not wanted and goes.
+    /// Whether a rule of a chain is removed unless it is wanted.
     private func removable(
         _ chain: WantedRules.WantedChain, _ table: WantedRules.WantedTable, _ others: Set<String>
     ) -> (Rule) -> Bool {
@@ -128,7 +127,7 @@ struct PermanentRules {
             let own = rules[chain.name] ?? []
             let wanted = Set(chain.rules.map(\.body))
             let isRemovable = removable(chain, table, others)
-            // What stands ahead of the gate stays ahead; without one, what stands ahead of all that is latchkey's affair.
+            // Rules before the gate stay in front; without a gate, rules before all rules that latchkey manages.
             let ahead =
                 own.lastIndex(where: \.isGate)
                 ?? (own.firstIndex { isRemovable($0) || wanted.contains($0.body) } ?? own.endIndex) - 1
@@ -137,7 +136,7 @@ struct PermanentRules {
                 chain.name, present: own, wanted: chain.rules, byPlace: byPlace, isRemovable: isRemovable,
                 isAnchor: { index, rule in
                     if index <= ahead { return true }
-                    // Jumps that were there before come ahead of what is latchkey's.
+                    // Jumps from before the change come before latchkey's rules.
                     return !table.isWhole && RuleEdits.isForeignJump(rule, others) && earlier.contains(rule.body)
                         && !wanted.contains(rule.body)
                 })
@@ -152,7 +151,7 @@ struct PermanentRules {
         return (declarations + lines, rewritten)
     }
 
-    /// The chains from before that are not wanted, and that nothing which stays leads to.
+    /// The chains from before the change that are not wanted, and that no remaining rule jumps to.
     private func unwantedChains(
         _ table: WantedRules.WantedTable, _ present: Table?, _ rules: [String: [Rule]]
     ) -> [String] {

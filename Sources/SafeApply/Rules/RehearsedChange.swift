@@ -1,18 +1,18 @@
 import Host
 import Netfilter
 
-/// A change on the rules of another network, made by the very code that makes it on the machine.
+/// A change in another network namespace, made by the same code as on the machine.
 ///
-/// There is no guard, no deadline and no snapshot: the network is thrown away afterwards.
+/// It has no guard, deadline or snapshot, because the namespace is discarded afterwards.
 package struct RehearsedChange: Sendable {
     private var backend: IPTablesBackend
 
     /// Reads the rules there, but for those of the families in which it is known what was loaded.
     ///
     /// - Parameters:
-    ///   - request: what is to be done.
-    ///   - environment: the machine; its runner works in that network.
-    ///   - loaded: all rules that are active there, as they were loaded.
+    ///   - request: the change.
+    ///   - environment: the machine; its runner works in that namespace.
+    ///   - loaded: the active rules there, if they are known.
     /// - Throws: `badRules`, `host`, `unreadable`.
     package init(
         _ request: ChangeRequest, in environment: ChangeEnvironment, loaded: PerFamily<RuleSet> = PerFamily()
@@ -20,14 +20,14 @@ package struct RehearsedChange: Sendable {
         backend = try await IPTablesBackend(new: request, in: environment, isElsewhere: true, loaded: loaded)
     }
 
-    /// Activates the rules in the form in which they wait to be confirmed.
+    /// Activates the rules in their pending form.
     ///
-    /// - Throws: when the tools do not take them.
+    /// - Throws: if the tools do not accept them.
     package mutating func activateTrial() async throws(ChangeError) { try await backend.loadTrial(again: false) }
 
-    /// Makes the rules permanent and takes the trial away, as `confirm` does.
+    /// Makes the rules permanent and removes the trial, as `confirm` does.
     ///
-    /// - Throws: when the tools do not take them.
+    /// - Throws: if the tools do not accept them.
     package func makePermanent() async throws(ChangeError) {
         try await backend.makePermanent()
         try await backend.removeTrial()

@@ -1,52 +1,50 @@
 import Host
 import Netfilter
 
-/// One way to the kernel's rules: all that a guard needs of it.
-///
-/// No journal, no deadline, no socket.
+/// The kernel's rules, as a guard uses them; without journal, deadline or socket.
 protocol RuleBackend: Sendable {
     /// The rules of the change, of each family that the kernel has.
     var plan: PerFamily<RuleSet> { get }
-    /// The rules from before the change, without a trial.
+    /// The previous rules, without a trial.
     var previous: PerFamily<RuleSet> { get }
-    /// What the gates rest on.
+    /// The kind of the gates.
     var gateKind: GateKind { get }
     /// Opens and closes the gates.
     var gates: any GateControl { get }
 
-    /// Refuses what could not be taken back: unreadable tables, rules that cannot be written truthfully.
+    /// Refuses a change that could not be rolled back: unreadable tables, rules that cannot be written correctly.
     ///
     /// - Throws: `unreadable`, `untruthful`; nothing has been changed.
     func requireWayBack() async throws(ChangeError)
 
     /// Loads the trial, its gates closed, and reads it back.
     ///
-    /// - Parameter again: whether a part of it may be there.
-    /// - Throws: when it is not wholly there.
+    /// - Parameter again: whether a part of it may already be loaded.
+    /// - Throws: if it is not complete.
     mutating func loadTrial(again: Bool) async throws(ChangeError)
 
-    /// Whether all of the trial is there, unchanged.
+    /// Whether the whole trial is loaded and unchanged.
     ///
-    /// - Throws: `unreadable` where nobody can tell.
+    /// - Throws: `unreadable` if the rules cannot be read.
     func isTrialWhole() async throws(ChangeError) -> Bool
 
     /// Makes the rules permanent beneath the trial, and reads them back.
     ///
-    /// - Throws: when one family's are not; what was made of the other is taken back with `takeBack`.
+    /// - Throws: if one family fails; `takeBack` then rolls back the other one.
     func makePermanent() async throws(ChangeError)
 
-    /// Takes permanent rules back, as far as they were made.
+    /// Rolls back permanent rules, as far as they were made.
     ///
-    /// - Throws: the first trouble, after every family has been tried.
+    /// - Throws: the first error, after every family has been tried.
     func takeBack() async throws(ChangeError)
 
-    /// Takes the trial away; done when nothing of it is left.
+    /// Removes the trial.
     ///
-    /// - Throws: when something stays. It does nothing: the gates are closed.
+    /// - Throws: if a part of it stays, which has no effect, because the gates are closed.
     func removeTrial() async throws(ChangeError)
 
-    /// Lets SSH and the admins in ahead of all other rules, and reads that back.
+    /// Allows SSH and the admins ahead of all other rules, and reads the result back.
     ///
-    /// - Throws: the first trouble, after every family has been tried.
+    /// - Throws: the first error, after every family has been tried.
     func open() async throws(ChangeError)
 }

@@ -2,22 +2,22 @@ import Netfilter
 
 /// One family's input for iptables-restore.
 package struct RestoreInput: Sendable, Equatable {
-    /// In iptables-save's format; "" for nothing to load.
+    /// The rules in iptables-save format; "" for nothing to load.
     package var text: String
-    /// Whether the tables it names are emptied first; without it only what it says changes.
+    /// Whether the tables it names are flushed first.
     package var flush: Bool
-    /// Whether the counters in it are set.
+    /// Whether its counters are loaded too.
     package var counters: Bool
 }
 
 /// The chain INPUT of the table filter.
 package struct InputChain: Sendable, Equatable {
-    /// What becomes of a packet that no rule decides.
+    /// The policy for packets that no rule decides.
     package var policy: ChainPolicy
     /// Its rules, in order.
     package var rules: [Rule]
 
-    /// The chain in a rule set; one that is not there accepts everything.
+    /// The chain in a rule set; a missing one accepts everything.
     package init(of set: RuleSet) {
         let table = set["filter"]
         policy = table?.chains.first { $0.name == "INPUT" }?.policy ?? .accept
@@ -30,7 +30,7 @@ package struct InputChain: Sendable, Equatable {
         self.rules = rules
     }
 
-    /// What makes INPUT hold these rules and touches nothing else; its policy is set only where it drops.
+    /// The input that replaces only the rules of INPUT; it sets the policy only if that is DROP.
     var restoreInput: RestoreInput {
         let policy = policy == .drop ? [":INPUT DROP \(Counters.zero.text)"] : []
         let lines = ["*filter"] + policy + ["-F INPUT"] + rules.map(\.withoutCounters.text) + ["COMMIT"]
@@ -38,14 +38,12 @@ package struct InputChain: Sendable, Equatable {
     }
 }
 
-/// What a change, its revert and the last resort do to the rules of one family.
-///
-/// Nothing here touches the kernel.
+/// The rules of one family for a change, its rollback and the emergency opening; pure code.
 package enum RuleEdits {
-    /// What to load when the snapshot cannot be put back: SSH and the admins come in ahead of all else.
+    /// The input for the emergency opening: it allows SSH and the admins ahead of all other rules.
     ///
     /// - Parameters:
-    ///   - family: only the admins of this family are named.
+    ///   - family: the family; admins of the other one are ignored.
     ///   - sshPorts: the ports sshd listens on.
     ///   - admins: addresses and networks of both families.
     /// - Returns: the input for iptables-restore.
@@ -58,7 +56,7 @@ package enum RuleEdits {
             text: "*filter\n\(lines.joined())COMMIT\n", flush: false, counters: false)
     }
 
-    /// The rules of that opening as iptables takes them, each to be put ahead of all others, one after the other.
+    /// The rules of the emergency opening as arguments for iptables, to be inserted one after the other at the beginning.
     static func emergencyRules(family: Family, sshPorts: [UInt16], admins: [String]) -> [[String]] {
         let networks = admins.compactMap { try? CIDR(parsing: $0) }.filter { $0.family == family }
         let matches =
@@ -69,20 +67,20 @@ package enum RuleEdits {
         }
     }
 
-    /// Whether the rules of an emergency opening stand ahead of all others.
+    /// Whether the rules of an emergency opening are ahead of all others.
     package static func isOpened(_ live: RuleSet, by opening: RestoreInput) -> Bool {
         guard let inserted = try? RuleSet(parsing: opening.text, file: "opening").normalized() else { return false }
         let wanted = InputChain(of: inserted).rules
         return InputChain(of: live).rules.prefix(wanted.count).map(\.withoutCounters) == wanted
     }
 
-    /// Whether live rules have drifted from those that were kept: no longer do what these say.
+    /// Whether live rules have drifted from the kept ones.
     ///
     /// - Parameters:
     ///   - live: a fresh dump.
-    ///   - kept: the record of the rules that should be active; where it is INPUT alone, jumps into other
-    ///     programs' chains are not latchkey's, and its policy only where it drops.
-    /// - Returns: true when somebody should look.
+    ///   - kept: the record of the rules that should be active; if it is only INPUT, jumps into other programs' chains are
+    ///     ignored, and so is the policy unless it is DROP.
+    /// - Returns: whether they differ.
     package static func hasDrifted(live: RuleSet, from kept: RuleSet) -> Bool {
         kept.tables.contains { table in
             guard table.isInputAlone else { return only(table.name, of: live) != only(table.name, of: kept) }
@@ -94,13 +92,13 @@ package enum RuleEdits {
         }
     }
 
-    /// The rules of a machine once a plan is kept, as far as they can be told ahead of it.
+    /// The rules of a machine after a plan is kept, as far as they can be predicted.
     ///
     /// - Parameters:
     ///   - plan: the rules of the change.
-    ///   - scope: how far it reaches.
+    ///   - scope: its scope.
     ///   - live: the rules that are active now.
-    /// - Returns: for a person to compare with what is there.
+    /// - Returns: the rules, for a person to compare with the live ones.
     package static func outcome(_ plan: RuleSet, scope: ChangeScope, live: RuleSet) -> RuleSet {
         PermanentRules(WantedRules(plan, scope: scope), insteadOf: live).outcome(over: live)
     }
@@ -114,9 +112,9 @@ package enum RuleEdits {
         return InputChain(of: live).rules.filter { !$0.isOwned && !isForeignJump($0, chains) }
     }
 
-    // MARK: - Pieces
+    // MARK: - Helpers
 
-    /// Tables as a whole: each of them as `whole` has it.
+    /// The text of complete tables; see `whole`.
     static func tablesText(_ names: [String], from set: RuleSet) -> String {
         names.map { name in
             let lines = ["*\(name)"] + whole(name, of: set).entries.map(\.text) + ["COMMIT"]
@@ -124,15 +122,15 @@ package enum RuleEdits {
         }.joined()
     }
 
-    /// A table with every chain of the kernel's own: one that is not named would keep what it has, and a table that a
-    /// snapshot does not know was made by the change and is emptied.
+    /// A table with all built-in chains: a chain that is not named would keep its rules, and a table that a snapshot does
+    /// not contain was created by the change and is emptied.
     static func whole(_ name: String, of set: RuleSet) -> Table {
         let table = set[name]
         let entries = (table?.entries ?? []).filter { if case .note = $0.statement { false } else { true } }
         return Table(name, entries: missingChains(name, in: table).map { Entry(.chain($0)) } + entries)
     }
 
-    /// The kernel's own chains that a table does not name, open.
+    /// The built-in chains that a table does not name, with the policy ACCEPT.
     private static func missingChains(_ name: String, in table: Table?) -> [Chain] {
         (Chain.builtIn(ofTable: name) ?? []).filter { table?.chain($0) == nil }.map { Chain($0, policy: .accept) }
     }
@@ -141,7 +139,7 @@ package enum RuleEdits {
         RuleSet(tables: set[table].map { [$0] } ?? []).normalized()
     }
 
-    /// Whether a rule leads into another program's chain.
+    /// Whether a rule jumps into another program's chain.
     ///
     /// - Parameters:
     ///   - rule: a rule of the table filter.
@@ -152,7 +150,7 @@ package enum RuleEdits {
         return chains.contains(chain)
     }
 
-    /// The chains of the table filter that are not the kernel's own.
+    /// The chains of the filter table that are not built-in.
     static func userChains(in set: RuleSet) -> Set<String> {
         Set((set["filter"]?.chains ?? []).filter { $0.policy == nil }.map(\.name))
     }

@@ -1,10 +1,9 @@
 import Netfilter
 
-/// The form in which rules are active while they wait to be confirmed, in one family: on top of the previous rules,
-/// behind gates.
+/// The pending form of rules in one family: on top of the previous rules, behind gates.
 ///
-/// For every chain of the kernel's own that the change covers, its future content stands in a chain of latchkey's, and
-/// a gate sends packets there. A chain that holds and does the same afterwards has no gate.
+/// For every built-in chain that the change covers, a chain of latchkey's holds its future content, and a gate sends
+/// packets there. A chain that does not change has no gate.
 package struct Trial: Sendable, Equatable {
     /// The part of one table.
     struct TrialTable: Sendable, Equatable {
@@ -13,7 +12,7 @@ package struct Trial: Sendable, Equatable {
         var chains: [String] = []
         /// Their rules.
         var rules: [Rule] = []
-        /// The rules that lead there, each with the place in its chain, counted from 1.
+        /// The rules that lead there, each with its position in its chain, counted from 1.
         var gates: [(rule: Rule, place: Int)] = []
 
         static func == (left: Self, right: Self) -> Bool {
@@ -25,16 +24,16 @@ package struct Trial: Sendable, Equatable {
 
     let tables: [TrialTable]
 
-    /// What the names of latchkey's chains begin with.
+    /// The prefix of the names of latchkey's chains.
     static let chainPrefix = "latchkey-trial"
 
     /// The trial of a plan.
     ///
     /// - Parameters:
     ///   - plan: the rules of the change.
-    ///   - scope: how far it reaches.
+    ///   - scope: its scope.
     ///   - previous: the rules that are active now.
-    ///   - gate: what its gates rest on.
+    ///   - gate: the condition of its gates.
     init(of plan: RuleSet, scope: ChangeScope, previous: RuleSet, gate: Gate) {
         tables = WantedRules(plan, scope: scope).tables.compactMap { wanted in
             let table =
@@ -44,14 +43,15 @@ package struct Trial: Sendable, Equatable {
         }
     }
 
-    /// Whether there is nothing to try: the rules that are to come are there.
+    /// Whether the change has no effect: the active rules are already the wanted ones.
     var isEmpty: Bool { tables.isEmpty }
 
-    // MARK: - Making it
+    // MARK: - Creation
 
-    /// INPUT behind the jumps into other programs' chains that it begins with.
+    /// The trial of INPUT, after the jumps into other programs' chains at its beginning.
     ///
-    /// They stay, and their owners may take them out at any time. Those that come later are repeated in the trial, where they will stand once it is kept.
+    /// Those jumps stay, and their owners may remove them at any time. Later jumps are repeated in the trial, in the
+    /// positions that they have once it is kept.
     private static func inputAlone(_ wanted: WantedRules.WantedTable, _ previous: RuleSet, _ gate: Gate) -> TrialTable {
         var trial = TrialTable(name: wanted.name)
         let present = previous["filter"]?.rulesByChain["INPUT"] ?? []
@@ -89,8 +89,8 @@ package struct Trial: Sendable, Equatable {
             trial.chains.append(name)
             var body = name
             if chain.rules.contains(where: \.mayLeaveByPolicy) {
-                // RETURN, and the end of a chain that was gone to, mean the policy: in a chain of its own they lead back
-                // to the rule that stands for it.
+                // RETURN, and the end of a chain that a goto led to, mean the policy: in a chain of their own they lead
+                // back to the rule that replaces it.
                 body = freeName("\(name)-2", taken)
                 taken.insert(body)
                 trial.chains.append(body)
@@ -110,7 +110,7 @@ package struct Trial: Sendable, Equatable {
         return trial
     }
 
-    /// A name that no other chain has; in 28 bytes there is room for the longest name of a chain of the kernel's own.
+    /// A name that no other chain has; 28 bytes are enough for the longest name of a built-in chain.
     private static func freeName(_ wanted: String, _ taken: Set<String>) -> String {
         var name = wanted
         var number = 1
@@ -121,7 +121,7 @@ package struct Trial: Sendable, Equatable {
         return name
     }
 
-    /// All that a packet may meet from a chain on.
+    /// All rules that a packet can reach from a chain.
     private struct Content: Equatable {
         var rules: [String: [String]] = [:]
         var chains: Set<String> { Set(rules.keys) }
@@ -137,10 +137,10 @@ package struct Trial: Sendable, Equatable {
         }
     }
 
-    // MARK: - On the kernel
+    // MARK: - Loading and removing
 
-    /// Whether the live rules hold all of the trial, unchanged.
-    func isWhole(in live: RuleSet) -> Bool {
+    /// Whether the live rules contain the complete, unchanged trial.
+    func isComplete(in live: RuleSet) -> Bool {
         tables.allSatisfy { trial in
             let present = live[trial.name]?.rulesByChain ?? [:]
             let wanted = Dictionary(grouping: trial.rules, by: \.chain)
@@ -150,14 +150,14 @@ package struct Trial: Sendable, Equatable {
         }
     }
 
-    /// The chains that hold it, by table: gates and their goals.
+    /// The chains that contain it, by table: those of the gates and those that the gates lead to.
     var places: [String: [String]] {
         Dictionary(
             tables.map { ($0.name, Set($0.gates.map(\.rule.chain)).sorted() + $0.chains) },
             uniquingKeysWith: { _, last in last })
     }
 
-    /// What loads the trial, in one transaction a table; it replaces an earlier trial, and touches nothing else.
+    /// The input that loads the trial, one transaction for each table; it replaces an earlier trial and nothing else.
     ///
     /// - Parameter live: the rules that are active now.
     /// - Returns: the input for iptables-restore.
@@ -169,7 +169,7 @@ package struct Trial: Sendable, Equatable {
             lines += trial.chains.flatMap { [":\($0) - \(Counters.zero.text)", "-F \($0)"] }
             lines += trial.rules.map(\.text)
             lines += trial.gates.map { gate in
-                // What others have taken out meanwhile leaves fewer places.
+                // Other programs may have removed rules in the meantime.
                 let rules = (present[gate.rule.chain] ?? []).filter { !$0.isGate }
                 let place = min(gate.place, rules.count + 1)
                 return "-I \(gate.rule.chain) \(place) \(gate.rule.body)"
@@ -179,7 +179,7 @@ package struct Trial: Sendable, Equatable {
         return RestoreInput(text: texts.joined(), flush: false, counters: false)
     }
 
-    /// What takes the trial away, told without a look at the rules; refused as a whole where a part of it is gone.
+    /// The input that removes the trial, made without reading the rules; the tool refuses all of it if a part is missing.
     var removing: RestoreInput {
         let texts = tables.map { trial in
             let gates = trial.gates.map { "-D \($0.rule.chain) \($0.rule.body)" }
@@ -189,11 +189,11 @@ package struct Trial: Sendable, Equatable {
         return RestoreInput(text: texts.joined(), flush: false, counters: false)
     }
 
-    /// What takes away all that live rules still hold of this trial and of any other; nil where that is nothing.
+    /// The input that removes all that is left of this trial and of any other; nil if nothing is.
     ///
     /// - Parameters:
     ///   - live: the rules that are active now.
-    ///   - trial: the one whose chains are known; a chain that no gate leads to is taken for latchkey's only then.
+    ///   - trial: a trial whose chains are removed even if no gate leads to them.
     /// - Returns: the input for iptables-restore.
     static func removing(from live: RuleSet, trial: Trial? = nil) -> RestoreInput? {
         let texts = live.tables.compactMap { table -> String? in
@@ -208,7 +208,7 @@ package struct Trial: Sendable, Equatable {
         (["*\(table)"] + lines + ["COMMIT"]).joined(separator: "\n") + "\n"
     }
 
-    /// What a table holds of trials: gates, and the chains they lead to.
+    /// The parts of trials in a table: gates, and the chains they lead to.
     private struct Leftover {
         var gates: [(chain: String, place: Int)] = []
         var chains: [String] = []
@@ -240,7 +240,7 @@ package struct Trial: Sendable, Equatable {
 }
 
 extension RuleSet {
-    /// Whether it holds a gate or a chain that one leads to.
+    /// Whether it contains a gate, or a chain that a gate leads to.
     var hasTrial: Bool { Trial.removing(from: self) != nil }
 
     /// The same rules without any trial.
@@ -260,7 +260,7 @@ extension RuleSet {
 }
 
 extension Rule {
-    /// Whether its way may end at the policy of its chain before the chain's end.
+    /// Whether it may send a packet to the policy before the end of the chain.
     fileprivate var mayLeaveByPolicy: Bool {
         switch target {
         case .return, .goto: true
@@ -270,7 +270,7 @@ extension Rule {
         }
     }
 
-    /// The same rule in another chain, without counters, its jumps led to chains of other names.
+    /// The same rule in another chain, without counters, with renamed jump targets.
     fileprivate func moved(to chain: String, renaming names: [String: String] = [:]) -> Rule {
         var rule = withoutCounters
         rule.chain = chain

@@ -1,11 +1,11 @@
 import Netfilter
 
-/// What the chains that a change covers are to hold once it is kept, in one family.
+/// The content that the chains of a change should have once it is kept, in one family.
 struct WantedRules: Sendable, Equatable {
     /// One chain.
     struct WantedChain: Sendable, Equatable {
         let name: String
-        /// The policy of a chain of the kernel's own; nil where it stays as it is, or there is none.
+        /// The policy of a built-in chain; nil if it does not change or does not exist.
         let policy: ChainPolicy?
         let counters: Counters
         let rules: [Rule]
@@ -14,22 +14,22 @@ struct WantedRules: Sendable, Equatable {
     /// One table.
     struct WantedTable: Sendable, Equatable {
         let name: String
-        /// Chains of the kernel's own.
+        /// The built-in chains.
         let base: [WantedChain]
-        /// A person's or a program's own chains.
+        /// The user-defined chains.
         let user: [WantedChain]
-        /// Whether the table is to hold nothing else; otherwise only the chains named change, and jumps from them into
-        /// other programs' chains stay.
+        /// Whether the table should contain nothing else; otherwise only these chains change, and their jumps into other
+        /// programs' chains stay.
         let isWhole: Bool
     }
 
     let tables: [WantedTable]
 
-    /// What a plan comes to.
+    /// The wanted content for a plan.
     ///
     /// - Parameters:
     ///   - plan: the rules of the change.
-    ///   - scope: how far it reaches.
+    ///   - scope: its scope.
     init(_ plan: RuleSet, scope: ChangeScope) {
         switch scope {
         case .inputChain:
@@ -43,14 +43,14 @@ struct WantedRules: Sendable, Equatable {
         }
     }
 
-    /// What the chains held before, as far as a change of that scope reaches.
+    /// The wanted content for a rollback: the previous rules, within the scope of the change.
     ///
-    /// A jump into another program's chain that is gone by now was taken away by its owner, and is not wanted back.
+    /// A jump into another program's chain that is missing now was removed by its owner, and is not restored.
     ///
     /// - Parameters:
-    ///   - previous: the rules before the change.
+    ///   - previous: the previous rules.
     ///   - plan: the rules of the change.
-    ///   - scope: how far it reached.
+    ///   - scope: the scope of the change.
     ///   - live: the rules as they are now.
     init(previous: RuleSet, plan: RuleSet, scope: ChangeScope, live: RuleSet) {
         switch scope {

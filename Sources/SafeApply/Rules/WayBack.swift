@@ -1,24 +1,24 @@
 import Host
 import Netfilter
 
-/// Whether the rules that a change would have to rewrite can be written at all.
+/// Checks before a change whether the rollback would be possible: whether the rules to rewrite can be written correctly.
 ///
-/// iptables-save does not always print what is there: a rule made with nft that looks into a set comes out without the
-/// set, and what is printed at times cannot be loaded, or loads as something else. So the rules are loaded in a
-/// throwaway network and read again; where nft is at hand, the kernel's own listings are compared too.
+/// iptables-save does not always print the real rules: it omits the set of a rule made with nft, and some of its output
+/// cannot be loaded or loads as another rule. So the rules are loaded in a throwaway network and read again; if nft is
+/// installed, its listings are compared too.
 struct WayBack {
     let kernel: LiveRules
     /// What `ipset save` prints.
     let sets: String
 
-    /// Refuses a change whose way back leads over a rule that cannot be written truthfully.
+    /// Refuses a change whose rollback would need a rule that cannot be written correctly.
     ///
     /// - Parameters:
     ///   - plan: the rules of the change.
-    ///   - scope: how far it reaches.
+    ///   - scope: its scope.
     ///   - trial: its trial, which copies some of the present rules.
     ///   - live: the rules that are active now.
-    ///   - family: whose rules.
+    ///   - family: the rules' family.
     /// - Throws: `untruthful` with the first such rule.
     func check(
         _ plan: RuleSet, scope: ChangeScope, trial: Trial, live: RuleSet, _ family: Family
@@ -47,7 +47,7 @@ struct WayBack {
         }
     }
 
-    /// The part of a table that would have to be written from a dump; nil for nothing.
+    /// The part of a table that a rollback would have to write from a dump; nil for nothing.
     private static func atRisk(in live: RuleSet, table name: String, scope: ChangeScope) -> Table? {
         guard let table = live[name], !table.rules.isEmpty else { return nil }
         guard scope == .inputChain else {
@@ -68,12 +68,12 @@ struct WayBack {
             let found = copies[chain] ?? []
             for (index, rule) in rules.enumerated()
             where !found.indices.contains(index) || found[index].body != rule.body {
-                throw untruthful(family, rule, "Loaded again, it would be another rule.")
+                throw untruthful(family, rule, "Loading what iptables prints would create another rule.")
             }
         }
     }
 
-    /// What the kernel itself says of the rules and of their copies.
+    /// Compares nft's listings of the rules and of their copies.
     private func compareListings(
         _ table: Table, _ live: RuleSet, _ there: LiveRules, _ family: Family
     ) async throws(ChangeError) {
@@ -84,7 +84,7 @@ struct WayBack {
         let listings = try await ChangeError.wrap { () async throws(HostError) in
             (try await kernel.runner.run(Command(nft, words)), try await there.runner.run(Command(nft, words)))
         }
-        // Some rules of iptables make nft itself crash; then the two dumps alone have to do.
+        // Some iptables rules make nft crash; then only the two dumps are compared.
         guard listings.0.status == 0, listings.1.status == 0 else { return }
         let own = Self.rules(in: listings.0.text)
         let copies = Self.rules(in: listings.1.text)
@@ -94,16 +94,16 @@ struct WayBack {
             guard let listed = own[chain], listed.count == all.count, let copied = copies[chain] else {
                 throw .unreadable(
                     family: family, tables: [table.name],
-                    reason: "nft lists other rules in the chain \(chain) than iptables prints.")
+                    reason: "nft and iptables show different rules in the chain \(chain).")
             }
-            // The rules at risk are a part of the chain, in the chain's order.
+            // The rules to check are a part of the chain, in its order.
             var next = 0
             for (index, rule) in rules.enumerated() {
                 while next < all.count, all[next].body != rule.body { next += 1 }
                 guard next < all.count, copied.indices.contains(index), listed[next] == copied[index] else {
                     throw Self.untruthful(
                         family, rule,
-                        "The rule itself is another one"
+                        "The real rule is different"
                             + (next < listed.count ? " (nft: \(listed[next].quoted(limit: 120)))." : "."))
                 }
                 next += 1
@@ -111,7 +111,7 @@ struct WayBack {
         }
     }
 
-    /// The lines of each chain's rules in what nft prints of a table.
+    /// The rules of each chain in nft's listing of a table.
     static func rules(in listing: String) -> [String: [String]] {
         var rules: [String: [String]] = [:]
         var chain: String?

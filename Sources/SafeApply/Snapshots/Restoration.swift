@@ -1,19 +1,19 @@
 import Host
 import Netfilter
 
-/// Going back to a snapshot: a change like any other, with whole tables, its own backend, and a deadline.
+/// Restores a snapshot: a change like any other, with whole tables, the snapshot's backend, and a deadline.
 ///
-/// - The tables of the snapshot come back with their counters. A table that is there now and was not then is emptied.
-/// - Sets that are missing now are made again, with what was in them then. A set that is there keeps what it holds: its
-///   entries are another program's (bans, for example), and newer.
-/// - Kept, the change does not save its rules: it puts back the files of the snapshot's moment, with the answers. The
-///   next start then loads what it would have loaded then, rules that nobody had saved no more than others.
+/// - The tables of the snapshot are restored with their counters. A table that did not exist then is emptied.
+/// - Missing sets are created again, with their entries of then. Existing sets keep their entries, which are newer and
+///   belong to other programs (bans, for example).
+/// - When the change is kept, latchkey does not save its rules: it restores the files of the time of the snapshot,
+///   including the answers. At boot, the machine then loads what it would have loaded then.
 package enum Restoration {
-    /// The rules that bring a snapshot back.
+    /// The rules that restore a snapshot.
     ///
     /// - Parameters:
-    ///   - snapshot: what to go back to.
-    ///   - live: the rules that are in force now.
+    ///   - snapshot: the snapshot.
+    ///   - live: the rules that are active now.
     /// - Returns: rules as iptables-save prints them.
     /// - Throws: `damaged`.
     package static func rules(
@@ -31,19 +31,19 @@ package enum Restoration {
         return texts
     }
 
-    /// The tables that are there now and were not then; what iptables could not print then is not known to have been
-    /// empty.
+    /// The tables that exist now and did not exist then; a table that iptables could not print then is not among them,
+    /// because it may not have been empty.
     static func laterTables(than earlier: RuleSet, live: RuleSet?) -> [Table] {
         let unknown = Set(earlier.unreadableTables)
         return (live?.tables ?? []).filter { earlier[$0.name] == nil && !unknown.contains($0.name) }
     }
 
-    /// The lines of ipset's text that make the sets that are missing.
+    /// The lines of ipset's output that create the missing sets.
     ///
     /// - Parameters:
     ///   - sets: what `ipset save` printed for the snapshot.
     ///   - live: what it prints now.
-    /// - Returns: "" when nothing is missing.
+    /// - Returns: the lines; "" if nothing is missing.
     package static func missingSets(_ sets: String, live: String) -> String {
         let present = names(live)
         let lines = sets.split(separator: "\n").filter { line in
@@ -53,7 +53,7 @@ package enum Restoration {
         return lines.map { "\($0)\n" }.joined()
     }
 
-    /// The names of the sets that ipset's text makes, in its order.
+    /// The names of the sets that ipset's output creates, in its order.
     static func names(_ sets: String) -> [String] {
         sets.split(separator: "\n").compactMap { line in
             let words = line.split(separator: " ", maxSplits: 2)
@@ -63,11 +63,11 @@ package enum Restoration {
 }
 
 extension Restored {
-    /// What goes back to a snapshot besides its rules.
+    /// What is restored from a snapshot besides its rules.
     ///
     /// - Parameters:
-    ///   - snapshot: what to go back to.
-    ///   - live: the rules that are in force now.
+    ///   - snapshot: the snapshot.
+    ///   - live: the rules that are active now.
     ///   - liveSets: what `ipset save` prints now.
     /// - Throws: `damaged`.
     package init(_ snapshot: Snapshot, live: PerFamily<RuleSet>, liveSets: String) throws(ChangeError) {
@@ -81,9 +81,9 @@ extension Restored {
             sets: Restoration.missingSets(snapshot.sets, live: liveSets), emptied: emptied)
     }
 
-    /// The record of a kept restore: what is latchkey's to watch, as far as what was kept before the snapshot reached.
+    /// The record of a kept restore: the rules to watch for drift, in the scope of the record in the snapshot.
     ///
-    /// Without a record that is INPUT; other programs' chains and tables are their own affair.
+    /// Without such a record only INPUT is watched; other chains and tables belong to other programs.
     func record(_ request: ChangeRequest, plan: PerFamily<RuleSet>) -> KeptRules {
         var rules = PerFamily<String>()
         for (family, plan) in plan.present {

@@ -1,20 +1,20 @@
 import Host
 import Netfilter
 
-/// What outlived a reboot at the moment of a snapshot: a kept restore puts it back, so that the next start loads what
-/// it would have loaded then.
+/// The files for boot at the time of a snapshot: a kept restore writes them back, so that the machine loads the same
+/// rules at boot as then.
 package struct SavedState: Codable, Sendable, Equatable {
     /// The files that a kept change writes.
     package var files: [StateFile]
-    /// The record of the change that was last kept; nil when there was none.
+    /// The record of the last kept change; nil if there was none.
     package var kept: KeptRules?
 }
 
-/// The rules of one moment, all tables of both families, the sets they refer to, and what was saved for the next start.
+/// All tables of both families at one time, the sets they refer to, and the files that were saved for boot.
 package struct Snapshot: Sendable, Equatable {
-    /// What stands in `meta.json`.
+    /// The content of `meta.json`.
     package struct Meta: Codable, Sendable, Equatable {
-        /// The change the snapshot was taken for.
+        /// The ID of the change that it was taken for.
         package var id: String
         /// Seconds since 1970, UTC.
         package var date: Int64
@@ -24,24 +24,24 @@ package struct Snapshot: Sendable, Equatable {
         package var backend: Backend
         /// That tool's version text.
         package var version: String
-        /// Who asked for the change.
+        /// Who requested the change.
         package var requester: Requester
-        /// SHA-256 of each file, in hexadecimal; of this one as it is without its own sum.
+        /// The SHA-256 sum of each file in hexadecimal; for `meta.json`, the sum of its text without that sum.
         package var sha256: [String: String]
     }
 
-    /// Who, when, with what.
+    /// The content of `meta.json`.
     package var meta: Meta
-    /// iptables-save's text, with counters; nil for a family that the kernel lacks.
+    /// iptables-save's output, with counters; nil for a family that the kernel lacks.
     package var rules: PerFamily<String>
-    /// ipset's text; "" without sets.
+    /// ipset's output; "" without sets.
     package var sets: String
-    /// What was saved for the next start.
+    /// The files that were saved for boot.
     package var saved: SavedState
 
-    /// The rules of a family, read.
+    /// The parsed rules of a family.
     ///
-    /// - Throws: `damaged` when they are not in iptables-save's format.
+    /// - Throws: `damaged` if they are not in iptables-save format.
     package func ruleSet(_ family: Family) throws(ChangeError) -> RuleSet? {
         guard let text = rules[family] else { return nil }
         let name = "snapshot \(meta.id), \(family.rawValue).rules"

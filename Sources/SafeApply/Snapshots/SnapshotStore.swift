@@ -12,9 +12,9 @@ package struct SnapshotStore: Sendable {
         layout = environment.layout
     }
 
-    /// Writes a snapshot so that a power cut after this call cannot lose it.
+    /// Writes a snapshot durably: a power cut after this call cannot lose it.
     ///
-    /// - Throws: `host` when it cannot be written; what was begun is taken away.
+    /// - Throws: `host` if it cannot be written; a partial snapshot is removed.
     package func write(_ snapshot: Snapshot) async throws(ChangeError) {
         let folder = folder(snapshot.meta.id)
         do {
@@ -30,7 +30,7 @@ package struct SnapshotStore: Sendable {
                 meta.sha256[name] = Self.sha256(bytes)
             }
             meta.sha256[Self.metaName] = sum(of: meta)
-            // meta.json comes last: a folder without it is no snapshot.
+            // meta.json comes last: a folder without it is not a snapshot.
             let text = JSONText.encode(meta)
             try ChangeError.wrap { () throws(HostError) in
                 try SecureFiles.write(Array(text.utf8), to: "\(folder)/\(Self.metaName)")
@@ -49,27 +49,29 @@ package struct SnapshotStore: Sendable {
         let meta = try readMeta(id)
         let folder = folder(id)
         guard sum(of: meta) == meta.sha256[Self.metaName] else {
-            throw .damaged(path: "\(folder)/\(Self.metaName)", reason: "its SHA-256 is not the one it names")
+            throw .damaged(path: "\(folder)/\(Self.metaName)", reason: "its SHA-256 sum is not the one it contains")
         }
         var texts: [String: String] = [:]
         for (name, sum) in meta.sha256.sorted(by: { $0.key < $1.key }) where name != Self.metaName {
             let path = "\(folder)/\(name)"
-            guard Self.fileNames.contains(name) else { throw .damaged(path: path, reason: "no such file belongs here") }
+            guard Self.fileNames.contains(name) else {
+                throw .damaged(path: path, reason: "a snapshot has no such file")
+            }
             let bytes = try trusted(path)
             guard Self.sha256(bytes) == sum else {
-                throw .damaged(path: path, reason: "its SHA-256 is not the one in meta.json")
+                throw .damaged(path: path, reason: "its SHA-256 sum is not the one in meta.json")
             }
             texts[name] = DumpText.decode(bytes)
         }
         guard let saved = texts["saved.json"].flatMap({ JSONText.decode(SavedState.self, from: Array($0.utf8)) }) else {
-            throw .damaged(path: "\(folder)/saved.json", reason: "it is not what this version of latchkey writes")
+            throw .damaged(path: "\(folder)/saved.json", reason: "it is not from this version of latchkey")
         }
         return Snapshot(
             meta: meta, rules: PerFamily(ipv4: texts["ipv4.rules"], ipv6: texts["ipv6.rules"]),
             sets: texts["ipsets"] ?? "", saved: saved)
     }
 
-    /// Reads what a snapshot says of itself, without its rules and without their sums.
+    /// Reads only the `meta.json` of a snapshot, without checking the sums.
     ///
     /// - Throws: `noSnapshot`, `damaged`.
     func readMeta(_ id: String) throws(ChangeError) -> Snapshot.Meta {
@@ -85,7 +87,7 @@ package struct SnapshotStore: Sendable {
         return meta
     }
 
-    /// The names of all snapshots, whole or damaged, oldest first.
+    /// The IDs of all snapshots, intact or damaged, oldest first.
     ///
     /// - Throws: `host` when the folder cannot be read.
     package func list() throws(ChangeError) -> [String] {
@@ -94,9 +96,9 @@ package struct SnapshotStore: Sendable {
         return names.filter { Self.isValid(id: $0) }.sorted { Self.order($0).lexicographicallyPrecedes(Self.order($1)) }
     }
 
-    /// Takes a snapshot away, what it says of itself first: half gone, it is none.
+    /// Deletes a snapshot, `meta.json` first, so that a partly deleted one is not a snapshot.
     ///
-    /// - Throws: `host` when something of it stays.
+    /// - Throws: `host` if a part of it stays.
     package func remove(_ id: String) throws(ChangeError) {
         guard Self.isValid(id: id) else { throw .noSnapshot(id: id) }
         let folder = folder(id)
@@ -105,13 +107,13 @@ package struct SnapshotStore: Sendable {
         }
     }
 
-    /// Takes all snapshots away but the newest ones and those that are needed to go back.
+    /// Deletes all snapshots except the newest ones and those that a rollback needs.
     ///
-    /// Needed are that of the pending or last change, and that of the change that was last kept. Nothing is taken away
-    /// when these cannot be told.
+    /// Needed are the snapshots of the pending or last change, and of the last kept change. If these are unknown, nothing
+    /// is deleted.
     ///
-    /// - Parameter count: how many of the newest stay.
-    /// - Returns: the names of those that went, oldest first.
+    /// - Parameter count: how many of the newest are kept.
+    /// - Returns: the IDs of the deleted ones, oldest first.
     /// - Throws: `damaged`, `host`.
     package func prune(keeping count: Int) throws(ChangeError) -> [String] {
         var needed: Set<String> = []
@@ -120,7 +122,7 @@ package struct SnapshotStore: Sendable {
             if let source = journal.request.restores?.snapshot, !journal.state.isFinal { needed.insert(source) }
         }
         if let kept = try Persistence.lastKept(layout) { needed.insert(kept.id) }
-        // A snapshot that is being written has no meta.json yet; only the lock tells it from one that never will.
+        // A snapshot that is being written has no meta.json yet; only the lock distinguishes it from an abandoned one.
         let runs = SecureFiles.exists(layout.run)
         let lock = try ChangeError.wrap { () throws(HostError) in runs ? try FileLock.tryAcquire(layout.lock) : nil }
         let isQuiet = lock != nil || !runs
@@ -135,7 +137,7 @@ package struct SnapshotStore: Sendable {
         return withExtendedLifetime(lock) { removed }
     }
 
-    /// A name that no snapshot has yet: date and time, UTC, and a number if need be.
+    /// An ID that no snapshot has yet: date and time, UTC, with a number if necessary.
     package func freshID(date: Int64) -> String {
         let base = UTCTime(secondsSince1970: date).compact
         var id = base
@@ -147,7 +149,7 @@ package struct SnapshotStore: Sendable {
         return id
     }
 
-    /// Whether a text can be the name of a snapshot: digits and hyphens only, so that it never leaves the folder.
+    /// Whether a text can be the ID of a snapshot: only digits and hyphens, so that a path never leaves the folder.
     package static func isValid(id: String) -> Bool {
         !id.isEmpty && id.utf8.count <= 32 && id.utf8.allSatisfy { $0 == 0x2D || (0x30...0x39).contains($0) }
     }
@@ -178,7 +180,7 @@ package struct SnapshotStore: Sendable {
         }
     }
 
-    /// The sum of meta.json without its own.
+    /// The sum of meta.json without its own sum.
     private func sum(of meta: Snapshot.Meta) -> String {
         var bare = meta
         bare.sha256[Self.metaName] = nil

@@ -116,7 +116,7 @@ struct GateTests {
             let finished = try await scene.latchkey(scene.words(10))
             #expect(finished.errors.contains("xtables lock"))
             switch finished.status {
-            case 1: #expect(finished.errors.contains("nothing has been changed"))
+            case 1: #expect(finished.errors.contains("Nothing was changed"))
             case 3: #expect(finished.errors.contains("The previous rules are active again"))
             default: Issue.record("it ended with \(finished.status): \(finished.errors)")
             }

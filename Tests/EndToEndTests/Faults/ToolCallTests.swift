@@ -59,7 +59,7 @@ struct ToolCallTests {
             let said = finished.errors.split(whereSeparator: \.isWhitespace).joined(separator: " ")
             switch finished.status {
             case 3: #expect(said.contains("The previous rules are active again (verified)."))
-            case 1, 65, 69: #expect(said.contains("nothing has been changed"), "\(said)")
+            case 1, 65, 69: #expect(said.contains("Nothing was changed"), "\(said)")
             default: Issue.record("it ended with \(finished.status): \(said)")
             }
             try await scene.expectBack("\(cell.testDescription)")

@@ -174,7 +174,7 @@ struct ToolTests {
             let words = ["status": ["status"], "prune": ["snapshots", "prune", "--keep", "1"]]
             let finished = try await scene.latchkey(words[command] ?? scene.words(10) + ["--detach"])
             #expect(finished.status == 0)
-            #expect(finished.errors.contains("set aside"))
+            #expect(finished.errors.contains("was renamed to"))
             #expect(try scene.root.read("run/latchkey/journal.json.damaged") == "{")
         }
     }
