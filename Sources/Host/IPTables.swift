@@ -33,9 +33,9 @@ package struct IPTables: Sendable {
     /// How long a tool waits for the xtables lock, in seconds; bounded, so that a guard never hangs on it.
     private static let lockWait = 8
 
-    /// Finds the commands of a backend: under their full names, else under the plain one when its version says so.
+    /// Finds the commands of a backend by their full names, or by the plain name if its version is of that backend.
     ///
-    /// - Throws: `toolMissing` where the backend is not installed.
+    /// - Throws: `toolMissing` if the backend is not installed.
     package init(
         backend: Backend, family: Family, toolbox: Toolbox, runner: any CommandRunner
     ) async throws(HostError) {
@@ -59,10 +59,10 @@ package struct IPTables: Sendable {
 
     /// The backend of the command that the system calls `iptables`.
     ///
-    /// Told by the names of the programs that it is a link to, which costs no process; by its version text where these
-    /// say nothing.
+    /// The names of the programs that the command links to show it without starting a process; otherwise its version
+    /// text does.
     ///
-    /// - Throws: `toolMissing` where there is none, and what running it throws.
+    /// - Throws: `toolMissing` if there is none, and what running it throws.
     package static func backend(
         of name: String = "iptables", toolbox: Toolbox, runner: any CommandRunner
     ) async throws(HostError) -> Backend {
@@ -72,7 +72,7 @@ package struct IPTables: Sendable {
         return version.text.contains("nf_tables") ? .nft : .legacy
     }
 
-    /// The backend that a program's name tells, or that of a link on the way to it: `xtables-nft-multi`, `iptables-nft`.
+    /// The backend according to the name of a program or of a link to it: `xtables-nft-multi`, `iptables-nft`.
     private static func backend(namedBy program: String) -> Backend? {
         var path = program
         for _ in 0..<8 {
@@ -108,7 +108,7 @@ package struct IPTables: Sendable {
         try await check(Command(main, ["-w", "\(Self.lockWait)", "-t", table, "-v", "-S", chain])).output
     }
 
-    /// Puts rules in force: one transaction a table.
+    /// Loads rules, one transaction for each table.
     ///
     /// - Parameters:
     ///   - input: in iptables-save's format.
@@ -124,7 +124,7 @@ package struct IPTables: Sendable {
         _ = try await check(Command(restore, arguments, input: input))
     }
 
-    /// Puts one rule at the beginning of a chain of filter.
+    /// Inserts a rule at the beginning of a filter chain.
     ///
     /// - Throws: `xtablesLocked`, and what running the tool throws.
     package func insert(_ rule: [String], intoChain chain: String) async throws(HostError) {
@@ -133,8 +133,7 @@ package struct IPTables: Sendable {
 
     /// Whether the kernel has a table for this family.
     ///
-    /// - Throws: whatever else keeps the tool from an answer, a held lock for example: that says nothing about the
-    ///   kernel.
+    /// - Throws: any other error of the tool, such as a held lock, which says nothing about the kernel.
     package func has(table: String) async throws(HostError) -> Bool {
         do {
             _ = try await check(Command(main, ["-w", "\(Self.lockWait)", "-t", table, "-S"]))
@@ -144,7 +143,7 @@ package struct IPTables: Sendable {
         }
     }
 
-    /// Whether a tool's complaint means that the kernel lacks a table (libiptc's and iptables-nft's words).
+    /// Whether a tool's message means that the kernel lacks a table (texts of libiptc and iptables-nft).
     private static func says(_ message: String, missing table: String) -> Bool {
         guard message.contains("table `\(table)'") || message.contains("Table") else { return false }
         return ["does not exist", "who?", "not supported"].contains { message.contains($0) }
@@ -157,7 +156,7 @@ package struct IPTables: Sendable {
             throw .xtablesLocked(command: command.words, message: result.message)
         }
         if command.program == restore {
-            // Some input makes the tool itself crash, without a word.
+            // Some input makes the tool crash without a message.
             let message =
                 result.message.isEmpty && result.status > 128
                 ? "it crashed (signal \(result.status - 128))" : result.message
@@ -166,7 +165,7 @@ package struct IPTables: Sendable {
         throw .toolFailed(command: command.words, status: result.status, message: result.message)
     }
 
-    /// The line that an error message of iptables-restore names: "line 4 failed", "Error occurred at line: 4".
+    /// The line number in an error message of iptables-restore: "line 4 failed", "Error occurred at line: 4".
     package static func line(in message: String) -> Int? {
         for marker in ["line: ", "line "] {
             var rest = message[...]

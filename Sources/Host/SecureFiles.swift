@@ -1,17 +1,17 @@
 import Glibc
 
-/// Files that only root may read and write: no symbolic link is followed, nothing is ever half written.
+/// Files that only root can read and write: symbolic links are not followed, and writes are atomic.
 package enum SecureFiles {
-    /// Makes a folder and those above it; an existing one must be this user's own and nobody else's to write.
+    /// Creates a folder and its parents; an existing one must belong to this user, and only this user may write it.
     ///
-    /// - Throws: `file` when it cannot be made, `insecure` when what stands there is not to be trusted.
+    /// - Throws: `file` if it cannot be created, `insecure` if the existing one cannot be trusted.
     package static func makeFolder(_ path: String, mode: mode_t = 0o700) throws(HostError) {
         let parent = folder(of: path)
         if parent != path, access(parent, F_OK) != 0 { try makeFolder(parent, mode: 0o755) }
         let isNew = mkdir(path, mode) == 0
-        if !isNew, errno != EEXIST { throw .file(path: path, operation: "make this folder", errno: errno) }
+        if !isNew, errno != EEXIST { throw .file(path: path, operation: "create this folder", errno: errno) }
         try requireTrusted(path, kind: S_IFDIR, name: "folder")
-        // The mode asked for, whatever the umask was; and what is for one user alone is closed to others.
+        // The requested mode, regardless of the umask; a private folder is closed to other users.
         if isNew || mode == 0o700 { try setMode(path, mode) }
     }
 
@@ -21,20 +21,20 @@ package enum SecureFiles {
         defer { close(folder) }
         var status = stat()
         guard fstat(folder, &status) == 0 else { throw .file(path: path, operation: "look at", errno: errno) }
-        // Nothing is written where nothing is wrong: a read-only file system is then none of our trouble.
+        // Nothing is written if the mode is already right, so that this also works on a read-only file system.
         guard status.st_mode & 0o7777 != mode else { return }
         guard fchmod(folder, mode) == 0 else { throw .file(path: path, operation: "set the mode of", errno: errno) }
     }
 
-    /// Writes a file as a whole: a temporary file in the same folder, synced, then renamed over the old one.
+    /// Writes a file atomically: a temporary file in the same folder, synced, then renamed over the old one.
     ///
-    /// - Throws: `file`; the old content then still stands.
+    /// - Throws: `file`; the file then still has its old content.
     package static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o600) throws(HostError) {
         let parent = folder(of: path)
         let temporary = "\(parent)/.\(name(of: path)).new"
         unlink(temporary)
         let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
-        guard file >= 0 else { throw .file(path: temporary, operation: "make this file", errno: errno) }
+        guard file >= 0 else { throw .file(path: temporary, operation: "create this file", errno: errno) }
         let failure = writeSynced(bytes, to: file, mode: mode)
         close(file)
         if let failure {
@@ -49,10 +49,9 @@ package enum SecureFiles {
         try syncFolder(parent)
     }
 
-    /// Reads a file that is a plain file of this user's own.
+    /// Reads a plain file that belongs to this user.
     ///
-    /// - Throws: `file` when it cannot be read or is larger than `limit` bytes, `insecure` when it is not to be
-    ///   trusted.
+    /// - Throws: `file` if it cannot be read or is larger than `limit` bytes, `insecure` if it cannot be trusted.
     package static func readTrusted(_ path: String, limit: Int = 64 << 20) throws(HostError) -> [UInt8] {
         try requireTrusted(path, kind: S_IFREG, name: "plain file")
         return try read(path, limit: limit, flags: O_NOFOLLOW)
@@ -70,8 +69,8 @@ package enum SecureFiles {
 
     /// Reads standard input to its end.
     ///
-    /// Not by way of /dev/stdin: that opens what stands there once more, which a socket (sshd's) does not let happen
-    /// and which other people's files refuse.
+    /// It does not use /dev/stdin: that opens the file again, which fails for sockets (sshd's) and for files of other
+    /// users.
     ///
     /// - Throws: `file` when it cannot be read or is longer than `limit` bytes.
     package static func readStandardInput(limit: Int = 64 << 20) throws(HostError) -> [UInt8] {
@@ -93,9 +92,9 @@ package enum SecureFiles {
         }
     }
 
-    /// Adds a line to the end of a file that nobody else writes, synced; a line that does not fit is taken back whole.
+    /// Appends a line to a file that only this user writes, synced; a line that does not fit is removed again.
     ///
-    /// - Throws: `file`; `insecure` when what stands there is not this user's own plain file.
+    /// - Throws: `file`; `insecure` if the file is not this user's own plain file.
     package static func appendLine(_ line: String, to path: String, mode: mode_t = 0o600) throws(HostError) {
         try requirePlainFileIfAny(path)
         let file = open(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, mode)
@@ -110,14 +109,14 @@ package enum SecureFiles {
         }
     }
 
-    /// Removes a file; one that is not there is no error.
+    /// Removes a file; a missing one is not an error.
     ///
-    /// - Throws: `file` when it stays.
+    /// - Throws: `file` if it cannot be removed.
     package static func remove(_ path: String) throws(HostError) {
         if unlink(path) != 0, errno != ENOENT { throw .file(path: path, operation: "remove", errno: errno) }
     }
 
-    /// Gives a file another name in its folder, in place of an earlier one.
+    /// Renames a file in its folder, replacing an existing one.
     ///
     /// - Throws: `file`.
     package static func move(_ path: String, to other: String) throws(HostError) {
@@ -125,18 +124,18 @@ package enum SecureFiles {
         try syncFolder(folder(of: path))
     }
 
-    /// Makes a symbolic link, in place of an earlier one.
+    /// Creates a symbolic link, replacing an existing one.
     ///
     /// - Throws: `file`.
     package static func link(_ path: String, to target: String) throws(HostError) {
         try remove(path)
-        guard symlink(target, path) == 0 else { throw .file(path: path, operation: "make this link", errno: errno) }
+        guard symlink(target, path) == 0 else { throw .file(path: path, operation: "create this link", errno: errno) }
         try syncFolder(folder(of: path))
     }
 
-    /// What a symbolic link says.
+    /// The target of a symbolic link.
     ///
-    /// - Throws: `file` when it is none.
+    /// - Throws: `file` if it is not a link.
     package static func target(ofLink path: String) throws(HostError) -> String {
         var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
         let count = readlink(path, &buffer, buffer.count)
@@ -144,9 +143,9 @@ package enum SecureFiles {
         return String(decoding: buffer[..<count], as: UTF8.self)
     }
 
-    /// Removes a folder and the files in it, `first` ahead of the others; what is no folder is not followed.
+    /// Removes a folder and its files, `first` before the others; symbolic links are not followed.
     ///
-    /// - Throws: `file` when something stays, a folder in it for example.
+    /// - Throws: `file` if something cannot be removed, such as a subfolder.
     package static func removeFolder(_ path: String, first: String) throws(HostError) {
         try requireTrusted(path, kind: S_IFDIR, name: "folder")
         try remove("\(path)/\(first)")
@@ -155,7 +154,7 @@ package enum SecureFiles {
         try syncFolder(folder(of: path))
     }
 
-    /// Whether something stands at a path; a symbolic link counts itself.
+    /// Whether a path exists; symbolic links are not followed.
     package static func exists(_ path: String) -> Bool {
         var status = stat()
         return lstat(path, &status) == 0
@@ -177,9 +176,9 @@ package enum SecureFiles {
         return names.sorted()
     }
 
-    /// Checks that a path is what it should be, is this user's (or root's) own and writable by nobody else.
+    /// Requires that a path has a file type, belongs to this user (or root), and only its owner can write it.
     ///
-    /// - Throws: `file` when it is not there, `insecure` when it is not so.
+    /// - Throws: `file` if it does not exist, `insecure` otherwise.
     package static func requireTrusted(_ path: String, kind: mode_t, name: String) throws(HostError) {
         var status = stat()
         guard lstat(path, &status) == 0 else { throw .file(path: path, operation: "look at", errno: errno) }
@@ -188,19 +187,18 @@ package enum SecureFiles {
             throw .insecure(path: path, reason: "it belongs to user \(status.st_uid)")
         }
         guard status.st_mode & (S_IWGRP | S_IWOTH) == 0 else {
-            throw .insecure(path: path, reason: "others than its owner may write it")
+            throw .insecure(path: path, reason: "users other than its owner can write it")
         }
     }
 
-    /// Checks that what stands at a path, if anything, is a plain file of this user's (or root's) own, writable by nobody
-    /// else.
+    /// Requires that a path, if it exists, is a plain file of this user (or root) that only its owner can write.
     ///
     /// - Throws: as `requireTrusted`.
     package static func requirePlainFileIfAny(_ path: String) throws(HostError) {
         if exists(path) { try requireTrusted(path, kind: S_IFREG, name: "plain file") }
     }
 
-    /// Checks that a path is a folder of this user's (or root's) own, writable by nobody else.
+    /// Requires that a path is a folder of this user (or root) that only its owner can write.
     ///
     /// - Throws: as `requireTrusted`.
     package static func requireFolder(_ path: String) throws(HostError) {
@@ -219,7 +217,7 @@ package enum SecureFiles {
         return String(path[path.index(after: slash)...])
     }
 
-    /// Makes durable which files a folder holds.
+    /// Syncs the list of files in a folder to disk.
     ///
     /// - Throws: `file` when the file system reports an error.
     package static func syncFolder(_ path: String) throws(HostError) {
@@ -232,7 +230,7 @@ package enum SecureFiles {
         }
     }
 
-    /// The error number of what failed, or nil.
+    /// The `errno` of the call that failed, or nil.
     private static func writeSynced(_ bytes: [UInt8], to file: Int32, mode: mode_t) -> Int32? {
         var rest = bytes[...]
         while !rest.isEmpty {
@@ -243,7 +241,7 @@ package enum SecureFiles {
             }
             rest = rest.dropFirst(count)
         }
-        // The mode asked for, whatever the umask was.
+        // The requested mode, regardless of the umask.
         guard fchmod(file, mode) == 0, fsync(file) == 0 else { return errno }
         return nil
     }

@@ -1,9 +1,9 @@
 import CLinux
 import Glibc
 
-/// A network namespace of this kernel that nothing else is in: rules are loaded there to see what they come to.
+/// An empty network namespace, in which rules are loaded to see what the tools make of them.
 ///
-/// It lives as long as this value. A thread of its own makes it, so that this process stays where it is.
+/// It exists as long as this value. A separate thread creates it, so that this process stays in its own namespace.
 package final class ThrowawayNetwork: Sendable {
     private let descriptor: Int32
 
@@ -30,7 +30,7 @@ package final class ThrowawayNetwork: Sendable {
         guard code == 0 else { throw .file(path: "(network namespace)", operation: "start a thread", errno: code) }
         pthread_join(thread, nil)
         guard made.pointee >= 0 else {
-            throw .file(path: "(network namespace)", operation: "make it", errno: -made.pointee)
+            throw .file(path: "(network namespace)", operation: "create it", errno: -made.pointee)
         }
         descriptor = made.pointee
     }

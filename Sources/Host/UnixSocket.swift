@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// Who is at the other end of a local socket, as the kernel tells it (SO_PEERCRED, unix(7)).
+/// The process at the other end of a local socket, as the kernel reports it (SO_PEERCRED, unix(7)).
 package struct PeerCredentials: Sendable, Equatable {
     /// The process that connected.
     package let pid: Int32
@@ -9,18 +9,18 @@ package struct PeerCredentials: Sendable, Equatable {
     package let uid: UInt32
 }
 
-/// A local socket on which requests arrive, a line each.
+/// A local socket that accepts requests, one line each.
 package final class UnixListener {
     /// For poll(2).
     package let descriptor: Int32
 
-    /// Listens at a path; what stands there is removed, so take the lock that guards the path first.
+    /// Listens at a path; an existing file there is removed, so take the lock for the path first.
     ///
-    /// - Throws: `file` when the socket cannot be made.
+    /// - Throws: `file` if the socket cannot be created.
     package init(path: String) throws(HostError) {
         try SecureFiles.remove(path)
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | O_CLOEXEC | O_NONBLOCK, 0)
-        guard descriptor >= 0 else { throw .file(path: path, operation: "make a socket", errno: errno) }
+        guard descriptor >= 0 else { throw .file(path: path, operation: "create a socket", errno: errno) }
         self.descriptor = descriptor
         // The socket appears with mode 0600: bind(2) applies the umask.
         let mask = umask(0o177)
@@ -34,7 +34,7 @@ package final class UnixListener {
 
     deinit { close(descriptor) }
 
-    /// The next connection that waits, or nil.
+    /// The next waiting connection, or nil.
     package func accept() -> UnixConnection? {
         let connection = latchkey_accept(descriptor)
         return connection >= 0 ? UnixConnection(descriptor: connection) : nil
@@ -54,7 +54,7 @@ package final class UnixConnection {
 
     deinit { close(descriptor) }
 
-    /// The other end's process and user, or nil when the kernel does not tell.
+    /// The other end's process and user, or nil if the kernel does not report them.
     package var peer: PeerCredentials? {
         var pid: Int32 = 0
         var uid: UInt32 = 0
@@ -62,14 +62,14 @@ package final class UnixConnection {
         return PeerCredentials(pid: pid, uid: uid)
     }
 
-    /// What reading came to.
+    /// The result of a read.
     package enum Reading: Equatable {
         case line(String)
         case notYet
         case closed
     }
 
-    /// Takes what has arrived, without waiting.
+    /// Reads what has arrived, without waiting.
     package func read() -> Reading {
         var chunk = [UInt8](repeating: 0, count: 16_384)
         while true {
@@ -90,7 +90,7 @@ package final class UnixConnection {
         }
     }
 
-    /// Sends a line; an end that does not read is given up on after two seconds, and one that is gone is no error.
+    /// Sends a line; gives up after two seconds if the other end does not read, and ignores a closed one.
     package func send(_ line: String) {
         var rest = Array("\(line)\n".utf8)[...]
         while !rest.isEmpty {
@@ -108,14 +108,14 @@ package final class UnixConnection {
     }
 }
 
-/// The asking side of a local socket.
+/// The client side of a local socket.
 package enum UnixSocket {
-    /// Connects, or returns nil where nobody listens.
+    /// Connects, or returns nil if no process listens.
     ///
     /// - Throws: `file` for any other reason.
     package static func connect(_ path: String) throws(HostError) -> UnixConnection? {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | O_CLOEXEC | O_NONBLOCK, 0)
-        guard descriptor >= 0 else { throw .file(path: path, operation: "make a socket", errno: errno) }
+        guard descriptor >= 0 else { throw .file(path: path, operation: "create a socket", errno: errno) }
         let connection = UnixConnection(descriptor: descriptor)
         var failure: Int32 = 0
         do {
@@ -123,7 +123,7 @@ package enum UnixSocket {
                 failure = Glibc.connect(descriptor, address, length) == 0 ? 0 : errno
             }
         } catch {
-            // The folder is missing: nobody can listen in it.
+            // The folder is missing, so no process can listen in it.
             return nil
         }
         if failure == 0 { return connection }
@@ -131,7 +131,7 @@ package enum UnixSocket {
         throw .file(path: path, operation: "connect", errno: failure)
     }
 
-    /// Sends one message to a local socket, without waiting; one that nobody takes is lost.
+    /// Sends one message to a local socket, without waiting; a message that is not received is lost.
     package static func sendDatagram(_ message: String, to path: String) {
         let kind = Int32(SOCK_DGRAM.rawValue) | O_CLOEXEC | O_NONBLOCK
         let descriptor = socket(AF_UNIX, kind, 0)
@@ -145,7 +145,7 @@ package enum UnixSocket {
 
     /// Waits for a line.
     ///
-    /// - Returns: `notYet` when nothing came in time; nil waits without end.
+    /// - Returns: `notYet` if nothing arrived in time; nil waits forever.
     package static func receive(_ connection: UnixConnection, milliseconds: Int64?) -> UnixConnection.Reading {
         let end = milliseconds.map { BootClock.system.now().advanced(milliseconds: $0) }
         while true {
@@ -189,12 +189,12 @@ package enum UnixSocket {
 
 /// Waiting for descriptors (poll(2)).
 package enum Poll {
-    /// The descriptors that can be read or are at their end, waiting at most so long; nil waits without end.
+    /// The descriptors that are readable or at their end, after at most this wait; nil waits forever.
     package static func readable(_ descriptors: [Int32], milliseconds: Int64?) -> Set<Int32> {
         wait(descriptors, events: Int16(POLLIN), milliseconds: milliseconds)
     }
 
-    /// Whether a descriptor can be written, waiting at most so long.
+    /// Whether a descriptor is writable, after at most this wait.
     package static func writable(_ descriptor: Int32, milliseconds: Int64) -> Bool {
         !wait([descriptor], events: Int16(POLLOUT), milliseconds: milliseconds).isEmpty
     }

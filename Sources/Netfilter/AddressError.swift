@@ -1,4 +1,4 @@
-/// Why a text is not an address or a network that latchkey takes, with the text.
+/// Why a text is not an address or network that latchkey accepts, with the text.
 package enum AddressError: Error, Hashable, Sendable {
     /// Neither an IPv4 nor an IPv6 address.
     case notAnAddress(String)
@@ -20,7 +20,7 @@ package enum AddressError: Error, Hashable, Sendable {
     case prefixTooLong(String, longest: Int)
     /// An address inside a network where the network itself was asked for.
     case hostBits(String, network: String)
-    /// An IPv4 address in IPv6's clothes, which no packet carries (RFC 4291 section 2.5.5).
+    /// An IPv4-mapped IPv6 address, which no packet has (RFC 4291 section 2.5.5).
     case mapped(String, ipv4: String)
     /// An address that no packet comes from.
     case neverASource(String, kind: String)
@@ -37,7 +37,7 @@ extension AddressError: CustomStringConvertible {
         }
     }
 
-    /// What is wrong and what to write instead, in plain words, for a person.
+    /// What is wrong and what to write instead, for people.
     package var message: String {
         let quoted = text.quoted()
         switch self {
@@ -48,9 +48,9 @@ extension AddressError: CustomStringConvertible {
         case .leadingZero(_, let number):
             return "\(quoted) is ambiguous: write \(number.withoutLeadingZeros.short), not \(number.short)."
         case .zone:
-            return "\(quoted) names an interface; leave out the % and what follows."
+            return "\(quoted) contains an interface; remove the % and everything after it."
         case .notASCII:
-            return "\(quoted) has a character that no address has; type it again."
+            return "\(quoted) has a character that is not allowed in an address; type it again."
         case .network:
             return "\(quoted) is a network; write one address, without the slash."
         case .badPrefixLength:
@@ -58,13 +58,13 @@ extension AddressError: CustomStringConvertible {
         case .netmask:
             return "\(quoted) has a netmask; write a prefix length, as in 10.0.0.0/8."
         case .prefixTooLong(_, let longest):
-            return "\(quoted): the number after the slash is at most \(longest) here."
+            return "\(quoted): the number after the slash can be at most \(longest)."
         case .hostBits(_, let network):
             return "\(quoted) has host bits set: write \(text.prefix { $0 != "/" }) or \(network)."
         case .mapped(_, let ipv4):
             return "\(quoted) is IPv4 written as IPv6; write \(ipv4)."
         case .neverASource(_, let kind):
-            return "\(quoted) is \(kind): nobody comes from there."
+            return "\(quoted) is \(kind): no packet has it as its source."
         }
     }
 

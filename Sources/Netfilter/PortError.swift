@@ -12,7 +12,7 @@ package enum PortError: Error, Hashable, Sendable {
     case reversed(String, lower: UInt16, upper: UInt16)
     /// A port without `/tcp` or `/udp`.
     case noProtocol(String)
-    /// A protocol that has no ports here, or that nobody knows.
+    /// A protocol without ports, or an unknown one.
     case unknownProtocol(String, name: String)
 }
 
@@ -26,7 +26,7 @@ extension PortError: CustomStringConvertible {
         }
     }
 
-    /// What is wrong and what to write instead, in plain words, for a person.
+    /// What is wrong and what to write instead, for people.
     package var message: String {
         let quoted = text.quoted()
         switch self {
@@ -41,7 +41,7 @@ extension PortError: CustomStringConvertible {
             return "\(quoted) is backwards; write \(upper)-\(lower)."
         case .noProtocol: return "\(quoted) has no protocol; write it like 8080/tcp or 51820/udp."
         case .unknownProtocol(_, let name):
-            return "\(quoted): \(name.quoted(limit: 16)) is not a protocol here; use tcp or udp."
+            return "\(quoted): the protocol \(name.quoted(limit: 16)) is not supported; use tcp or udp."
         }
     }
 

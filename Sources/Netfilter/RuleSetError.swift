@@ -1,4 +1,4 @@
-/// A line that keeps a text from being a rule set, with where it stands and what it says.
+/// A line that makes a text invalid as a rule set, with its place and text.
 package struct RuleSetError: Error, Hashable, Sendable {
     /// The file as the caller named it.
     package let file: String
@@ -39,7 +39,7 @@ extension RuleSetError {
 }
 
 extension RuleSetError: CustomStringConvertible {
-    /// What is wrong and what to do about it, in plain words, without the place.
+    /// What is wrong and what to do about it, without the place.
     package var message: String {
         let quoted = text.quoted()
         switch problem {
@@ -54,21 +54,21 @@ extension RuleSetError: CustomStringConvertible {
         case .apostrophe:
             return "\(quoted): iptables-restore does not quote with apostrophes.\nUse double quotes."
         case .outsideTable:
-            return "\(quoted) stands outside a table.\nPut it between *filter (or another table) and COMMIT."
+            return "\(quoted) is outside a table.\nPut it between *filter (or another table) and COMMIT."
         case .tableInsideTable:
             return "\(quoted) begins a table inside another one.\nEnd the table above with a COMMIT line."
         case .missingCommit:
-            return "\(quoted) is never ended.\nAdd a COMMIT line after its last rule."
+            return "\(quoted) has no end.\nAdd a COMMIT line after its last rule."
         case .unknownTable:
             return "\(quoted) is not a table.\nTables are filter, nat, mangle, raw and security."
         case .badChainName:
-            return "\(quoted) cannot be a chain.\nUse 1 to 28 bytes without blanks, and no - or ! first."
+            return "\(quoted) is not a valid chain name.\nUse 1 to 28 bytes without blanks, and no - or ! first."
         case .badPolicy:
             return "\(quoted) is not a policy.\nWrite ACCEPT or DROP, or - for a chain of your own."
         case .badCounters:
-            return "\(quoted) are not counters.\nWrite them as [PACKETS:BYTES], or leave them out."
+            return "\(quoted) are not counters.\nWrite them as [PACKETS:BYTES], or omit them."
         case .badDeclaration:
-            return "\(quoted) has more words than a declaration takes.\nWrite it like :INPUT DROP [0:0]."
+            return "\(quoted) has too many words for a declaration.\nWrite it like :INPUT DROP [0:0]."
         case .unknownCommand:
             return "\(quoted) is not a command of iptables-restore.\nBegin the line with -A and a chain."
         case .missingChain:
@@ -76,7 +76,7 @@ extension RuleSetError: CustomStringConvertible {
         case .missingValue:
             return "\(quoted) has nothing after it.\nAdd its value, or remove it."
         case .danglingJump:
-            return "\(quoted) is no chain of this table.\nDeclare it, as in :NAME - [0:0], or jump to another."
+            return "\(quoted) is not a chain of this table.\nDeclare it, as in :NAME - [0:0], or jump to another."
         }
     }
 

@@ -1,7 +1,7 @@
 extension CIDR {
     /// A network that packets may come from, as people write it.
     ///
-    /// A rule that lets in what never comes would look like a door and be none.
+    /// A rule that allows a source that no packet has would have no effect.
     ///
     /// - Throws: what is wrong with the text; `mapped` and `neverASource` for what no packet has as its source: the
     ///   unspecified address, multicast, the broadcast address (RFC 1122 section 3.2.1.3; RFC 4291 section 2.5.2, 2.7),
@@ -10,15 +10,15 @@ extension CIDR {
         self = try CIDR(parsing: text)
         if let ipv4 = embedded { throw .mapped(text, ipv4: "\(ipv4)") }
         if isHost, address.bytes.allSatisfy({ $0 == 0 }) {
-            throw .neverASource(text, kind: "no address at all, only a placeholder")
+            throw .neverASource(text, kind: "the unspecified address")
         }
         if isHost, family == .ipv4, address.bytes.allSatisfy({ $0 == 255 }) {
-            throw .neverASource(text, kind: "the broadcast address, for everybody")
+            throw .neverASource(text, kind: "the broadcast address")
         }
-        if address.isMulticast { throw .neverASource(text, kind: "multicast, an address for groups") }
+        if address.isMulticast { throw .neverASource(text, kind: "a multicast address") }
     }
 
-    /// The IPv4 network that is written with IPv6's `::ffff:` or, as long ago, `::` ahead of it.
+    /// The IPv4 network that is written with the prefix `::ffff:` or the older `::`.
     private var embedded: CIDR? {
         guard family == .ipv6, prefixLength >= 96, address.bytes.prefix(10).allSatisfy({ $0 == 0 }) else { return nil }
         let marker = address.bytes[10...11]

@@ -13,7 +13,7 @@ package struct ServiceNames: Sendable {
     }
 }
 
-/// The file in which answers are kept: `/etc/latchkey/answers.yaml` and what `--answers` names.
+/// The answers file: `/etc/latchkey/answers.yaml`, or the file that `--answers` names.
 package enum AnswersFile {
     /// The version of the format that this program reads and writes.
     package static let version = 1
@@ -23,7 +23,7 @@ package enum AnswersFile {
     /// Reads a file of addresses that the answers name by this path.
     package typealias ReadFile = @Sendable (String) throws(AddressFileError) -> AddressFile
 
-    /// Reads answers, strictly: whatever is not an address, a network, a port, a known name or word is refused.
+    /// Parses answers strictly: anything but an address, network, port, known name or keyword is refused.
     ///
     /// - Parameters:
     ///   - bytes: the file.
@@ -43,12 +43,13 @@ package enum AnswersFile {
         guard let answers else {
             throw DataErrors([Mistake(file: file, line: 1, text: "", message: "The file could not be read.")])
         }
-        // What is kept is written again in latchkey's own layout, and must be read back at the next start.
+        // Kept answers are written again in latchkey's own layout, and latchkey must be able to read that file.
         let length = render(answers).utf8.count
         guard length <= StrictYAML.sizeLimit else {
             reader.mistakes.add(
-                line: 1, text: "", "Written out, these answers take \(length) bytes of \(StrictYAML.sizeLimit).",
-                remedy: "Use networks in place of many addresses.")
+                line: 1, text: "",
+                "As a file, these answers take \(length) bytes; the limit is \(StrictYAML.sizeLimit).",
+                remedy: "Replace many addresses with networks.")
             throw DataErrors(reader.mistakes.sorted)
         }
         return answers

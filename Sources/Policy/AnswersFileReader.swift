@@ -1,13 +1,13 @@
 import Netfilter
 
-/// Turns the tree of an answers file into answers, and notes everything that is wrong on the way.
+/// Turns the tree of an answers file into answers, and collects all mistakes.
 struct AnswersReader {
     var mistakes: Mistakes
     private let services: ServiceNames
     private let readFile: AnswersFile.ReadFile
     /// Mistakes in files that the answers name.
     private(set) var fileMistakes: [Mistake] = []
-    /// Where IPv6 addresses stand, in case the file closes IPv6.
+    /// The nodes with IPv6 addresses, in case the file closes IPv6.
     private var ipv6Nodes: [(node: YAMLNode, address: String)] = []
 
     init(file: String, services: ServiceNames, readFile: @escaping AnswersFile.ReadFile) {
@@ -16,7 +16,7 @@ struct AnswersReader {
         self.readFile = readFile
     }
 
-    /// The whole file; what it gives is good for nothing if a mistake was noted.
+    /// The whole file; the result is not valid if there was a mistake.
     mutating func answers(_ root: YAMLNode) -> Answers? {
         guard let keys = mistakes.mapping(root, known: AnswersFile.keys, what: "an answers file") else { return nil }
         version(keys)
@@ -53,8 +53,8 @@ struct AnswersReader {
         case .scalar(let text, let quoted) where quoted || !text.isEmpty:
             let how = quoted ? ", written without quotes" : ""
             mistakes.add(
-                node, "\(text.quoted) is a version that this program does not know.",
-                remedy: "It knows version \(known)\(how).")
+                node, "This latchkey does not support version \(text.quoted) of the file format.",
+                remedy: "It supports version \(known)\(how).")
         default:
             mistakes.wrongKind(
                 node, what: "\"version\"", wanted: "a number", remedy: "Write \"version: \(known)\".")
@@ -97,7 +97,8 @@ struct AnswersReader {
         let from = keys["from"].flatMap { source($0, what: "\"from\"") }
         guard let nameNode = keys["name"] else {
             mistakes.add(
-                item, "\(item.text.quoted) names no service.", remedy: "Write it as { name: web, from: admins }.")
+                item, "\(item.text.quoted) does not name a service.", remedy: "Write it as { name: web, from: admins }."
+            )
             return nil
         }
         return name.map { (ServiceChoice($0, from: from), nameNode) }
@@ -107,7 +108,7 @@ struct AnswersReader {
         guard let text = mistakes.string(node, what: "the name of a service", limit: 64) else { return nil }
         if let name = services.known(text) { return name }
         mistakes.add(
-            node, "\(text.quoted) is not a service that is known here.",
+            node, "\(text.quoted) is not a known service.",
             remedy: Suggestion.remedy(
                 for: text, among: services.all, otherwise: "\"latchkey services\" lists them."))
         return nil
@@ -148,10 +149,10 @@ struct AnswersReader {
         guard let items = mistakes.sequence(node, what: "\"ports\"", example: "[22]") else { return [] }
         if items.isEmpty {
             mistakes.add(
-                node, "The list of SSH's ports is empty.", remedy: "Delete it to take what sshd listens on.")
+                node, "The list of SSH ports is empty.", remedy: "Delete it to use the ports that sshd listens on.")
         }
         return distinct(items) { reader, item in
-            reader.mistakes.integer(item, in: 1...65535, what: "a port of SSH").flatMap { UInt16(exactly: $0) }
+            reader.mistakes.integer(item, in: 1...65535, what: "an SSH port").flatMap { UInt16(exactly: $0) }
         }
     }
 
@@ -164,21 +165,21 @@ struct AnswersReader {
         case .sequence(let items):
             if items.isEmpty {
                 mistakes.add(
-                    node, "The list at \(what) is empty and would let nobody in.",
-                    remedy: "Write \"admins\", or addresses.")
+                    node, "The list for \(what) is empty and would block everyone.",
+                    remedy: "Write \"admins\" or addresses.")
             }
             for item in items where item.text == "everyone" || item.text == "admins" {
                 mistakes.add(
-                    item, "\(item.text.quoted) stands in a list.",
-                    remedy: "Write it alone, without brackets: from: \(item.text).")
+                    item, "\(item.text.quoted) cannot be part of a list.",
+                    remedy: "Write it without brackets: from: \(item.text).")
             }
             let addresses = items.filter { $0.text != "everyone" && $0.text != "admins" }
             return .networks(addressList(addresses))
         case .scalar(let text, _) where (try? CIDR(parsing: text)) != nil:
-            mistakes.add(node, "\(text.quoted) stands alone; \(what) takes a list.", remedy: "Write it in [ ].")
+            mistakes.add(node, "\(text.quoted) is not in a list; \(what) takes a list.", remedy: "Write it in [ ].")
         case .scalar(let text, let quoted) where quoted || !text.isEmpty:
             mistakes.add(
-                node, "\(text.quoted) is not known for \(what).",
+                node, "\(text.quoted) is not a valid value of \(what).",
                 remedy: "Write everyone, admins or a list of addresses.")
         default:
             mistakes.wrongKind(
@@ -254,6 +255,6 @@ struct AnswersReader {
 
     private mutating func repeated(_ node: YAMLNode, first: Int) {
         let place = first == node.line ? "this line" : "line \(first)"
-        mistakes.add(node, "\(node.text.quoted) is in the list already, on \(place).", remedy: "Delete one of the two.")
+        mistakes.add(node, "\(node.text.quoted) is already in the list, on \(place).", remedy: "Delete one of the two.")
     }
 }

@@ -1,18 +1,18 @@
 import Netfilter
 
 extension AnswersFile {
-    /// Writes answers as a file that a person can read and change; `parse` gives the same answers again.
+    /// Writes answers as a file that a person can read and change; `parse` reads the same answers back.
     package static func render(_ answers: Answers) -> String {
         """
-        # Answers that a server's firewall is made from. See latchkey(8).
-        # To change it: edit, look at "latchkey plan", then "latchkey apply".
+        # latchkey makes this server's firewall from these answers. See latchkey(8).
+        # To change it: edit this file, check "latchkey plan", run "latchkey apply".
         version: \(version)
 
         # Addresses and networks that may reach everything, such as 192.168.1.33,
         # 10.0.0.0/8 or "2001:db8:5::/64". For none: []
         admins:\(list(texts(answers.admins)))
 
-        # What the server offers, by name ("latchkey services" lists the names).
+        # The server's services by name ("latchkey services" lists the names).
         # To limit one: { name: mail, from: [192.168.1.0/24] }
         # "from" is everyone, admins, or a list of addresses and networks.
         services:\(list(answers.services.map(text)))
@@ -20,15 +20,15 @@ extension AnswersFile {
         # Further open ports with their protocol, such as 8080/tcp or 60000-61000/udp.
         ports:\(list(answers.ports.map(\.description)))
 
-        # Who may ping this server: replies-only (nobody; it still hears the answers
+        # Who may ping this server: replies-only (no one; the server still gets replies
         # to its own pings), admins, limited (everyone, a few a second) or everyone.
         ping: \(answers.ping.rawValue)
 
         # Who may log in by SSH: everyone, admins, or a list of addresses and networks.
-        # Without "ports": those that sshd listens on.
+        # Without "ports": the ports that sshd listens on.
         \(ssh(answers.ssh))
 
-        # false closes IPv6, but for loopback and replies.
+        # false blocks IPv6, except loopback and replies.
         ipv6: \(answers.ipv6)
 
         # true logs what is dropped, a few lines a minute.
@@ -45,7 +45,7 @@ extension AnswersFile {
     }
 
     private static func text(_ network: CIDR) -> String {
-        // A colon has a meaning in YAML: IPv6 stands in quotes.
+        // IPv6 addresses are quoted, because a colon has a meaning in YAML.
         network.family == .ipv6 ? "\"\(network)\"" : "\(network)"
     }
 
@@ -72,7 +72,7 @@ extension AnswersFile {
         return "ssh: { \(ports)from: \(text(answer.from)) }"
     }
 
-    /// A name of a template; all but the plainest stand in quotes.
+    /// The name of a template, quoted unless it is a plain word.
     private static func name(_ name: String) -> String {
         let isPlain = name.utf8.allSatisfy { byte in
             (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)

@@ -1,4 +1,4 @@
-/// One mistake in a file that a person wrote: where it is, what stands there, and what to write instead.
+/// One mistake in a file that a person wrote: the place, the text, and what to write instead.
 package struct Mistake: Equatable, Sendable {
     /// The file's name as the user gave it.
     package let file: String

@@ -1,4 +1,4 @@
-/// Collects what is wrong with one file, so that everything is said at once.
+/// Collects the mistakes of one file, so that all are reported at once.
 package struct Mistakes: Sendable {
     /// The file's name as the user gave it.
     package let file: String
@@ -14,7 +14,7 @@ package struct Mistakes: Sendable {
     /// Whether nothing is wrong so far.
     package var isEmpty: Bool { found.isEmpty }
 
-    /// All mistakes in the order in which they stand in the file.
+    /// All mistakes in the order of the file.
     package var sorted: [Mistake] {
         let order = found.enumerated().sorted { left, right in
             (left.element.line, left.element.column ?? 0, left.offset)

@@ -1,28 +1,27 @@
 import Netfilter
 
-/// What a set of answers stands for: everything that may come in, in the order in which rules will say it.
+/// What a set of answers allows: all incoming packets that are accepted, in the order of the rules.
 ///
-/// Loopback, replies to what the server began, and what IPv6 needs to live belong to every plan and are no
-/// permissions: no answer takes them away.
+/// Loopback, replies to the server's own connections, and the ICMPv6 that IPv6 needs are part of every plan, whatever the
+/// answers, and are not among the permissions.
 package struct Plan: Equatable, Sendable {
     /// The answers that the plan was made from.
     package let answers: Answers
-    /// What may come in: the admins, SSH, the services in the order chosen, the further ports, pings.
+    /// The permissions: admins, SSH, the services in the chosen order, further ports, pings.
     package let permissions: [Permission]
     /// The ports on which SSH is open, ascending.
     package let sshPorts: [UInt16]
 
-    /// Works out what the answers mean.
+    /// Makes a plan from answers.
     ///
-    /// The `ssh` answer alone decides about SSH; the service `ssh` is taken without a word and adds nothing. The ping
-    /// policies `replies-only` and `admins` yield no permission: replies come in as replies, and the admins may send
-    /// anything, pings too.
+    /// Only the `ssh` answer decides about SSH; the service `ssh` is accepted and ignored. The ping policies
+    /// `replies-only` and `admins` add no permission: replies are always allowed, and admins may send anything.
     ///
     /// - Parameters:
     ///   - answers: what the user said.
     ///   - catalog: the service templates.
-    ///   - sshPorts: what sshd listens on here; none means that nobody could find out, and 22 is taken.
-    /// - Throws: names that no template bears, and ports that are none; an answers file is checked for both before.
+    ///   - sshPorts: the ports sshd listens on; if they are unknown (empty), 22 is used.
+    /// - Throws: unknown service names and invalid ports; in an answers file, both were checked before.
     package init(answers: Answers, catalog: TemplateCatalog, sshPorts: [UInt16]) throws(PlanError) {
         let ports = answers.ssh?.ports ?? sshPorts
         guard !ports.contains(0) else { throw .portZero }
@@ -60,7 +59,7 @@ package struct Plan: Equatable, Sendable {
 }
 
 extension Plan {
-    /// What only the admins may reach while there are none, by its name in the answers.
+    /// What only admins may reach although there are none, by its name in the answers.
     package var unreachable: [String] {
         guard answers.admins.isEmpty else { return [] }
         var names: [String] = []
@@ -78,7 +77,7 @@ extension Plan {
 }
 
 extension ServiceTemplate {
-    /// Who may reach the service when the answers name nobody.
+    /// Who may reach the service if the answers don't say.
     package var defaultSource: Source {
         switch audience {
         case .everyone: .everyone
@@ -86,16 +85,16 @@ extension ServiceTemplate {
         }
     }
 
-    /// All that has to be let in for the service.
+    /// Everything that has to be allowed for the service.
     package var openings: [Permission.Opening] {
         ports.map { multicast.isEmpty ? .ports($0) : .multicast($0, groups: multicast) }
             + protocols.map { .ipProtocol($0) }
     }
 }
 
-/// Why answers that were made by a program, not read from a file, are no plan.
+/// Why answers that a program made, instead of a file, are not valid.
 package enum PlanError: Error, Equatable, Sendable {
-    /// No template bears that name; `nearest` is what was perhaps meant.
+    /// No template has that name; `nearest` is a suggestion.
     case unknownService(String, nearest: String?)
     /// Port 0 for SSH.
     case portZero
@@ -106,11 +105,11 @@ extension PlanError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .unknownService(let name, let nearest?):
-            "\(name.quoted) is not a service known here. Did you mean \(nearest.quoted)?"
+            "\(name.quoted) is not a known service. Did you mean \(nearest.quoted)?"
         case .unknownService(let name, nil):
-            "\(name.quoted) is not a service known here. \"latchkey services\" lists them."
+            "\(name.quoted) is not a known service. \"latchkey services\" lists them."
         case .portZero:
-            "\"0\" is not a port for SSH: ports are numbered from 1 to 65535."
+            "\"0\" is not an SSH port: ports are numbered from 1 to 65535."
         }
     }
 }

@@ -1,8 +1,8 @@
 import Netfilter
 
-/// What a plan changes for the machine's own life, told from the answers and from what runs here now.
+/// What a plan changes for the programs that run on the machine now.
 package struct PlanEffects: Equatable, Sendable {
-    /// Something that waits for others now.
+    /// A program that listens now.
     package struct Listener: Equatable, Sendable {
         /// The program's name, where it is known.
         package let program: String?
@@ -10,10 +10,10 @@ package struct PlanEffects: Equatable, Sendable {
         package let port: UInt16
         /// TCP or UDP.
         package let transport: TransportProtocol
-        /// Who is connected to it now.
+        /// The peers that are connected to it now.
         package let peers: [IPAddress]
 
-        /// A listener that others than this machine can reach.
+        /// A listener that other machines can reach.
         package init(program: String?, port: UInt16, transport: TransportProtocol, peers: [IPAddress] = []) {
             self.program = program
             self.port = port
@@ -27,27 +27,27 @@ package struct PlanEffects: Equatable, Sendable {
         }
     }
 
-    /// A listener that not everybody reaches any more.
+    /// A listener that the plan blocks, at least for some.
     package struct CutOff: Equatable, Sendable {
-        /// What waits.
+        /// The listener.
         package let listener: Listener
-        /// The addresses and networks that still reach it.
+        /// The addresses and networks that can still reach it.
         package let remaining: [CIDR]
     }
 
-    /// Someone who is connected now and could not connect again.
+    /// A peer that is connected now and cannot connect again.
     package struct Peer: Equatable, Sendable {
-        /// To what.
+        /// The listener.
         package let listener: Listener
-        /// Who.
+        /// The peer's address.
         package let address: IPAddress
     }
 
-    /// A port that another program sends past INPUT, so that the plan has no say in it.
+    /// A port that another program forwards, so that its packets bypass INPUT and the plan.
     package struct Published: Hashable, Sendable {
         /// The ports of this machine.
         package let ports: PortSpec
-        /// Where packets to them go: `172.17.0.2:80`.
+        /// Where their packets go: `172.17.0.2:80`.
         package let destination: String
 
         /// A published port.
@@ -57,20 +57,20 @@ package struct PlanEffects: Equatable, Sendable {
         }
     }
 
-    /// Listeners that will be cut off from everyone but the remaining.
+    /// Listeners that will be blocked, except for the remaining sources.
     package let cutOff: [CutOff]
-    /// Peers that could not connect again.
+    /// Peers that cannot connect again.
     package let peers: [Peer]
-    /// What the plan has no say in; open to everyone, whatever the answers.
+    /// Ports that bypass the plan; they stay open to everyone.
     package let published: [Published]
 }
 
 extension Plan {
-    /// What the plan changes for what runs here now.
+    /// What the plan changes for the programs that run now.
     ///
     /// - Parameters:
-    ///   - listeners: what others than this machine can reach now.
-    ///   - published: ports that are sent past INPUT.
+    ///   - listeners: the listeners that other machines can reach now.
+    ///   - published: the ports whose packets bypass INPUT.
     /// - Returns: in the order of the listeners.
     package func effects(on listeners: [PlanEffects.Listener], published: [PlanEffects.Published]) -> PlanEffects {
         let cutOff = listeners.compactMap { listener -> PlanEffects.CutOff? in
@@ -101,25 +101,25 @@ extension Permission {
 }
 
 extension PlanEffects {
-    /// The effects in sentences, the listeners that are cut off first.
+    /// The effects in sentences, blocked listeners first.
     package var sentences: [String] { cutOffSentences + peerSentences + publishedSentences }
 
     private var cutOffSentences: [String] {
         cutOff.map { item in
             let rest = item.remaining.isEmpty ? "" : " but \(item.remaining.map(\.description).joined(separator: ", "))"
-            return "\(item.listener.title) is reachable now and will be closed to everyone\(rest)."
+            return "\(item.listener.title) is reachable now and will be blocked for everyone\(rest)."
         }
     }
 
     private var peerSentences: [String] {
-        peers.map { "\($0.address) is connected to \($0.listener.title) now and could not connect again." }
+        peers.map { "\($0.address) is connected to \($0.listener.title) now and cannot connect again." }
     }
 
-    /// What the plan has no say in.
+    /// The sentences about ports that bypass the plan.
     package var publishedSentences: [String] {
         published.map { item in
-            "\(item.ports) goes past these rules, to \(item.destination): another program (Docker?) publishes it, and "
-                + "it stays open to everyone."
+            "\(item.ports) bypasses these rules and goes to \(item.destination): another program (Docker?) publishes it, "
+                + "and it stays open to everyone."
         }
     }
 }

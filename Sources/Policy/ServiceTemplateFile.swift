@@ -10,7 +10,7 @@ extension ServiceTemplate {
     ///
     /// - Parameters:
     ///   - bytes: the file.
-    ///   - expectedName: the file's name without `.yaml`, which the template must bear.
+    ///   - expectedName: the file's name without `.yaml`, which must be the template's name.
     ///   - origin: where the file is.
     ///   - mistakes: takes everything that is wrong.
     /// - Returns: the template.
@@ -46,13 +46,13 @@ extension ServiceTemplate {
                 root, "The service opens nothing.", remedy: "Write its ports, for example ports: [8080/tcp].")
         }
         if !multicast.isEmpty, ports.isEmpty, mistakes.count == before, let key = fields.key("multicast") {
-            mistakes.add(key, "\"multicast\" says where packets to the ports go, and there are no ports.")
+            mistakes.add(key, "\"multicast\" requires \"ports\", and there are none.")
         }
         guard mistakes.count == before, let name, let title, let summary, let audience else { return nil }
         return ServiceTemplate(
             name: name, title: title, summary: summary, group: group ?? .other, ports: ports.sorted(),
             protocols: protocols.sorted(), multicast: multicast, audience: audience, programs: programs,
-            // A range is what a service may use, seldom what it listens on.
+            // A service seldom listens on a whole range.
             hintPorts: listens ?? ports.filter { $0.range.lower == $0.range.upper }, note: note,
             reference: reference, origin: origin)
     }
@@ -66,7 +66,7 @@ extension Mistakes {
         return nil
     }
 
-    /// A template's name: it becomes part of rules' comments and of messages.
+    /// A template's name; it becomes part of rule comments and messages.
     fileprivate mutating func serviceName(_ node: YAMLNode, expected: String) -> String? {
         guard let name = string(node, what: "\"name\"") else { return nil }
         guard ServiceTemplate.isName(name) else {
@@ -78,7 +78,7 @@ extension Mistakes {
         guard name == expected else {
             add(
                 node, "\(name.quoted) is not the name of the file.",
-                remedy: "Rename one of them: the file would be \(name).yaml.")
+                remedy: "Rename one of the two: the file should be \(name).yaml.")
             return nil
         }
         return name
@@ -111,7 +111,7 @@ extension Mistakes {
                 if group.isMulticast { return group }
                 mistakes.add(
                     node, "\(text.quoted) is not a multicast group.",
-                    remedy: "Those begin with 224 to 239, or with ff in IPv6.")
+                    remedy: "Multicast groups begin with 224 to 239, or with ff in IPv6.")
             } catch {
                 mistakes.add(node, error.message)
             }
@@ -121,12 +121,12 @@ extension Mistakes {
 
     fileprivate mutating func programs(_ node: YAMLNode) -> [String]? {
         list(node, what: "\"programs\"", example: "[nginx, apache2]") { node, mistakes in
-            // The kernel tells no more of a name than that (proc_pid_comm(5)).
+            // The kernel cuts names to this length (proc_pid_comm(5)).
             mistakes.string(node, what: "a program", limit: 64).map { String($0.prefix(15)) }
         }
     }
 
-    /// A list in which nothing stands twice.
+    /// A list without duplicates.
     private mutating func list<Element: Hashable>(
         _ node: YAMLNode, what: String, example: String, read: (YAMLNode, inout Mistakes) -> Element?
     ) -> [Element]? {
@@ -138,7 +138,7 @@ extension Mistakes {
             if seen.insert(element).inserted {
                 result.append(element)
             } else {
-                add(item, "\(item.text.quoted) stands twice in \(what).", remedy: "Delete one of them.")
+                add(item, "\(item.text.quoted) is in \(what) twice.", remedy: "Delete one of them.")
             }
         }
         return result

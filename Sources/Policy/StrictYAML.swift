@@ -1,12 +1,12 @@
-/// Reads one small YAML document that a person wrote, and takes nothing on trust.
+/// Reads one small YAML document that a person wrote, strictly.
 ///
-/// Of YAML it knows mappings, lists, plain and quoted text and comments. What makes YAML surprising or dangerous is
-/// refused: anchors, aliases and merge keys (an alias bomb unfolds to gigabytes), tags, directives, block text, several
-/// documents, deep nesting, repeated keys. Plain text stays text: `no`, `0x16` and `1_000` are what they look like.
+/// It supports mappings, lists, plain and quoted text and comments. Surprising or dangerous features are refused:
+/// anchors, aliases and merge keys (an alias bomb expands to gigabytes), tags, directives, block text, several
+/// documents, deep nesting, repeated keys. Plain text stays text: `no`, `0x16` and `1_000` are not converted.
 package enum StrictYAML {
-    /// A larger file is refused unread.
+    /// A larger file is refused without parsing.
     package static let sizeLimit = 1 << 20
-    /// How deep lists and mappings may stand inside each other.
+    /// How deep lists and mappings may be nested.
     package static let depthLimit = 8
 
     /// Reads a file's bytes.
@@ -14,12 +14,12 @@ package enum StrictYAML {
     /// - Parameters:
     ///   - bytes: the file.
     ///   - mistakes: takes everything that is wrong.
-    /// - Returns: what could be read, even if something was wrong; nil when there is nothing to go on with.
+    /// - Returns: what could be read, even with mistakes; nil if nothing could.
     package static func read(_ bytes: [UInt8], mistakes: inout Mistakes) -> YAMLNode? {
         guard bytes.count <= sizeLimit else {
             mistakes.add(
-                line: 1, text: "", "The file has \(bytes.count) bytes; at most \(sizeLimit) are read.",
-                remedy: "Is it the right file?")
+                line: 1, text: "", "The file has \(bytes.count) bytes; the limit is \(sizeLimit).",
+                remedy: "Check whether it is the right file.")
             return nil
         }
         guard let source = StrictYAMLText(bytes, mistakes: &mistakes) else { return nil }

@@ -33,7 +33,7 @@ struct StrictYAMLText {
             clean.append("\u{fffd}")
             if damaged.insert(line).inserted {
                 mistakes.add(
-                    line: line, text: String(scalar), "The character \(scalar.codePoint) may not stand in this file.",
+                    line: line, text: String(scalar), "The character \(scalar.codePoint) is not allowed in this file.",
                     remedy: "It is a control or invisible character: delete it.")
             }
         }

@@ -1,8 +1,8 @@
 import Templates
 
-/// All service templates: those inside the binary, and the administrator's, which shadow them by name.
+/// All service templates: the built-in ones, and the administrator's, which replace built-in ones of the same name.
 package struct TemplateCatalog: Equatable, Sendable {
-    /// A template's file as the administrator wrote it; whose it is was checked by whoever read it.
+    /// A template's file as the administrator wrote it; its owner was checked when it was read.
     package struct File: Equatable, Sendable {
         /// Where it is.
         package let path: String
@@ -21,7 +21,7 @@ package struct TemplateCatalog: Equatable, Sendable {
 
     private let templates: [String: ServiceTemplate]
 
-    /// The built-in templates, and the administrator's files over them.
+    /// The built-in templates, and the administrator's files, which replace built-in ones.
     ///
     /// - Parameter files: each named after its service, `NAME.yaml`.
     /// - Throws: every mistake in every file at once.
@@ -40,7 +40,7 @@ package struct TemplateCatalog: Equatable, Sendable {
                 found.append(
                     Mistake(
                         file: file.path, line: 1, text: name,
-                        message: "\(name.quoted) is described in \(earlier.quoted) already.",
+                        message: "\(name.quoted) is already described in \(earlier.quoted).",
                         remedy: "Delete one of the two files."))
             }
             Self.add(file, origin: .file(file.path), to: &templates, found: &found)

@@ -1,5 +1,5 @@
 extension Mistakes {
-    // Each of these reads a node as one kind of value; anything else is noted with its place and gives nil. `what` names
+    // Each of these reads a node as one kind of value; for anything else it adds a mistake and returns nil. `what` names
     // the value in the message: a key in quotes, or a few words.
 
     /// A mapping of which every key is known.
@@ -38,7 +38,7 @@ extension Mistakes {
             return nil
         }
         guard text.unicodeScalars.count <= limit else {
-            add(node, "\(text.quoted) is too long for \(what).", remedy: "At most \(limit) characters are read.")
+            add(node, "\(text.quoted) is too long for \(what).", remedy: "Use at most \(limit) characters.")
             return nil
         }
         return text
@@ -53,7 +53,7 @@ extension Mistakes {
         let wanted = "from \(range.lowerBound) to \(range.upperBound)"
         let digits = text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
         guard !quoted else {
-            add(node, "\(text.quoted) stands in quotes.", remedy: "For \(what) write the number without them.")
+            add(node, "\(text.quoted) is in quotes.", remedy: "For \(what) write the number without quotes.")
             return nil
         }
         guard digits, text == "0" || !text.utf8.starts(with: "0".utf8) else {
@@ -90,16 +90,18 @@ extension Mistakes {
         if let word = Word(rawValue: text) { return word }
         let words = Word.allCases.map(\.rawValue)
         add(
-            node, "\(text.quoted) is not known for \(what).",
+            node, "\(text.quoted) is not a valid value of \(what).",
             remedy: "Write \(words.dropLast().joined(separator: ", ")) or \(words.last ?? "").")
         return nil
     }
 
-    /// Notes that a value is of the wrong kind, unless it was refused already.
+    /// Adds a mistake for a value of the wrong kind, unless it was already refused.
     package mutating func wrongKind(_ node: YAMLNode, what: String, wanted: String, remedy: String?) {
         if case .refused = node.content { return }
         if node.isEmpty {
-            add(node, "Nothing stands at \(what); it takes \(wanted).", remedy: remedy ?? "Fill it in or delete it.")
+            add(
+                node, "There is no value for \(what); it takes \(wanted).", remedy: remedy ?? "Fill it in or delete it."
+            )
         } else {
             add(node, "\(node.text.quoted) is \(node.kind); \(what) takes \(wanted).", remedy: remedy)
         }
@@ -108,7 +110,7 @@ extension Mistakes {
 
 /// A mapping all of whose keys are known.
 package struct YAMLMapping: Sendable {
-    /// Where it stands.
+    /// Its place.
     package let node: YAMLNode
     private let entries: [String: YAMLNode.Entry]
 

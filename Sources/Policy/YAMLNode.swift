@@ -1,4 +1,4 @@
-/// A value in a YAML file, with the place where it stands.
+/// A value in a YAML file, with its place.
 package struct YAMLNode: Sendable {
     /// What the value is made of.
     package enum Content: Sendable {
@@ -6,7 +6,7 @@ package struct YAMLNode: Sendable {
         case scalar(String, quoted: Bool)
         case sequence([YAMLNode])
         case mapping([Entry])
-        /// Something that was refused and reported already; whoever reads it says nothing more.
+        /// Something that was already refused and reported; it causes no further mistakes.
         case refused
     }
 

@@ -32,17 +32,17 @@ struct YAMLTreeBuilder {
         case .documentStart(let directives):
             documents += 1
             if directives {
-                note(event, "Directives such as %YAML and %TAG are not read here.", remedy: "Delete them.")
+                note(event, "Directives such as %YAML and %TAG are not supported.", remedy: "Delete them.")
             }
             if documents > 1 {
                 note(
-                    event, "A second document begins here; a file holds one.",
+                    event, "A second document begins here; only one is supported.",
                     remedy: "Delete the line \"---\" and keep one document.")
                 return false
             }
         case .alias:
             note(
-                event, "\(snippet(event).quoted) is an alias (*); aliases are not read here.",
+                event, "\(snippet(event).quoted) is an alias (*); aliases are not supported.",
                 remedy: "Write the value out.")
             place(node(.refused, event))
         case .scalar(let value, let style):
@@ -64,8 +64,8 @@ struct YAMLTreeBuilder {
     private mutating func begin(_ event: YAMLEvent) -> Bool {
         guard open.count < StrictYAML.depthLimit else {
             note(
-                event, "More than \(StrictYAML.depthLimit) lists or groups of keys stand inside each other here.",
-                remedy: "Nothing that is read here needs that many.")
+                event, "More than \(StrictYAML.depthLimit) lists or groups of keys are nested here.",
+                remedy: "No supported file needs so many.")
             return false
         }
         if let frame = open.last, frame.isMapping, frame.key == nil {
@@ -91,7 +91,7 @@ struct YAMLTreeBuilder {
                 line: frame.place.line, column: frame.place.column, text: text))
     }
 
-    /// Puts a finished value where it belongs.
+    /// Adds a finished value to its parent.
     private mutating func place(_ node: YAMLNode) {
         guard var frame = open.popLast() else {
             root = node
@@ -109,10 +109,10 @@ struct YAMLTreeBuilder {
         frame.key = nil
         guard case .scalar(let name, let quoted) = key.content else { return }
         if name == "<<", !quoted {
-            mistakes.add(key, "Merge keys (<<) are not read here.", remedy: "Write the keys out.")
+            mistakes.add(key, "Merge keys (<<) are not supported.", remedy: "Write the keys out.")
         } else if let first = frame.seen[name] {
             mistakes.add(
-                key, "The key \(name.quoted) stands here again; it is on line \(first) already.",
+                key, "The key \(name.quoted) is already on line \(first).",
                 remedy: "Keep one of the two.")
         } else {
             frame.seen[name] = key.line
@@ -125,7 +125,7 @@ struct YAMLTreeBuilder {
     private mutating func scalar(_ value: String, _ style: YAMLScalarStyle, _ event: YAMLEvent) -> YAMLNode {
         if style == .block {
             note(
-                event, "\(snippet(event).quoted) is block text; it is not read here.",
+                event, "\(snippet(event).quoted) is block text, which is not supported.",
                 remedy: "Write the text on one line, in double quotes.")
             return node(.refused, event)
         }
@@ -137,18 +137,18 @@ struct YAMLTreeBuilder {
         }
         if (event.start.line...max(event.start.line, event.end.line)).allSatisfy({ !damaged.contains($0) }) {
             note(
-                event, "\(value.quoted) holds the character \(unfit.codePoint).",
-                remedy: "Control and invisible characters have no place here: delete it.")
+                event, "\(value.quoted) contains the character \(unfit.codePoint).",
+                remedy: "Control and invisible characters are not allowed: delete it.")
         }
         return node(.refused, event)
     }
 
     private mutating func refuseAnchorAndTag(_ event: YAMLEvent) {
         if event.hasAnchor {
-            note(event, "\(snippet(event).quoted) has an anchor (&); anchors are not read here.", remedy: "Delete it.")
+            note(event, "\(snippet(event).quoted) has an anchor (&); anchors are not supported.", remedy: "Delete it.")
         }
         if event.hasTag {
-            note(event, "\(snippet(event).quoted) has a tag (!); tags are not read here.", remedy: "Delete it.")
+            note(event, "\(snippet(event).quoted) has a tag (!); tags are not supported.", remedy: "Delete it.")
         }
     }
 

@@ -3,7 +3,7 @@ import Glibc
 
 /// The owner's end of an agent: a process, a pipe to it and a pipe from it.
 ///
-/// The queue guards everything: requests are answered one after the other, and no thread of Swift's pool waits.
+/// A serial queue protects all state: requests are answered one after the other, and no thread of Swift's pool blocks.
 final class AgentProcess: @unchecked Sendable {
     /// The process that was started; the agent itself may be its child.
     let id: pid_t
@@ -14,7 +14,7 @@ final class AgentProcess: @unchecked Sendable {
     private var unread: [UInt8] = []
     private var isOver = false
 
-    /// Nothing of the caller's: sudo may have let anything through.
+    /// Nothing from the caller's environment, because sudo may have passed on anything.
     private static let environment = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"]
 
     /// Starts a program whose standard input and output carry the lines.
@@ -39,7 +39,7 @@ final class AgentProcess: @unchecked Sendable {
         var none = sigset_t()
         sigemptyset(&none)
         posix_spawnattr_setsigmask(&attributes, &none)
-        // A process group of its own: what the terminal sends on ^C is for the wizard, not for the stage.
+        // A separate process group: the terminal's SIGINT on Ctrl-C is for the wizard, not for the stage.
         posix_spawnattr_setpgroup(&attributes, 0)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK))
 
@@ -101,7 +101,9 @@ final class AgentProcess: @unchecked Sendable {
         -> AgentReply
     {
         guard !isOver else { throw AgentFailure(reason: "the stage is closed") }
-        guard let line = try? AgentLine.encode(request) else { throw AgentFailure(reason: "a request without a form") }
+        guard let line = try? AgentLine.encode(request) else {
+            throw AgentFailure(reason: "the request cannot be encoded")
+        }
         var written = 0
         while written < line.count {
             let count = line[written...].withUnsafeBytes {
@@ -114,7 +116,7 @@ final class AgentProcess: @unchecked Sendable {
             if let index = unread.firstIndex(of: AgentLine.end) {
                 let reply = try? AgentLine.decode(AgentReply.self, from: unread[..<index])
                 unread.removeSubrange(...index)
-                guard let reply else { throw AgentFailure(reason: "an answer that is none") }
+                guard let reply else { throw AgentFailure(reason: "the answer is not valid") }
                 return reply
             }
             try readMore(until: end)
@@ -133,13 +135,13 @@ final class AgentProcess: @unchecked Sendable {
         unread += buffer[..<max(0, count)]
     }
 
-    /// What the process said on standard error before it went.
+    /// What the process wrote to standard error before it ended.
     private func lastWords() -> String {
         var buffer = [UInt8](repeating: 0, count: 4096)
         let count = recv(errors, &buffer, buffer.count, Int32(MSG_DONTWAIT))
         let text = String(decoding: buffer[..<max(0, count)], as: UTF8.self)
         let line = text.split(separator: "\n").first.map(String.init)
-        return line ?? "it ended without a word"
+        return line ?? "it ended without a message"
     }
 
     private static func pair() throws(AgentFailure) -> (ours: Int32, theirs: Int32) {
@@ -151,7 +153,7 @@ final class AgentProcess: @unchecked Sendable {
     }
 }
 
-/// Why an agent did not do as asked.
+/// Why an agent failed.
 struct AgentFailure: Error {
     let reason: String
 }

@@ -1,26 +1,26 @@
 import Netfilter
 import Policy
 
-/// The way of one packet through the rules, by the counters of the rules it met.
+/// The path of one packet through the rules, from the counters of the rules that it reached.
 package struct PacketTrace: Sendable {
-    /// One rule that the packet came to.
+    /// One rule that the packet reached.
     package struct Step: Sendable {
         /// The rule.
         package let rule: Rule
-        /// How many jumps deep it stands.
+        /// The number of jumps that lead to it.
         package let depth: Int
-        /// Whether it counted the packet; one that did and is not the last let it go on.
+        /// Whether it matched the packet; a match that does not decide lets the packet continue.
         package let isMatch: Bool
     }
 
-    /// The rules in the order in which the packet came to them, up to the one that decided.
+    /// The rules in the order in which the packet reached them, up to the deciding one.
     package let steps: [Step]
-    /// What decided; nil where the counters do not tell.
+    /// The rule or policy that decided; nil if the counters don't show it.
     package let decision: CounterDifference.Decision?
-    /// What came of the packet.
+    /// The result.
     package let outcome: ProbeOutcome
 
-    /// The way of a packet that moved the counters so.
+    /// The path of a packet that changed the counters like this.
     init(_ counted: CounterDifference, in rules: RuleSet, decision: CounterDifference.Decision?, outcome: ProbeOutcome)
     {
         self.decision = decision
@@ -34,7 +34,7 @@ package struct PacketTrace: Sendable {
         self.steps = steps
     }
 
-    /// Returns whether the packet's way ended in the chain.
+    /// Returns whether the packet's path ended in the chain.
     private static func walk(
         _ chain: String, in table: Table?, _ moved: Set<Rule>, _ decision: CounterDifference.Decision?, _ depth: Int,
         _ steps: inout [Step]
@@ -43,7 +43,7 @@ package struct PacketTrace: Sendable {
         for counted in table.rules(in: chain) {
             let rule = counted.withoutCounters
             let isEnd = decision == .rule(rule)
-            // The rule for replies counts what came after the packet too.
+            // The rule for replies also counts the packets after this one.
             let isMatch = isEnd || (moved.contains(rule) && !rule.isFinal)
             steps.append(Step(rule: rule, depth: depth, isMatch: isMatch))
             if isEnd { return true }
@@ -63,7 +63,7 @@ extension Rehearsal {
     /// - Throws: `StageError` and `HostError`, where the stage or a tool in it breaks off.
     package func trace(_ expectation: Expectation) async throws -> PacketTrace {
         guard let tool = tools[expectation.family] else {
-            throw StageError.agent(place: .server, reason: "there is no \(expectation.family.rawValue) here")
+            throw StageError.agent(place: .server, reason: "there is no \(expectation.family.title) here")
         }
         let before = try await dump(tool)
         let result = try await stage.probe([expectation.probe], from: expectation.place)

@@ -100,7 +100,7 @@ package struct ProbeAgent {
         let first = UInt16.random(in: .min ... .max)
         for (index, probe) in probes.enumerated() {
             if probe.kind == .established, held[probe] == nil {
-                answers[index] = AgentAnswer(outcome: .unsent, detail: "no connection was made ahead of it")
+                answers[index] = AgentAnswer(outcome: .unsent, detail: "there was no earlier connection")
                 continue
             }
             let identifier = first &+ UInt16(truncatingIfNeeded: index)

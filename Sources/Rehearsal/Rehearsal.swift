@@ -2,15 +2,15 @@ import Host
 import Netfilter
 import Policy
 
-/// Tries what a plan promises on a stage, with real packets.
+/// Tests a plan's expectations on a stage with real packets.
 ///
-/// First without rules: what does not get through then proves nothing later. Then, once the caller has put the rules
-/// in force, again, with the kernel's counters telling which rule decided.
+/// The first round runs without rules: a packet that does not arrive then cannot test the rules later. The second round
+/// runs after the caller has loaded the rules, and the kernel's counters show which rule decided.
 package struct Rehearsal: Sendable {
     let stage: Stage
     let tools: [Family: IPTables]
-    /// How long the silent packets of one batch are waited for, together; over a cable inside one kernel an answer
-    /// takes well under a millisecond.
+    /// How long to wait for all packets of one batch without an answer; inside one kernel an answer takes well under a
+    /// millisecond.
     let patience: Duration
 
     private let counters = CounterReader()
@@ -29,7 +29,7 @@ package struct Rehearsal: Sendable {
 
     // MARK: - Before the rules
 
-    /// Opens every door on both sides.
+    /// Listens on all ports of the expectations, on both sides.
     package func listen(for expectations: [Expectation]) async throws(StageError) {
         let inward = expectations.filter { $0.direction == .in }
         try await listen(in: .server, for: inward)
@@ -52,9 +52,9 @@ package struct Rehearsal: Sendable {
         try await stage.listen(in: place, tcp: tcp.sorted(), udp: udp.sorted(), on: addresses)
     }
 
-    /// What gets through without any rules: the control.
+    /// The control round without rules.
     ///
-    /// - Returns: for every expectation that does not, what happened instead.
+    /// - Returns: for every expectation whose packet does not arrive, what happened instead.
     package func control(_ expectations: [Expectation]) async throws(StageError) -> [Expectation: String] {
         var failures: [Expectation: String] = [:]
         let plain = expectations.filter { !$0.isEstablished }
@@ -68,7 +68,7 @@ package struct Rehearsal: Sendable {
         return failures
     }
 
-    /// Makes the connections that are to be older than the rules; connection tracking has to be at work already.
+    /// Opens the connections that should be older than the rules; the kernel must already track connections.
     ///
     /// - Returns: for every expectation that could not be prepared, what happened instead.
     package func connect(_ expectations: [Expectation]) async throws(StageError) -> [Expectation: String] {
@@ -93,14 +93,14 @@ package struct Rehearsal: Sendable {
 
     // MARK: - Under the rules
 
-    /// Tries everything under the rules that are in force on the stage now.
+    /// Tests all expectations under the active rules of the stage.
     ///
     /// - Parameters:
-    ///   - expectations: what to try.
-    ///   - untested: what the control has shown to prove nothing.
-    ///   - decidesAll: whether to find out about every packet which rule decided, or only about those that fared
-    ///     otherwise than promised.
-    ///   - scopes: the families in which there are too many rules to read them all each time.
+    ///   - expectations: the expectations.
+    ///   - untested: those that the control round excluded.
+    ///   - decidesAll: whether to find the deciding rule of every packet, or only of those that differ from what was
+    ///     promised.
+    ///   - scopes: the families with too many rules to read them all each time.
     /// - Returns: a verdict for every expectation, in order.
     /// - Throws: `StageError` and `HostError`, where the stage or a tool in it breaks off.
     package func verdicts(
@@ -163,7 +163,7 @@ package struct Rehearsal: Sendable {
         return expectations.map { expectation in
             if let reason = untested[expectation] { return Verdict(expectation, .untested(reason)) }
             guard let isThrough = seen[expectation] else {
-                return Verdict(expectation, .untested("no rule and no policy has counted it"))
+                return Verdict(expectation, .untested("no rule or policy counted it"))
             }
             return Verdict(expectation, isThrough ? .accepted : .dropped, decision: decisions[expectation])
         }
@@ -218,7 +218,7 @@ package struct Rehearsal: Sendable {
         }
     }
 
-    // MARK: - Who decided
+    // MARK: - The deciding rule
 
     /// The two families side by side: their counters do not touch each other.
     private func decide(
@@ -275,7 +275,7 @@ package struct Rehearsal: Sendable {
             of: 1, isAccepted: nil, icmpv6: expectation.icmpv6)
     }
 
-    // MARK: - Pieces
+    // MARK: - Helpers
 
     /// Sends everything at once, from both places.
     private func attempt(

@@ -1,8 +1,7 @@
 import Glibc
 import Host
 
-/// The stage of another process of the same user, found by the processes that hold it: nothing is written anywhere
-/// that could be left behind.
+/// The stage of another process of the same user, found through its processes, so that no file is left behind.
 package struct RunningStage: Sendable {
     private let namespaces: StageNamespaces
 

@@ -3,11 +3,11 @@ import Host
 import Netfilter
 import Policy
 
-/// A throwaway server and the world outside it: two network namespaces of this kernel, joined by a cable.
+/// A throwaway server and the outside: two network namespaces of this kernel, connected by veth pairs.
 ///
-/// Both are held by processes only. The server has process, mount and network namespaces of its own; whatever runs
-/// in either place is ended by the kernel when the stage is closed or its owner is gone. Without root both are inside
-/// a user namespace, where the caller is root.
+/// Only processes keep them alive. The server has its own process, mount and network namespaces; the kernel kills all
+/// processes in both places when the stage is closed or its owner dies. Without root, both are inside a user namespace,
+/// in which the caller is root.
 package final class Stage: Sendable {
     /// One side of the stage.
     package enum Place: String, CaseIterable, Sendable {
@@ -114,7 +114,7 @@ package final class Stage: Sendable {
         let reply = try await ask(
             .probe(probes: probes, patience: milliseconds), of: place, within: patience * 50 + .seconds(60))
         guard case .answers(let answers) = reply, answers.count == probes.count else {
-            throw .agent(place: place, reason: "an answer to another question")
+            throw .agent(place: place, reason: "the answer does not match the request")
         }
         return zip(probes, answers).map { ProbeResult($0, $1.outcome, detail: $1.detail) }
     }
@@ -126,7 +126,7 @@ package final class Stage: Sendable {
     package func hold(_ probes: [Probe], from place: Place) async throws(StageError) -> [ProbeResult] {
         let reply = try await ask(.hold(probes: probes), of: place, within: .seconds(20))
         guard case .answers(let answers) = reply, answers.count == probes.count else {
-            throw .agent(place: place, reason: "an answer to another question")
+            throw .agent(place: place, reason: "the answer does not match the request")
         }
         return zip(probes, answers).map { ProbeResult($0, $1.outcome, detail: $1.detail) }
     }
@@ -192,7 +192,7 @@ package final class Stage: Sendable {
             let ping = Probe(.ping, from: source, to: target)
             if try await probe([ping], from: .outside, patience: .milliseconds(50)).allSatisfy(\.isAccepted) { return }
         }
-        throw .agent(place: .outside, reason: "no packet from \(source) reaches \(target)")
+        throw .agent(place: .outside, reason: "packets from \(source) do not reach \(target)")
     }
 
     private func batch(_ lines: String, in place: Place) async throws(StageError) {

@@ -1,10 +1,10 @@
 import Host
 
-/// What can go wrong with a stage, each with its evidence.
+/// An error of a stage, with its evidence.
 package enum StageError: Error, Equatable, Sendable {
     /// A tool that makes namespaces could not be used.
     case host(HostError)
-    /// The kernel, or who set it up, lets no namespace be made here.
+    /// The kernel or its configuration does not allow namespaces here.
     case forbidden(command: [String], message: String)
     /// The agent inside a namespace did not answer as it should.
     case agent(place: Stage.Place, reason: String)
@@ -18,7 +18,7 @@ extension StageError: CustomStringConvertible {
         case .forbidden(let command, let message):
             "No throwaway namespace can be made here: \(command.joined(separator: " ")): \(message)"
         case .agent(let place, let reason):
-            "The probes in the \(place.rawValue) namespace broke off: \(reason)"
+            "The probes in the \(place.rawValue) namespace failed: \(reason)"
         }
     }
 }

@@ -103,7 +103,7 @@ let questionCases: [Question: QuestionCase] = [
         ],
         invalid: [
             ("8080", "8080", "\"8080\" lacks its protocol: 8080/tcp (most programs), or 8080/udp."),
-            ("8080/tpc", "8080/tpc", "\"8080/tpc\": \"tpc\" is not a protocol here; use tcp or udp."),
+            ("8080/tpc", "8080/tpc", "\"8080/tpc\": the protocol \"tpc\" is not supported; use tcp or udp."),
             ("70000/tcp", "70000/tcp", "\"70000/tcp\" is not a port: 70000 is more than 65535."),
             ("web", "web", "\"web\" is a service: type \"back\" and name it there."),
             ("none 1/tcp", "none", "\"none\" goes alone: leave it out, or leave the ports out."),

@@ -41,8 +41,11 @@ struct AddressTests {
         arguments: [
             ("192.168.1.300", "\"192.168.1.300\" is not an address: 300 is more than 255."),
             ("192.168.01.3", "\"192.168.01.3\" is ambiguous: write 1, not 01."),
-            ("fe80::1%eth0", "\"fe80::1%eth0\" names an interface; leave out the % and what follows."),
-            ("١٩٢.168.1.1", "\"\\u{661}\\u{669}\\u{662}.168.1.1\" has a character that no address has; type it again."),
+            ("fe80::1%eth0", "\"fe80::1%eth0\" contains an interface; remove the % and everything after it."),
+            (
+                "١٩٢.168.1.1",
+                "\"\\u{661}\\u{669}\\u{662}.168.1.1\" has a character that is not allowed in an address; type it again."
+            ),
             ("10.0.0.0/8", "\"10.0.0.0/8\" is a network; write one address, without the slash."),
             ("example.org", "\"example.org\" is not an address; write it like 192.168.1.33 or 2001:db8::1."),
         ])
@@ -108,11 +111,11 @@ struct CIDRTests {
         arguments: [
             ("10.0.0.1/8", "\"10.0.0.1/8\" has host bits set: write 10.0.0.1 or 10.0.0.0/8."),
             ("2001:db8::1/64", "\"2001:db8::1/64\" has host bits set: write 2001:db8::1 or 2001:db8::/64."),
-            ("10.0.0.0/33", "\"10.0.0.0/33\": the number after the slash is at most 32 here."),
-            ("::/129", "\"::/129\": the number after the slash is at most 128 here."),
+            ("10.0.0.0/33", "\"10.0.0.0/33\": the number after the slash can be at most 32."),
+            ("::/129", "\"::/129\": the number after the slash can be at most 128."),
             (
                 "::/99999999999999999999",
-                "\"::/99999999999999999999\": the number after the slash is at most 128 here."
+                "\"::/99999999999999999999\": the number after the slash can be at most 128."
             ),
             ("10.0.0.0/", "\"10.0.0.0/\" needs a number after the slash, as in 10.0.0.0/8."),
             ("10.0.0.0/ 8", "\"10.0.0.0/ 8\" needs a number after the slash, as in 10.0.0.0/8."),
@@ -125,8 +128,8 @@ struct CIDRTests {
             ),
             ("10.0.0.256/8", "\"10.0.0.256/8\" is not an address: 256 is more than 255."),
             ("/8", "\"/8\" is not an address; write it like 192.168.1.33 or 2001:db8::1."),
-            ("fe80::%eth0/64", "\"fe80::%eth0/64\" names an interface; leave out the % and what follows."),
-            ("10.0.0.0/８", "\"10.0.0.0/\\u{ff18}\" has a character that no address has; type it again."),
+            ("fe80::%eth0/64", "\"fe80::%eth0/64\" contains an interface; remove the % and everything after it."),
+            ("10.0.0.0/８", "\"10.0.0.0/\\u{ff18}\" has a character that is not allowed in an address; type it again."),
         ])
     func refusal(text: String, message: String) throws {
         let error = #expect(throws: AddressError.self) { try CIDR(parsing: text) }
@@ -143,14 +146,14 @@ struct CIDRTests {
             ("::ffff:1.2.3.4", "\"::ffff:1.2.3.4\" is IPv4 written as IPv6; write 1.2.3.4."),
             ("::ffff:10.0.0.0/104", "\"::ffff:10.0.0.0/104\" is IPv4 written as IPv6; write 10.0.0.0/8."),
             ("::1.2.3.4", "\"::1.2.3.4\" is IPv4 written as IPv6; write 1.2.3.4."),
-            ("0.0.0.0", "\"0.0.0.0\" is no address at all, only a placeholder: nobody comes from there."),
-            ("::", "\"::\" is no address at all, only a placeholder: nobody comes from there."),
+            ("0.0.0.0", "\"0.0.0.0\" is the unspecified address: no packet has it as its source."),
+            ("::", "\"::\" is the unspecified address: no packet has it as its source."),
             (
                 "255.255.255.255",
-                "\"255.255.255.255\" is the broadcast address, for everybody: nobody comes from there."
+                "\"255.255.255.255\" is the broadcast address: no packet has it as its source."
             ),
-            ("224.0.0.1", "\"224.0.0.1\" is multicast, an address for groups: nobody comes from there."),
-            ("ff02::/16", "\"ff02::/16\" is multicast, an address for groups: nobody comes from there."),
+            ("224.0.0.1", "\"224.0.0.1\" is a multicast address: no packet has it as its source."),
+            ("ff02::/16", "\"ff02::/16\" is a multicast address: no packet has it as its source."),
         ])
     func sources(text: String, message: String?) {
         do throws(AddressError) {

@@ -36,25 +36,25 @@ struct AnswersFileMistakesTests {
             """
         #expect(
             complaints(yaml) == [
-                "a.yaml:1: \"2\" is a version that this program does not know. It knows version 1.",
+                "a.yaml:1: This latchkey does not support version \"2\" of the file format. It supports version 1.",
                 "a.yaml:2: \"192.168.1.300\" is not an address: 300 is more than 255.",
                 "a.yaml:2: \"10.0.0.1/8\" has host bits set: write 10.0.0.1 or 10.0.0.0/8.",
-                "a.yaml:2: \"10.0.0.1/32\" is in the list already, on this line. Delete one of the two.",
-                "a.yaml:4: \"wbe\" is not a service that is known here. Did you mean \"web\"?",
+                "a.yaml:2: \"10.0.0.1/32\" is already in the list, on this line. Delete one of the two.",
+                "a.yaml:4: \"wbe\" is not a known service. Did you mean \"web\"?",
                 "a.yaml:5: \"form\" is not a key of a service. Did you mean \"from\"?",
-                "a.yaml:6: \"everyone\" stands in a list. Write it alone, without brackets: from: everyone.",
+                "a.yaml:6: \"everyone\" cannot be part of a list. Write it without brackets: from: everyone.",
                 "a.yaml:6: \"::1\" is IPv6, but line 12 says \"ipv6: false\". Delete one of the two.",
-                "a.yaml:8: \"web\" is in the list already, on line 7. Delete one of the two.",
+                "a.yaml:8: \"web\" is already in the list, on line 7. Delete one of the two.",
                 "a.yaml:9: \"8080\" has no protocol; write it like 8080/tcp or 51820/udp.",
                 "a.yaml:9: \"0/tcp\" is not a port: ports are numbered from 1 to 65535.",
                 "a.yaml:9: \"70000/udp\" is not a port: 70000 is more than 65535.",
                 "a.yaml:9: \"90-80/tcp\" is backwards; write 80-90.",
-                "a.yaml:9: \"53/sctp\": \"sctp\" is not a protocol here; use tcp or udp.",
-                "a.yaml:10: \"nobody\" is not known for \"ping\". Write replies-only, admins, limited or everyone.",
-                "a.yaml:11: \"0\" is out of range. For a port of SSH write a number from 1 to 65535.",
-                "a.yaml:11: \"022\" is not a whole number. For a port of SSH write plain digits, from 1 to 65535.",
-                "a.yaml:11: \"22\" is in the list already, on this line. Delete one of the two.",
-                "a.yaml:11: \"10.0.0.0/8\" stands alone; \"from\" takes a list. Write it in [ ].",
+                "a.yaml:9: \"53/sctp\": the protocol \"sctp\" is not supported; use tcp or udp.",
+                "a.yaml:10: \"nobody\" is not a valid value of \"ping\". Write replies-only, admins, limited or everyone.",
+                "a.yaml:11: \"0\" is out of range. For an SSH port write a number from 1 to 65535.",
+                "a.yaml:11: \"022\" is not a whole number. For an SSH port write plain digits, from 1 to 65535.",
+                "a.yaml:11: \"22\" is already in the list, on this line. Delete one of the two.",
+                "a.yaml:11: \"10.0.0.0/8\" is not in a list; \"from\" takes a list. Write it in [ ].",
                 "a.yaml:13: \"yes\" is neither true nor false. For \"log\" write true or false.",
                 "a.yaml:14: \"exising\" is not a key of an answers file. Did you mean \"existing\"?",
             ])
@@ -85,16 +85,16 @@ struct AnswersFileMistakesTests {
             (
                 "version: \"1\"\n",
                 [
-                    "a.yaml:1: \"1\" is a version that this program does not know. It knows version 1, written without quotes."
+                    "a.yaml:1: This latchkey does not support version \"1\" of the file format. It supports version 1, written without quotes."
                 ]
             ),
             (
                 "version: 1.0\n",
-                ["a.yaml:1: \"1.0\" is a version that this program does not know. It knows version 1."]
+                ["a.yaml:1: This latchkey does not support version \"1.0\" of the file format. It supports version 1."]
             ),
             (
                 "version: 1\nversion: 1\n",
-                ["a.yaml:2: The key \"version\" stands here again; it is on line 1 already. Keep one of the two."]
+                ["a.yaml:2: The key \"version\" is already on line 1. Keep one of the two."]
             ),
             (
                 "version: 1\nadmins: 10.0.0.1\n",
@@ -102,7 +102,7 @@ struct AnswersFileMistakesTests {
             ),
             (
                 "version: 1\nports:\n",
-                ["a.yaml:2: Nothing stands at \"ports\"; it takes a list. Write it as [8080/tcp]."]
+                ["a.yaml:2: There is no value for \"ports\"; it takes a list. Write it as [8080/tcp]."]
             ),
             (
                 "version: 1\nservices: [[web]]\n",
@@ -110,23 +110,23 @@ struct AnswersFileMistakesTests {
             ),
             (
                 "version: 1\nservices: [{from: admins}]\n",
-                ["a.yaml:2: \"{from: admins}\" names no service. Write it as { name: web, from: admins }."]
+                ["a.yaml:2: \"{from: admins}\" does not name a service. Write it as { name: web, from: admins }."]
             ),
             (
                 "version: 1\nservices: [{name: web, from: []}]\n",
                 [
-                    "a.yaml:2: The list at \"from\" is empty and would let nobody in."
-                        + " Write \"admins\", or addresses."
+                    "a.yaml:2: The list for \"from\" is empty and would block everyone."
+                        + " Write \"admins\" or addresses."
                 ]
             ),
             (
                 "version: 1\nservices: [{name: web, from: all}]\n",
-                ["a.yaml:2: \"all\" is not known for \"from\". Write everyone, admins or a list of addresses."]
+                ["a.yaml:2: \"all\" is not a valid value of \"from\". Write everyone, admins or a list of addresses."]
             ),
             (
                 "version: 1\nservices: [{name: web, from: }]\n",
                 [
-                    "a.yaml:2: Nothing stands at \"from\"; it takes everyone, admins or a list."
+                    "a.yaml:2: There is no value for \"from\"; it takes everyone, admins or a list."
                         + " Fill it in or delete it."
                 ]
             ),
@@ -139,11 +139,11 @@ struct AnswersFileMistakesTests {
             ),
             (
                 "version: 1\nssh: {ports: []}\n",
-                ["a.yaml:2: The list of SSH's ports is empty. Delete it to take what sshd listens on."]
+                ["a.yaml:2: The list of SSH ports is empty. Delete it to use the ports that sshd listens on."]
             ),
             (
                 "version: 1\nservices: [gopher]\n",
-                ["a.yaml:2: \"gopher\" is not a service that is known here. \"latchkey services\" lists them."]
+                ["a.yaml:2: \"gopher\" is not a known service. \"latchkey services\" lists them."]
             ),
             (
                 "version: 1\nipv6: \"true\"\n",
@@ -156,7 +156,7 @@ struct AnswersFileMistakesTests {
                 "version: 1\nadmins: [\"::ffff:10.0.0.1\", 224.0.0.1]\n",
                 [
                     "a.yaml:2: \"::ffff:10.0.0.1\" is IPv4 written as IPv6; write 10.0.0.1.",
-                    "a.yaml:2: \"224.0.0.1\" is multicast, an address for groups: nobody comes from there.",
+                    "a.yaml:2: \"224.0.0.1\" is a multicast address: no packet has it as its source.",
                 ]
             ),
             (
@@ -187,7 +187,7 @@ struct AnswersFileMistakesTests {
             error?.mistakes == [
                 Mistake(
                     file: "a.yaml", line: 2, column: 7, text: "Nobody",
-                    message: "\"Nobody\" is not known for \"ping\".",
+                    message: "\"Nobody\" is not a valid value of \"ping\".",
                     remedy: "Write replies-only, admins, limited or everyone.")
             ])
     }

@@ -146,6 +146,6 @@ struct AnswersFileWritingTests {
         #expect(yaml.utf8.count < StrictYAML.sizeLimit)
         let lines = complaints(yaml)
         #expect(lines.count == 1)
-        #expect(lines.first?.hasPrefix("answers.yaml:1: Written out, these answers take ") == true, "\(lines)")
+        #expect(lines.first?.hasPrefix("answers.yaml:1: As a file, these answers take ") == true, "\(lines)")
     }
 }

@@ -46,7 +46,7 @@ struct PlanTests {
         #expect(throws: PlanError.portZero) { try plan(Answers(ssh: SSHAnswer(ports: [0]))) }
         let error = PlanError.unknownService("webb", nearest: "web")
         #expect(throws: error) { try plan(Answers(services: [ServiceChoice("webb")])) }
-        #expect(error.description == "\"webb\" is not a service known here. Did you mean \"web\"?")
+        #expect(error.description == "\"webb\" is not a known service. Did you mean \"web\"?")
     }
 
     // MARK: Sources

@@ -69,7 +69,7 @@ struct ServiceTemplateTests {
             ("ports: [80/tcp]\nprotocols: [gre]", "gre"), ("ports: [80/tcp]\nmulticast: [10.0.0.1]", "multicast"),
             ("ports: [80/tcp]\nmulticast: [239.0.0.256]", "256"), ("ports: [80/tcp]\ngroup: toys", "toys"),
             ("ports: [80/tcp]\ncolour: red", "colour"), ("ports: [80/tcp]\nnote: [a]", "note"),
-            ("protocols: [esp]\nmulticast: [224.0.0.251]", "no ports"),
+            ("protocols: [esp]\nmulticast: [224.0.0.251]", "\"multicast\" requires \"ports\""),
             ("ports: [\"80/tcp\\n-j ACCEPT\"]", "\"80/tcp"), ("ports: [８０/tcp]", "not a port"),
         ])
     func refused(_ lines: String, _ part: String) {

@@ -69,42 +69,42 @@ struct StrictYAMLRefusalTests {
     @Test(
         "each trick of YAML is named with its line",
         arguments: [
-            ("a: &x 1\nb: 2\n", ["f.yaml:1: \"&x 1\" has an anchor (&); anchors are not read here. Delete it."]),
+            ("a: &x 1\nb: 2\n", ["f.yaml:1: \"&x 1\" has an anchor (&); anchors are not supported. Delete it."]),
             (
                 "a: 1\nb: *x\n",
-                ["f.yaml:2: \"*x\" is an alias (*); aliases are not read here. Write the value out."]
+                ["f.yaml:2: \"*x\" is an alias (*); aliases are not supported. Write the value out."]
             ),
             (
                 "a: 1\n<<: {b: 2}\n",
-                ["f.yaml:2: Merge keys (<<) are not read here. Write the keys out."]
+                ["f.yaml:2: Merge keys (<<) are not supported. Write the keys out."]
             ),
-            ("a: !!str 1\n", ["f.yaml:1: \"!!str 1\" has a tag (!); tags are not read here. Delete it."]),
-            ("a: ! 1\n", ["f.yaml:1: \"! 1\" has a tag (!); tags are not read here. Delete it."]),
-            ("a: !!map {b: c}\n", ["f.yaml:1: \"!!map {b: c}\" has a tag (!); tags are not read here. Delete it."]),
+            ("a: !!str 1\n", ["f.yaml:1: \"!!str 1\" has a tag (!); tags are not supported. Delete it."]),
+            ("a: ! 1\n", ["f.yaml:1: \"! 1\" has a tag (!); tags are not supported. Delete it."]),
+            ("a: !!map {b: c}\n", ["f.yaml:1: \"!!map {b: c}\" has a tag (!); tags are not supported. Delete it."]),
             (
                 "%YAML 1.1\n---\na: 1\n",
-                ["f.yaml:1: Directives such as %YAML and %TAG are not read here. Delete them."]
+                ["f.yaml:1: Directives such as %YAML and %TAG are not supported. Delete them."]
             ),
             (
                 "a: 1\n---\nb: 2\n",
                 [
-                    "f.yaml:2: A second document begins here; a file holds one."
+                    "f.yaml:2: A second document begins here; only one is supported."
                         + " Delete the line \"---\" and keep one document."
                 ]
             ),
             (
                 "a: 1\nb: 2\na: 3\n",
-                ["f.yaml:3: The key \"a\" stands here again; it is on line 1 already. Keep one of the two."]
+                ["f.yaml:3: The key \"a\" is already on line 1. Keep one of the two."]
             ),
             (
                 "b: {a: 1, 'a': 3}\n",
-                ["f.yaml:1: The key \"a\" stands here again; it is on line 1 already. Keep one of the two."]
+                ["f.yaml:1: The key \"a\" is already on line 1. Keep one of the two."]
             ),
             ("? [a]\n: 1\n", ["f.yaml:1: \"[a]\" cannot be a key. A key is a word followed by a colon."]),
             (
                 "a: |\n  text\n",
                 [
-                    "f.yaml:1: \"|\" is block text; it is not read here."
+                    "f.yaml:1: \"|\" is block text, which is not supported."
                         + " Write the text on one line, in double quotes."
                 ]
             ),
@@ -151,7 +151,7 @@ struct StrictYAMLRefusalTests {
         ] as [UInt32])
     func controls(number: UInt32) throws {
         let scalar = try #require(Unicode.Scalar(number))
-        let said = "The character \(scalar.codePoint) may not stand in this file."
+        let said = "The character \(scalar.codePoint) is not allowed in this file."
         for yaml in ["b: 1\na: x\(scalar)y\n", "b: 1\n# x\(scalar)y\n", "b: 1\na: \"x\(scalar)\"\n"] {
             let lines = complaints(yaml)
             #expect(lines.count == 1)
@@ -168,8 +168,8 @@ struct StrictYAMLRefusalTests {
     func escapes(escape: String, shown: String, name: String) {
         #expect(
             complaints("b: 1\na: \"x\(escape)y\"\n") == [
-                "f.yaml:2: \"x\(shown)y\" holds the character \(name)."
-                    + " Control and invisible characters have no place here: delete it."
+                "f.yaml:2: \"x\(shown)y\" contains the character \(name)."
+                    + " Control and invisible characters are not allowed: delete it."
             ])
     }
 
@@ -236,7 +236,8 @@ struct StrictYAMLBombTests {
         let large = [UInt8](repeating: 0x61, count: 10_000_000)
         var lines: [String] = []
         #expect(clock.measure { lines = complaints(large) } < .milliseconds(500))
-        #expect(lines == ["f.yaml:1: The file has 10000000 bytes; at most 1048576 are read. Is it the right file?"])
+        #expect(
+            lines == ["f.yaml:1: The file has 10000000 bytes; the limit is 1048576. Check whether it is the right file."])
         #expect(complaints(String(repeating: "[", count: 100_000)).count == 1)
         #expect(complaints("# " + String(repeating: "x", count: 65_534)) == ["f.yaml:1: The file is empty."])
     }

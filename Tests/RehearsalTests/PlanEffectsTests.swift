@@ -24,7 +24,7 @@ struct PlanEffectsTests {
         #expect(effects.cutOff.map(\.listener.title) == ["node 3000/tcp", "53/udp"])
         #expect(effects.cutOff.allSatisfy { $0.remaining.map(\.description) == ["192.168.1.33"] })
         #expect(effects.peers.map(\.listener.port) == [3000])
-        #expect(effects.sentences.contains { $0.contains("8080/tcp goes past these rules, to 172.17.0.2:80") })
+        #expect(effects.sentences.contains { $0.contains("8080/tcp bypasses these rules and goes to 172.17.0.2:80") })
     }
 
     @Test("limits count: who is outside them is cut off, who is inside is not")

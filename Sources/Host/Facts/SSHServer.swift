@@ -1,12 +1,12 @@
 import Netfilter
 
-/// The ports on which SSH is offered, with what says so.
+/// The ports of the SSH server, and where each was found.
 package struct SSHPorts: Sendable, Equatable {
-    /// What says that SSH is offered on a port.
+    /// Where an SSH port was found.
     package enum Source: Sendable, Hashable {
         /// `sshd -T`.
         case configuration
-        /// The text of a configuration file, where `sshd -T` gave no answer.
+        /// The text of a configuration file, if `sshd -T` failed.
         case configurationFile(String)
         /// A socket unit's ListenStream.
         case socketUnit(file: String)
@@ -14,11 +14,11 @@ package struct SSHPorts: Sendable, Equatable {
         case listener(program: String)
     }
 
-    /// The ports, ascending; empty when nothing was found.
+    /// The ports, ascending; empty if none was found.
     package internal(set) var ports: [UInt16]
-    /// For every port what says so.
+    /// Where each port was found.
     package internal(set) var evidence: [UInt16: Set<Source>]
-    /// What could not be asked, in words for `doctor`.
+    /// What could not be read, for `doctor`.
     package internal(set) var problems: [String]
 
     package init(evidence: [UInt16: Set<Source>] = [:], problems: [String] = []) {
@@ -28,16 +28,16 @@ package struct SSHPorts: Sendable, Equatable {
     }
 }
 
-/// This machine's SSH server: where it listens.
+/// Finds the ports of this machine's SSH server.
 package struct SSHServer: Sendable {
     private let source: FactSource
 
     package init(_ source: FactSource = FactSource()) { self.source = source }
 
-    /// The ports sshd listens on: its configuration's, its socket units' and those of living listeners together.
+    /// The ports of sshd: those of its configuration, of its socket units and of its listening sockets together.
     ///
-    /// Each may be wrong alone: the configuration was edited since sshd started, a socket unit takes over from it,
-    /// or a listener is not up yet.
+    /// Each source alone can be wrong: the configuration may have changed since sshd started, a socket unit may override
+    /// it, or a listener may not be up yet.
     ///
     /// - Parameters:
     ///   - sshd: The path of sshd, or `nil` when there is none.
@@ -54,7 +54,7 @@ package struct SSHServer: Sendable {
             do {
                 add(Self.ports(configuration: try await runner.check(Command(sshd, ["-T"])).text), .configuration)
             } catch {
-                problems.append("sshd does not tell its settings: \(error)")
+                problems.append("sshd does not report its settings: \(error)")
                 for (file, ports) in configurationFiles() { add(ports, .configurationFile(file)) }
             }
         }

@@ -1,27 +1,27 @@
-/// How the person behind a process came to this machine.
+/// How the person behind a process is connected to this machine.
 package enum SessionOrigin: Sendable, Equatable {
     /// By SSH, over this connection.
     case ssh(SSHMonitor)
-    /// From elsewhere, or so it seems, over a connection that cannot be seen; says why.
+    /// Probably remote, over a connection that cannot be seen; with the reason.
     case remoteUnproven(reason: String)
-    /// At the machine itself, or nobody at all (a timer, a script at boot); says where.
+    /// At the machine itself, or no person at all (a timer, a boot script); with the place.
     case local(String)
 }
 
 extension SSHConnections {
-    /// Where the person behind a process sits.
+    /// Where the person behind a process is.
     ///
-    /// What the kernel knows decides; variables and session files only ever turn "local" into "cannot be seen",
-    /// never into a proof.
+    /// Only the kernel's data can show an SSH connection; variables and session files can only turn "local" into "cannot
+    /// be seen".
     package func origin(of pid: Int32) -> SessionOrigin {
         if let monitor = sshMonitor(of: pid) { return .ssh(monitor) }
         return whyNone(for: pid)
     }
 
-    /// Why no SSH connection is found above a process: nobody came by one, or it cannot be seen.
+    /// Why a process has no SSH connection among its ancestors: there is none, or it cannot be seen.
     package func whyNone(for pid: Int32) -> SessionOrigin {
         let line = ([processes.process(pid)] + processes.ancestors(of: pid)).compactMap(\.self)
-        guard !line.isEmpty else { return .remoteUnproven(reason: "the process that asks cannot be seen") }
+        guard !line.isEmpty else { return .remoteUnproven(reason: "the process that sent the request cannot be seen") }
         for process in line {
             if let reason = Self.reason(program: process.name) { return .remoteUnproven(reason: reason) }
         }
@@ -29,28 +29,29 @@ extension SSHConnections {
             let environment = processes.environment(of: process.pid) ?? [:]
             if let name = Self.variables.first(where: { environment[$0] != nil }) {
                 return .remoteUnproven(
-                    reason: "\(name) says it came by SSH, but its connection is not to be seen (process \(process.pid))"
+                    reason: "\(name) was started over SSH, but its connection cannot be seen (process \(process.pid))"
                 )
             }
         }
         let sessions = loginSessions(of: pid)
         if let session = sessions.first(where: { $0.isRemote }) {
             return .remoteUnproven(
-                reason: "login session \(session.id) came from elsewhere, but its connection is not to be seen")
+                reason: "login session \(session.id) is remote, but its connection cannot be seen")
         }
         if let terminal = line.map(\.terminal).first(where: { $0.exists && !$0.isPseudo }) {
             return .local("the console \(terminal.name)")
         }
         if let session = sessions.first { return .local("login session \(session.id)") }
         guard let terminal = line.map(\.terminal).first(where: \.exists) else { return .local("no terminal") }
-        // A terminal made by a service (systemd-run, machinectl) can be shown to somebody far away.
+        // A terminal that a service created (systemd-run, machinectl) may be used over the network.
         let here = processes.networkNamespace(of: pid)
         let others = sshLogins(startedAfter: BootInstant(nanoseconds: -1)).filter {
             $0.authenticated && processes.networkNamespace(of: $0.pid) == here
         }
         if let other = others.first {
             return .remoteUnproven(
-                reason: "terminal \(terminal.name) belongs to no login, and \(other.remote.address) is logged in by SSH"
+                reason:
+                    "terminal \(terminal.name) belongs to no login, and \(other.remote.address) is logged in over SSH"
             )
         }
         return .local("terminal \(terminal.name)")
@@ -60,8 +61,7 @@ extension SSHConnections {
 
     private static let variables = ["SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"]
 
-    /// Programs that keep a terminal while connections come and go, and ways in besides sshd, by the start of their
-    /// names.
+    /// Programs that keep a terminal open without a connection, and remote logins other than sshd, by name prefix.
     static let keepers = ["tmux", "screen", "SCREEN", "dtach", "abduco", "zellij", "byobu", "shpool"]
     private static let doors = [
         "mosh-server": "mosh", "etserver": "Eternal Terminal", "etterminal": "Eternal Terminal",
@@ -73,12 +73,13 @@ extension SSHConnections {
 
     private static func reason(program: String) -> String? {
         if let keeper = keepers.first(where: program.hasPrefix) {
-            return "it runs inside \(keeper), which outlives the connections that show it"
+            return "it runs inside \(keeper), which survives the connections that use it"
         }
         if let door = doors.first(where: { program.hasPrefix($0.key) }) {
-            return "it came by \(door.value), not by a connection of sshd"
+            return "it was started over \(door.value), not over SSH"
         }
-        return program.hasPrefix("sshd") ? "it came by SSH, but its connection is closed or not to be seen" : nil
+        return program.hasPrefix("sshd")
+            ? "it was started over SSH, but its connection is closed or cannot be seen" : nil
     }
 
     private struct LoginSession {
@@ -86,7 +87,7 @@ extension SSHConnections {
         let isRemote: Bool
     }
 
-    /// The logind sessions that a process's control groups name (`session-4.scope`) and whose file still stands.
+    /// The logind sessions that a process's control groups name (`session-4.scope`) and whose file still exists.
     private func loginSessions(of pid: Int32) -> [LoginSession] {
         let units = processes.controlGroups(of: pid).flatMap { $0.split(separator: "/") }
         var met: Set<Substring> = []
