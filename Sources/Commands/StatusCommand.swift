@@ -107,9 +107,8 @@ extension StatusReport {
             case .idle: ["Nothing is pending, and no change was ever kept."]
             case .pending:
                 [
-                    "The change \(change ?? "") is pending" + (secondsLeft.map { ", \($0) s left." } ?? "."),
-                    ChangeText.choice,
-                ]
+                    "The change \(change ?? "") is pending" + (secondsLeft.map { ", \($0) s left." } ?? ".")
+                ] + ChangeText.choices
             case .kept: ["The change \(change ?? "") was kept."]
             case .reverted: ["The change \(change ?? "") was rolled back."]
             case .failed: ["The change \(change ?? "") failed."]

@@ -22,7 +22,7 @@ struct DeadlineTests {
             // Too late is told with what became of the change.
             let confirmed = try await machine.latchkey("confirm")
             #expect(confirmed.status == 6)
-            #expect(confirmed.errors.contains("rolled back"))
+            #expect(confirmed.errors.contains("was already rolled"))
             try await machine.expectBack(before)
         }
     }

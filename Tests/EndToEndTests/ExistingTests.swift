@@ -98,7 +98,7 @@ struct ExistingTests {
             #expect(confirmed.status == 0)
             // What opens everything is told; a jump into a program's own chain is that program's affair.
             let said = try #require(try JSON(confirmed).text("reason"))
-            #expect(said.contains("INPUT (IPv4) also holds") && said.contains("-A INPUT -j ACCEPT"), "\(said)")
+            #expect(said.contains("INPUT (IPv4) also contains") && said.contains("-A INPUT -j ACCEPT"), "\(said)")
             #expect(!said.contains("f2b-late") && !said.contains("INPUT (IPv6)"), "\(said)")
             let dump = try await machine.dump(.ipv4)
             let input = EarlierRules.chain("INPUT", in: "filter", of: dump)

@@ -164,7 +164,7 @@ struct FreshConnectionTests {
                 "version: 1\nadmins: [203.0.113.9]\nssh: { from: admins }\n", to: "keep.yaml")
             let applied = try await come(server.machine.applyWords(.keep, ["--detach", Machine.rehearsed]))
             #expect(applied.status == 4, "\(applied.errors)")
-            #expect(applied.errors.contains("\(peer) to port 22 would be dropped"))
+            #expect(applied.errors.contains("\(peer) to port 22 would be blocked"))
             let rehearsed = try await come(["rehearse", "--json", "--answers", file])
             #expect(rehearsed.status == 4)
             #expect(try JSON(rehearsed).truth("passed") == false)
@@ -172,7 +172,7 @@ struct FreshConnectionTests {
             try server.machine.root.write("version: 1\nssh: { from: [\"fe80::/10\"] }\n", to: "keep.yaml")
             let open = try await come(["rehearse", "--answers", file])
             #expect(open.status == 0, "\(open.errors)")
-            #expect(open.errors.contains("only the answers were checked"))
+            #expect(open.errors.contains("was checked against the answers"))
 
             let rules = try server.machine.root.write("*filter\n:INPUT ACCEPT\nCOMMIT\n", to: "rules")
             let written = try await come(["apply", "--detach", "--rules", rules])
@@ -204,7 +204,7 @@ struct FreshConnectionTests {
             // The administrator gets in by those rules, and so may have them back.
             let restored = try await server.logIn(server.line(words), from: SSHServer.admin)
             #expect(restored.status == 0, "\(restored.errors)")
-            #expect(restored.errors.contains("Rehearsed: "))
+            #expect(restored.errors.contains("Rehearsal passed: "))
             #expect(try await server.machine.latchkey("revert").status == 0)
             let forced = try await server.logIn(server.line(words + " --no-rehearsal"), from: SSHServer.stranger)
             #expect(forced.status == 0, "\(forced.errors)")

@@ -60,7 +60,7 @@ struct ReportTests {
                 #expect(refused.kinds == change)
                 #expect(refused.text("outcome") == "refused")
                 #expect(refused.text("change") == confirmed.text("change"))
-                #expect(refused.text("reason")?.contains("already been kept. Reason: ") == true)
+                #expect(refused.text("reason")?.contains("was already kept. Reason: ") == true)
             }
         }
     }

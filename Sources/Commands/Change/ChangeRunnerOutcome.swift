@@ -80,8 +80,10 @@ enum ChangeText {
     static let noClock =
         "This kernel has neither the \"recent\" match nor ipset: only latchkey's guard can end the trial."
     /// The two ways to end a pending change.
-    static let choice =
-        "To keep it, run \"sudo latchkey confirm\" in a new SSH login. To roll it back, run \"sudo latchkey revert\"."
+    static let choices = [
+        "To keep it, run \"sudo latchkey confirm\" in a new SSH login.",
+        "To roll it back, run \"sudo latchkey revert\".",
+    ]
 
     /// The state or outcome of a change, and what to do next.
     static func outcome(_ status: ChangeStatus) -> String {
@@ -92,9 +94,8 @@ enum ChangeText {
             case .applied:
                 [
                     "The new rules are active and wait for confirmation"
-                        + (status.secondsLeft.map { ", \($0) s left." } ?? "."),
-                    choice,
-                ] + (status.gate == .some(.none) ? [noClock] : [])
+                        + (status.secondsLeft.map { ", \($0) s left." } ?? ".")
+                ] + choices + (status.gate == .some(.none) ? [noClock] : [])
             case .reverting:
                 ["\(status.reason) The rollback to the previous rules is running and not verified yet."]
             case .kept, .persisted:

@@ -78,8 +78,8 @@ struct BootFiles: Sendable {
             if try await saveSets(of: files, to: path, keepingOthers: true) { saved.paths.append(path) }
         } else if let names = Self.list(Self.sets(of: files)) {
             saved.notes.append(
-                "Nothing creates the sets \(names) at boot, and rules that name a missing set are not loaded: install "
-                    + "\(service.setsPackage), apply again and keep.")
+                "At boot, nothing creates the sets that the saved rules name (\(names)). Rules that name a missing set are "
+                    + "not loaded: install \(service.setsPackage), apply again and keep.")
         }
         for (family, rules) in files.present {
             let path = layout.path(service.rules(family))
