@@ -1,8 +1,7 @@
 import CLinux
 import Glibc
 
-/// Runs a short program and holds the calling thread until it has ended: for threads that must not wait for the
-/// program's other work.
+/// Runs a short program and blocks the calling thread until it ends, for threads outside Swift's pool.
 package enum BlockingCommand {
     /// Runs it.
     ///

@@ -1,6 +1,6 @@
 import Glibc
 
-/// An instant on the clock that counts from the boot, through suspends, and that no date change moves.
+/// An instant on the clock that counts from boot, including suspends, and that date changes don't affect.
 package struct BootInstant: Sendable, Comparable, Hashable, Codable {
     /// Nanoseconds since the boot (CLOCK_BOOTTIME, clock_gettime(2)).
     package var nanoseconds: Int64

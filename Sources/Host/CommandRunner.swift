@@ -27,7 +27,7 @@ package struct Command: Sendable, Equatable {
     package var words: [String] { [program] + arguments }
 }
 
-/// What a program left behind.
+/// The result of a program.
 package struct CommandResult: Sendable, Equatable {
     /// Exit status, or 128 and the signal's number when a signal ended it.
     package var status: Int32
@@ -47,7 +47,7 @@ package struct CommandResult: Sendable, Equatable {
     package var text: String { String(decoding: output, as: UTF8.self) }
 }
 
-/// The one way from latchkey to other programs.
+/// Runs other programs; latchkey starts them in no other way.
 package protocol CommandRunner: Sendable {
     /// Runs a command to its end.
     ///

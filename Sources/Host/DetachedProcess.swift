@@ -1,15 +1,15 @@
 import CLinux
 import Glibc
 
-/// This program, started once more, apart from the terminal and from whoever started it.
+/// This program, started again, independent of the terminal and of the process that started it.
 package enum DetachedProcess {
     /// Starts this same binary with other arguments.
     ///
-    /// It finds nothing on standard input, prints nowhere, has default signals and no open file. It has still to call
-    /// `become` (posix_spawn(3) in Glibc offers no flag for a session of its own to Swift).
+    /// It has no input and output, default signals and no other open files. It must still call `become`, because Swift
+    /// does not see the flag of posix_spawn(3) for a new session.
     ///
-    /// - Returns: its process number.
-    /// - Throws: `toolUnusable` when the kernel refuses.
+    /// - Returns: its process ID.
+    /// - Throws: `toolUnusable` if the kernel refuses.
     @discardableResult
     package static func start(_ arguments: [String], environment: [String: String]) throws(HostError) -> pid_t {
         var actions = posix_spawn_file_actions_t()
@@ -44,11 +44,12 @@ package enum DetachedProcess {
 
     /// What the new process does first.
     ///
-    /// It gets a session of its own, keeps no folder busy, and makes files for root alone. It ends for none of these signals: a guard that goes leaves a locked door.
+    /// It starts a new session, works in `/`, and creates files that only root can read. It ignores the signals below,
+    /// because a guard that ends early can leave the server locked.
     package static func become() {
         setsid()
-        // Started by way of /proc/self/exe it would be called "exe" in ps and top; prctl(2) names the calling thread
-        // only, which need not be the first one.
+        // Started through /proc/self/exe, it would be called "exe" in ps and top; prctl(2) names only the calling thread,
+        // which may not be the first one.
         if let file = fopen("/proc/self/comm", "w") {
             fputs("latchkey", file)
             fclose(file)
@@ -58,8 +59,8 @@ package enum DetachedProcess {
         }
         _ = chdir("/")
         umask(0o077)
-        // The last that the kernel should choose when memory runs out (proc_pid_oom_score_adj(5)); without the right
-        // to say so it stays as it is.
+        // The kernel should kill it last when memory runs out (proc_pid_oom_score_adj(5)); without the permission to set
+        // this, the value does not change.
         if let file = fopen("/proc/self/oom_score_adj", "w") {
             fputs("-1000", file)
             fclose(file)

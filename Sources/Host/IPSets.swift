@@ -3,14 +3,14 @@ package struct IPSets: Sendable {
     private let program: String
     private let runner: any CommandRunner
 
-    /// The ipset command, or nil where it is not installed: then nothing can have made a set.
+    /// The ipset command; nil if it is not installed, in which case there are no sets.
     package init?(toolbox: Toolbox, runner: any CommandRunner) {
         guard let program = toolbox.find("ipset") else { return nil }
         self.program = program
         self.runner = runner
     }
 
-    /// All sets and their entries, as commands that make them again; "" where there are none.
+    /// All sets and their entries, as commands that create them; "" if there are none.
     ///
     /// - Throws: what running the tool throws.
     package func dump() async throws(HostError) -> String {
@@ -19,7 +19,7 @@ package struct IPSets: Sendable {
         return try await runner.check(Command(program, ["save"])).text
     }
 
-    /// Makes sets and entries that are missing; those that exist stay as they are.
+    /// Creates missing sets and entries; existing ones don't change.
     ///
     /// - Throws: what running the tool throws.
     package func restoreMissing(_ text: String) async throws(HostError) {
@@ -27,7 +27,7 @@ package struct IPSets: Sendable {
         _ = try await runner.check(Command(program, ["restore", "-exist"], input: Array(text.utf8)))
     }
 
-    /// Takes sets away; one that a rule still names stays.
+    /// Removes sets, except those that a rule still names.
     package func remove(_ names: [String]) async {
         for name in names { _ = try? await runner.run(Command(program, ["destroy", name])) }
     }

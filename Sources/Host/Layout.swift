@@ -1,4 +1,4 @@
-/// Where latchkey's files lie: the paths of latchkey(8), FILES, all of them under one root folder.
+/// The paths of latchkey's files (latchkey(8), FILES), all of them under one root folder.
 package struct Layout: Sendable, Equatable {
     /// "" for the machine itself, else the folder that `LATCHKEY_ROOT` names, without a slash at its end.
     package let root: String
@@ -17,21 +17,21 @@ package struct Layout: Sendable, Equatable {
     package var answers: String { path("/etc/latchkey/answers.yaml") }
     /// The administrator's service and rule templates.
     package var templates: String { path("/etc/latchkey/templates") }
-    /// What outlives a reboot.
+    /// The state that survives a reboot.
     package var state: String { path("/var/lib/latchkey") }
-    /// One folder a snapshot.
+    /// The snapshots, one folder each.
     package var snapshots: String { state + "/snapshots" }
-    /// Who changed what, a line each.
+    /// The history of changes, one line for each event.
     package var history: String { state + "/history.jsonl" }
-    /// What a reboot clears: lock, journal, socket.
+    /// The files that a reboot clears: locks, journal, socket.
     package var run: String { path("/run/latchkey") }
     /// Held by the guard of a pending change (flock(2)).
     package var lock: String { run + "/lock" }
-    /// Held by whoever starts the guard again when it dies (flock(2)).
+    /// Held by the supervisor of the pending change (flock(2)).
     package var supervisorLock: String { run + "/supervisor.lock" }
-    /// Held by whoever begins a change, until it is pending (flock(2)).
+    /// Held by the client that begins a change, until it is pending (flock(2)).
     package var beginLock: String { run + "/begin.lock" }
-    /// Where the pending change stands, and how the last one ended.
+    /// The journal of the pending or last change.
     package var journal: String { run + "/journal.json" }
     /// When the gates of the pending trial were renewed last.
     package var renewal: String { run + "/renewed" }

@@ -1,8 +1,8 @@
 import Glibc
 
-/// What this process is to the kernel.
+/// This process, as the kernel sees it.
 package enum OwnProcess {
-    /// Its number.
+    /// Its process ID.
     package static var pid: Int32 { getpid() }
     /// Its effective user; 0 is root.
     package static var user: UInt32 { geteuid() }

@@ -1,9 +1,9 @@
 import Glibc
 
-/// A list of addresses that the match `recent` of iptables keeps (iptables-extensions(8)), as the kernel shows it in
+/// A list of addresses of the iptables match `recent` (iptables-extensions(8)), which the kernel shows in
 /// /proc/net/xt_recent.
 ///
-/// It exists while a rule names it. Writing to it needs no program, no lock and hardly any memory.
+/// It exists while a rule names it. Writing to it needs no program, no lock and almost no memory.
 package struct RecentList: Sendable, Equatable {
     private let path: String
 
@@ -16,7 +16,7 @@ package struct RecentList: Sendable, Equatable {
     /// Whether a rule names the list and this process may write to it.
     package var isWritable: Bool { access(path, W_OK) == 0 }
 
-    /// Whether it holds no address; one that does not exist holds none.
+    /// Whether it is empty; a missing list is empty.
     package var isEmpty: Bool {
         guard let bytes = try? SecureFiles.read(path) else { return !SecureFiles.exists(path) }
         return !String(decoding: bytes, as: UTF8.self).contains("src=")
@@ -24,12 +24,12 @@ package struct RecentList: Sendable, Equatable {
 
     /// Adds an address, or notes that it was seen now.
     ///
-    /// - Throws: `file` where no rule names the list, or the kernel refuses.
+    /// - Throws: `file` if no rule names the list, or if the kernel refuses.
     package func note(_ address: String) throws(HostError) { try write("+\(address)") }
 
-    /// Forgets all addresses; a list that no rule names has none.
+    /// Removes all addresses; a list that no rule names has none.
     ///
-    /// - Throws: `file` where the kernel refuses.
+    /// - Throws: `file` if the kernel refuses.
     package func clear() throws(HostError) {
         do { try write("/") } catch .file(_, _, ENOENT) { return }
     }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// What systemd knows of a service it started: that it is ready, and that it lives (sd_notify(3)).
+/// Notifies systemd that a service is ready and alive (sd_notify(3)).
 package struct ServiceManager: Sendable {
     private let path: String
 
@@ -10,7 +10,7 @@ package struct ServiceManager: Sendable {
         path = String(cString: value)
     }
 
-    /// Tells it something, such as `READY=1` or `WATCHDOG=1`; one that does not listen is no error.
+    /// Sends a notification, such as `READY=1` or `WATCHDOG=1`; errors are ignored.
     package func tell(_ text: String) {
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | O_CLOEXEC | O_NONBLOCK, 0)
         guard descriptor >= 0 else { return }
@@ -40,7 +40,7 @@ package struct ServiceManager: Sendable {
         }
     }
 
-    /// Whether systemd has stopped every service and the machine goes down.
+    /// Whether systemd has stopped all services and the machine is shutting down.
     ///
     /// PID 1 is systemd-shutdown(8) then, which waits up to 90 s for processes that ignore SIGTERM; the rules go with
     /// the kernel.

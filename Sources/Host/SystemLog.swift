@@ -1,10 +1,10 @@
 import Glibc
 import Logging
 
-/// Writes log messages to the system's log, and so to the journal where there is one; nothing to any terminal.
+/// Writes messages to the system log (and so to systemd's journal), never to a terminal.
 ///
-/// Not by syslog(3): it waits for as long as the receiver does not read, and a guard must not wait for a log. What the
-/// receiver does not take at once is lost.
+/// It does not use syslog(3), which blocks while the receiver does not read: a guard must not wait for a log. A message
+/// that the receiver does not accept immediately is lost.
 package struct SystemLog: LogHandler {
     package var logLevel: Logger.Level = .info
     package var metadata: Logger.Metadata = [:]

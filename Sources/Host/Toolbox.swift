@@ -1,6 +1,6 @@
 import Glibc
 
-/// Finds the programs of the system in fixed folders: PATH is the caller's and is not trusted.
+/// Finds programs in fixed system folders, because the caller's PATH is not trusted.
 package struct Toolbox: Sendable {
     /// The folders looked in, first to last.
     package let folders: [String]
@@ -12,14 +12,14 @@ package struct Toolbox: Sendable {
         folders = rooted == system ? system : rooted + system
     }
 
-    /// The absolute path of a program, or nil where there is none.
+    /// The absolute path of a program, or nil if it is missing.
     package func find(_ name: String) -> String? {
         folders.lazy.map { "\($0)/\(name)" }.first { access($0, X_OK) == 0 }
     }
 
     /// The absolute path of a program.
     ///
-    /// - Throws: `toolMissing` where there is none.
+    /// - Throws: `toolMissing` if it is missing.
     package func need(_ name: String) throws(HostError) -> String {
         guard let path = find(name) else { throw .toolMissing(name: name, lookedIn: folders) }
         return path

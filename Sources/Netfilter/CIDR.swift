@@ -100,7 +100,7 @@ extension CIDR: Comparable {
 }
 
 extension AddressError {
-    /// The same mistake, told of the longer text that it was found in.
+    /// The same mistake, for the longer text that contains it.
     fileprivate func replacing(text: String) -> AddressError {
         switch self {
         case .notAnAddress: .notAnAddress(text)

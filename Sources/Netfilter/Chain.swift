@@ -1,4 +1,4 @@
-/// What becomes of a packet that no rule of a built-in chain decided.
+/// The policy for a packet that no rule of a built-in chain decided.
 package enum ChainPolicy: String, CaseIterable, Hashable, Sendable {
     case accept = "ACCEPT"
     case drop = "DROP"

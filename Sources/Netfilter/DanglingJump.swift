@@ -1,8 +1,8 @@
 extension RuleSet {
     /// Refuses a jump to a chain that its table does not declare.
     ///
-    /// iptables-nft's `--test` does not look; the load fails only once other tables are in force. The targets of
-    /// iptables and of xtables-addons pass; one that neither has, and that takes no options, has to be a chain.
+    /// iptables-nft's `--test` does not check this; the load would fail after other tables are already active. Targets of
+    /// iptables and xtables-addons are accepted; any other target without options has to be a chain.
     ///
     /// - Throws: `RuleSetError` with the line of the first such rule.
     package func requireChains(file: String) throws(RuleSetError) {

@@ -1,15 +1,15 @@
 extension RuleSet {
-    /// What turns one rule set into another, for people: a line each, `-` for what goes and `+` for what comes.
+    /// The differences between two rule sets, for people: one line each, `-` for removed and `+` for added.
     ///
-    /// Every line names its table and then reads like an iptables command: `+filter -P INPUT DROP`. Empty when both
-    /// mean the same.
+    /// Every line names its table, followed by the text of an iptables command: `+filter -P INPUT DROP`. Empty if both are
+    /// equivalent.
     package static func differences(from old: RuleSet, to new: RuleSet) -> [String] {
         let (old, new) = (old.normalized(), new.normalized())
         let names = Set(old.tables.map(\.name)).union(new.tables.map(\.name)).sorted()
         return names.flatMap { differences(from: old[$0] ?? open($0), to: new[$0] ?? open($0)) }
     }
 
-    /// A table that is not there: it lets everything through.
+    /// A missing table: it accepts everything.
     private static func open(_ name: String) -> Table {
         Table(name, chains: (Chain.builtIn(ofTable: name) ?? []).map { Chain($0, policy: .accept) })
     }

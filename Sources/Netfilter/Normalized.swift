@@ -1,5 +1,5 @@
 extension RuleSet {
-    /// The same rules in one fixed form: two rule sets mean the same if, and only if, these are equal.
+    /// The rules in a canonical form: two rule sets are equivalent if, and only if, their canonical forms are equal.
     ///
     /// Without counters, comment lines and spellings; tables and the user's chains by name; the commands of
     /// hand-written files carried out; and without tables that let everything through, because iptables-nft prints

@@ -16,7 +16,7 @@ package struct PortRange: Hashable, Sendable {
     /// The last port of the range.
     package let upper: UInt16
 
-    /// A range of numbers already known to be ports; what comes from outside goes through a throwing initializer.
+    /// A range of numbers already known to be ports; input from outside goes through a throwing initializer.
     package init(lower: UInt16, upper: UInt16) {
         precondition(lower > 0 && lower <= upper, "a range of ports begins at 1 or later and ends no earlier")
         self.lower = lower
@@ -92,7 +92,7 @@ extension PortRange: Comparable, CustomStringConvertible {
 package struct PortSpec: Hashable, Sendable {
     /// The ports.
     package let range: PortRange
-    /// The protocol they belong to; 53/tcp and 53/udp are different doors.
+    /// The protocol they belong to; 53/tcp and 53/udp are different ports.
     package let transport: TransportProtocol
 
     /// Ports of a protocol.
@@ -131,7 +131,7 @@ extension PortSpec: Comparable, CustomStringConvertible {
 }
 
 extension PortError {
-    /// The same mistake, told of the longer text that it was found in.
+    /// The same mistake, for the longer text that contains it.
     fileprivate func replacing(text: String) -> PortError {
         switch self {
         case .notAPort: .notAPort(text)

@@ -54,12 +54,12 @@ package struct RuleSet: Hashable, Sendable {
 
     /// The tables that iptables-nft could not print because nft rules of another making stand in them.
     ///
-    /// It says so in a comment line and leaves the table out; a snapshot of such a machine is not whole.
+    /// It reports this in a comment line and omits the table; a snapshot of such a machine is incomplete.
     package var unreadableTables: [String] { tables(saidTo: "is incompatible") }
 
     /// The tables that iptables-nft printed without the chains of another making that stand in them.
     ///
-    /// Their other chains are whole; emptied as a whole, such a table could not be put back.
+    /// Their other chains are complete, but such a table could not be restored after it is flushed.
     package var partlyReadTables: [String] { tables(saidTo: "contains incompatible") }
 
     private func tables(saidTo what: String) -> [String] {

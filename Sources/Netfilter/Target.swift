@@ -1,4 +1,4 @@
-/// What becomes of a packet that a rule matches.
+/// What a rule does with a packet that it matches.
 ///
 /// Typed only if its typed form prints the very bytes that were read, as `Match` is.
 package enum Target: Hashable, Sendable {

@@ -1,8 +1,8 @@
 import Netfilter
 
-/// What the user said: who administers the server, what it offers, and to whom.
+/// The user's answers: the admins, the services, and who may reach them.
 ///
-/// Nothing here knows rules or this machine; a `Plan` is made from it.
+/// They don't depend on rules or on this machine; a `Plan` is made from them.
 package struct Answers: Equatable, Sendable {
     /// Addresses and networks that may reach everything.
     package var admins: AddressList
@@ -12,13 +12,13 @@ package struct Answers: Equatable, Sendable {
     package var ports: [PortSpec]
     /// Who gets an answer to a ping.
     package var ping: PingPolicy
-    /// What is said about SSH; nil is everyone, on the ports that sshd listens on.
+    /// The SSH answer; nil means everyone, on the ports that sshd listens on.
     package var ssh: SSHAnswer?
-    /// Whether IPv6 is open as IPv4 is; otherwise only loopback and replies pass.
+    /// Whether IPv6 is open like IPv4; otherwise only loopback and replies are allowed.
     package var ipv6: Bool
     /// Whether dropped packets are logged, a few a minute.
     package var log: Bool
-    /// What becomes of rules that are there already.
+    /// What to do with existing rules.
     package var existing: ExistingRules
 
     package init(
@@ -85,11 +85,11 @@ package struct AddressList: Equatable, Sendable, ExpressibleByArrayLiteral {
     }
 }
 
-/// What is said about SSH, which alone decides about it.
+/// The SSH answer; no other answer affects SSH.
 package struct SSHAnswer: Equatable, Sendable {
-    /// The ports, at least one; nil is what sshd listens on.
+    /// The ports, at least one; nil means the ports that sshd listens on.
     package var ports: [UInt16]?
-    /// Who may knock.
+    /// Who may log in.
     package var from: Source
 
     package init(ports: [UInt16]? = nil, from: Source = .everyone) {
@@ -100,7 +100,7 @@ package struct SSHAnswer: Equatable, Sendable {
 
 /// Who gets an answer to a ping (an ICMP echo request).
 package enum PingPolicy: String, CaseIterable, Sendable {
-    /// Nobody but the admins; the server's own pings still get their replies.
+    /// Only the admins; the server's own pings still get their replies.
     case repliesOnly = "replies-only"
     /// The admins, said explicitly.
     case admins
@@ -110,7 +110,7 @@ package enum PingPolicy: String, CaseIterable, Sendable {
     case everyone
 }
 
-/// What becomes of rules that are there already.
+/// What to do with existing rules.
 package enum ExistingRules: String, CaseIterable, Sendable {
     /// Only the filter table's INPUT chain changes.
     case keep

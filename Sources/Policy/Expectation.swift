@@ -1,16 +1,16 @@
 import Netfilter
 
-/// What is to become of one packet, or of one exchange of packets, under a plan.
+/// What should happen to one packet, or one exchange of packets, under a plan.
 package struct Expectation: Hashable, Sendable {
     /// Who sends it.
     package enum Role: String, CaseIterable, Sendable {
         /// An address among the admins.
         case admin
-        /// Any other address, those that a service is limited to among them.
+        /// Any other address, including those that a service is limited to.
         case stranger
         /// The server itself.
         case server
-        /// Whoever asks for the plan, over SSH.
+        /// The client of the present SSH connection.
         case you
     }
 
@@ -23,7 +23,7 @@ package struct Expectation: Hashable, Sendable {
     package enum Packet: Hashable, Sendable {
         /// A new TCP connection to that port.
         case tcp(UInt16)
-        /// A datagram to that port that nobody waits for as a reply.
+        /// A datagram to that port that is not a reply.
         case udp(UInt16)
         /// An ICMP echo request; out, its reply has to come in.
         case ping
@@ -51,13 +51,13 @@ package struct Expectation: Hashable, Sendable {
     package let target: IPAddress
     /// What is sent.
     package let packet: Packet
-    /// The port that it comes from, where that is part of the question.
+    /// The source port, if it matters.
     package let sourcePort: UInt16?
-    /// Whether the answers promise that it gets through.
+    /// Whether the answers allow it.
     package let isAccepted: Bool
-    /// The answer that lets it in; of what is closed, the one that says whom the port is open to.
+    /// The answer that allows it; for a blocked packet, the answer that limits the port.
     ///
-    /// nil where no answer speaks of it.
+    /// Nil if no answer covers it.
     package let answer: Permission.Answer?
 
     /// The family of both addresses.
@@ -74,7 +74,7 @@ extension Expectation.Packet {
         }
     }
 
-    /// The port it goes to; nil where there is none.
+    /// The destination port; nil if it has none.
     package var port: UInt16? {
         switch self {
         case .tcp(let port), .udp(let port), .established(let port): port

@@ -1,20 +1,19 @@
 import Netfilter
 
-/// What a list of expectations is made for: a server with its addresses, and who asks.
+/// The context of a list of expectations: the server's addresses, the present SSH connection, and what runs there.
 package struct ExpectationContext: Equatable, Sendable {
-    /// The server's addresses, the one that faces the world first in each family; a family without one is not spoken
-    /// of.
+    /// The server's addresses, in each family that of the default route first; a family without one has no expectations.
     package var servers: [ServerAddress]
-    /// The other end of the present SSH connection.
+    /// The client's address of the present SSH connection.
     package var you: IPAddress?
-    /// The port of the server that this connection uses.
+    /// The server port of that connection.
     package var yourPort: UInt16?
     /// Ports on which something listens now.
     package var listening: [PortSpec]
-    /// Networks that other programs' rules speak of: who is to stand for just anybody does not come from there.
+    /// Networks that other programs' rules name: strangers are not chosen from them.
     package var namedByOtherRules: [CIDR]
 
-    /// A scene of these parts.
+    /// Creates a context; see the properties.
     package init(
         servers: [ServerAddress], you: IPAddress? = nil, yourPort: UInt16? = nil, listening: [PortSpec] = [],
         namedByOtherRules: [CIDR] = []
@@ -31,7 +30,7 @@ package struct ExpectationContext: Equatable, Sendable {
 }
 
 extension Plan {
-    /// Everything worth trying, each once, with what the answers promise about it; no rule is looked at.
+    /// All expectations of the plan, each once, derived from the answers without reading rules.
     package func expectations(in scene: ExpectationContext) -> [Expectation] {
         var seen: Set<Expectation> = []
         return Family.allCases.flatMap { family in
@@ -43,14 +42,14 @@ extension Plan {
 }
 
 extension Expectation {
-    /// One packet that nothing is promised about.
+    /// One packet without a promise.
     package init(asking packet: Packet, from source: IPAddress, to target: IPAddress) {
         self.init(
             role: .stranger, direction: .in, source: source, target: target, packet: packet, sourcePort: nil,
             isAccepted: false, answer: nil)
     }
 
-    /// That the present SSH connection goes on and gets in anew, whatever the rules; empty where there is none.
+    /// That the present SSH connection continues and that a new login from there is allowed; empty without one.
     package static func ofCaller(in scene: ExpectationContext) -> [Expectation] {
         guard let you = scene.you, let port = scene.yourPort, you.canSend, !scene.addresses.contains(you),
             let server = scene.servers.facing(you)?.address
@@ -67,10 +66,10 @@ extension Expectation {
 struct ExpectationList {
     let plan: Plan
     let scene: ExpectationContext
-    /// The address that faces the world.
+    /// The address of the default route.
     let server: IPAddress
 
-    /// Ports that are tried whatever the answers say: favourites of those who scan.
+    /// Ports that are always tested: common targets of port scans.
     private static let sample: [PortSpec] =
         [23, 111, 445, 3306, 5432, 8081].map { PortSpec(range: PortRange($0), transport: .tcp) }
         + [111, 161, 1900].map { PortSpec(range: PortRange($0), transport: .udp) }
@@ -104,10 +103,10 @@ struct ExpectationList {
         }
     }
 
-    /// Both ends of every opening, what listens now, and the sample.
+    /// The first and last port of every open range, the listening ports, and the sample.
     private var ports: [PortSpec] { Self.singles(opened.flatMap(Self.ends) + scene.listening + Self.sample) }
 
-    /// The same, and what lies beside every opening: one port off is closed, and so is the other protocol.
+    /// The same, and the neighbours of every open range: the next ports and the other protocol are closed.
     private var portsAndNeighbours: [PortSpec] { Self.singles(ports + opened.flatMap(Self.beside)) }
 
     private static func beside(_ spec: PortSpec) -> [PortSpec] {
@@ -128,14 +127,14 @@ struct ExpectationList {
 
     private static func singles(_ specs: [PortSpec]) -> [PortSpec] { Set(specs.flatMap(ends)).sorted() }
 
-    // MARK: - Who
+    // MARK: - Senders
 
     private var fromAdmins: [Expectation] {
         admins.enumerated().flatMap { number, network -> [Expectation] in
             guard let member = SampleAddress.member(of: network, except: scene.addresses) else { return [] }
-            // One admin tries every door; of the others it is enough to see that they are known.
+            // One admin tests every port; for the others one port is enough.
             let tried = number == 0 ? ports : Self.singles(plan.sshPorts.map(Self.tcp) + Self.sample.prefix(1))
-            // Of a network both ends are tried: a mask that is too narrow leaves out the last one.
+            // Of a network both ends are tested: a mask that is too narrow leaves out the last address.
             let last = [network.last].filter { $0 != member && $0.canSend && !scene.addresses.contains($0) }
             return news(from: member, tried) + [ping(from: member)]
                 + last.flatMap { news(from: $0, Self.singles(plan.sshPorts.map(Self.tcp))) } + justOutside(network)
@@ -147,7 +146,7 @@ struct ExpectationList {
         return SampleAddress.neighbours(of: network, except: scene.addresses).flatMap { news(from: $0, tried) }
     }
 
-    /// Who stands for just anybody.
+    /// The address that is used as a stranger.
     private var strangers: [IPAddress] {
         let taken = scene.addresses + [scene.you].compactMap(\.self)
         let all = SampleAddress.strangers(family, except: taken) { isListed($0) }
@@ -157,8 +156,8 @@ struct ExpectationList {
 
     private var stranger: IPAddress? { strangers.first }
 
-    /// Another stranger, who asks for what is open to everybody and nothing else: where one of the two is kept out,
-    /// that is by the address or for what it has tried, and no matter of the answers.
+    /// Another stranger, who tests only what is open to everyone: if only one of the two is blocked, that is because of
+    /// its address or its earlier packets, not because of the answers.
     private var fromSpare: [Expectation] {
         guard let spare = strangers.last, spare != stranger else { return [] }
         return (news(from: spare, Self.singles(opened.flatMap(Self.ends))) + [ping(from: spare)]).filter(\.isAccepted)
@@ -166,7 +165,7 @@ struct ExpectationList {
 
     private var fromStranger: [Expectation] {
         guard let stranger else { return [] }
-        // What merely claims to be a reply.
+        // Packets that only look like replies.
         var list = news(from: stranger, portsAndNeighbours)
         list.append(new(from: stranger, PortSpec(range: PortRange(1900), transport: .udp), sourcePort: 53))
         list.append(new(from: stranger, PortSpec(range: PortRange(8081), transport: .tcp), sourcePort: 25))
@@ -207,7 +206,7 @@ struct ExpectationList {
                 role: .server, direction: .in, source: loopback, target: loopback, packet: packet, sourcePort: nil,
                 isAccepted: true, answer: nil)
         }
-        // Not one who has just tried what is closed. Where everybody is an admin, one of them is called.
+        // Not a stranger who has just tested closed ports. If everyone is an admin, one of them is used.
         guard
             let host = strangers.last
                 ?? admins.lazy.compactMap({ SampleAddress.member(of: $0, except: scene.addresses) }).first
@@ -217,7 +216,7 @@ struct ExpectationList {
         return own + packets.map { out($0, to: host) }
     }
 
-    /// The present SSH connection: anew, and as it is.
+    /// The present SSH connection: as a new login, and as it is.
     var yours: [Expectation] {
         guard let you = scene.you, let port = scene.yourPort, you.family == family, you.canSend,
             !scene.addresses.contains(you)
@@ -230,7 +229,7 @@ struct ExpectationList {
         }
     }
 
-    // MARK: - Pieces
+    // MARK: - Helpers
 
     private static func tcp(_ port: UInt16) -> PortSpec { PortSpec(range: PortRange(port), transport: .tcp) }
 

@@ -1,6 +1,6 @@
 import Netfilter
 
-/// One thing that a plan lets in, with the answer that it comes from.
+/// Something that a plan allows, with the answer that it comes from.
 package struct Permission: Equatable, Sendable {
     /// The answer that a permission comes from.
     package enum Answer: Hashable, Sendable {
@@ -13,7 +13,7 @@ package struct Permission: Equatable, Sendable {
         case ping
     }
 
-    /// What is let in.
+    /// What is allowed.
     package enum Opening: Hashable, Sendable {
         /// Every packet.
         case everything
@@ -31,9 +31,9 @@ package struct Permission: Equatable, Sendable {
     package let answer: Answer
     /// What is let in.
     package let opening: Opening
-    /// Whom it is let in from.
+    /// Who is allowed.
     ///
-    /// With `.admins` there is nothing to add to the full access that they have: it yields no rule, but is shown.
+    /// `.admins` adds no rule, because admins have full access anyway, but it is shown.
     package let source: Source
 }
 

@@ -1,13 +1,13 @@
 import Netfilter
 
-// What the plan promises, told without a look at any rule: the rehearsal and the tests hold rules and packets to it.
+// What the plan promises, derived without reading rules: the rehearsal and the tests compare rules and packets with it.
 extension Plan {
-    /// Whether the first packet of a new connection gets in.
+    /// Whether the first packet of a new connection is allowed.
     ///
     /// - Parameters:
-    ///   - source: where the packet comes from; an address of loopback stands for the server itself.
+    ///   - source: the packet's source; a loopback address means the server itself.
     ///   - transport: TCP or UDP.
-    ///   - port: the port it goes to. Its source port does not matter: what merely claims to be a reply is none.
+    ///   - port: the destination port. The source port does not matter: a packet that only looks like a reply is not one.
     ///   - group: the multicast group it is sent to; nil for an address of the server's own.
     /// - Returns: false for what is dropped: by the last rule with `keep`, by the policy of INPUT with `replace`.
     package func accepts(

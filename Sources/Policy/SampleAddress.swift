@@ -1,6 +1,6 @@
 import Netfilter
 
-/// Addresses that stand for someone, by pure arithmetic.
+/// Sample addresses, computed from networks.
 enum SampleAddress {
     /// The lowest address of a network that is not among `taken`; nil where none can send.
     static func member(of network: CIDR, except taken: [IPAddress]) -> IPAddress? {
@@ -20,8 +20,8 @@ enum SampleAddress {
         }
     }
 
-    /// Addresses that none of these networks holds: first nobody's (RFC 5737, RFC 3849), last one that lists of
-    /// addresses which should not occur do not hold either.
+    /// Addresses that the answers don't name: documentation addresses first (RFC 5737, RFC 3849), last one that bogon
+    /// lists don't contain either.
     static func strangers(
         _ family: Family, except taken: [IPAddress], isListed: (IPAddress) -> Bool
     ) -> [IPAddress] {
@@ -42,8 +42,8 @@ extension IPAddress {
     /// The address ahead of this one; nil ahead of the first.
     var previous: IPAddress? { moved(by: -1) }
 
-    /// Whether packets from it can be sent over a cable from any namespace: no loopback, no multicast, no address of
-    /// one link, no IPv4 address in the clothes of IPv6.
+    /// Whether packets from it can be sent between namespaces: not loopback, multicast, link-local, or an IPv4-mapped
+    /// IPv6 address.
     package var canSend: Bool {
         switch family {
         case .ipv4: bytes[0] != 0 && bytes[0] != 127 && bytes[0] < 224

@@ -1,10 +1,10 @@
 import Netfilter
 
-/// An address of the server, and the hosts that meet it there.
+/// An address of the server, and the hosts that reach the server at it.
 package struct ServerAddress: Hashable, Sendable {
     /// The address itself.
     package let address: IPAddress
-    /// What the interface that carries it is called.
+    /// The name of its interface.
     package let interface: String
     /// Networks whose hosts come in by this interface; all others come in by the first of all.
     package let neighbours: [CIDR]

@@ -1,6 +1,6 @@
 import Netfilter
 
-/// What latchkey knows of a service: the doors it needs, who may come in by default, and what hints at it.
+/// A service: the ports it needs, who may reach it by default, and how to detect it.
 package struct ServiceTemplate: Equatable, Sendable {
     /// Where a template was read from.
     package enum Origin: Equatable, Sendable {
@@ -34,7 +34,7 @@ package struct ServiceTemplate: Equatable, Sendable {
 
     /// The word in the answers file; also the name of the template's file.
     package let name: String
-    /// What people call it.
+    /// Its name for people.
     package let title: String
     /// One sentence for a beginner.
     package let summary: String
@@ -46,7 +46,7 @@ package struct ServiceTemplate: Equatable, Sendable {
     package let protocols: [IPProtocol]
     /// Multicast groups; where there are any, the ports are open only for packets sent to one of them.
     package let multicast: [IPAddress]
-    /// Who may reach it when the answers name nobody.
+    /// Who may reach it if the answers don't say.
     package let audience: Audience
     /// Names of processes that hint at it.
     package let programs: [String]

@@ -1,4 +1,4 @@
-/// What somebody probably meant who wrote a word that is not known.
+/// The known word that a person probably meant.
 package enum Suggestion {
     /// The known word nearest to `word`, unless none is near.
     ///

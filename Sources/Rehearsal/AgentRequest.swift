@@ -2,7 +2,7 @@ import FoundationEssentials
 
 /// What the owner of a stage asks of the agent inside a namespace: one line of JSON each, answered by one line.
 enum AgentRequest: Codable, Equatable {
-    /// Answer once, to show that the namespace is there; with a /run of its own if it is to be given one.
+    /// Answer once, to show that the namespace is ready; optionally with its own /run.
     case begin(ownRun: Bool)
     /// Accept TCP connections and echo datagrams on every one of these addresses and ports, besides those before.
     case listen(addresses: [String], tcp: [UInt16], udp: [UInt16])
@@ -17,13 +17,13 @@ enum AgentRequest: Codable, Equatable {
 /// What the agent answers.
 enum AgentReply: Codable, Equatable {
     case done
-    /// What came of each probe, in the order asked.
+    /// The result of each probe, in the order of the request.
     case answers(results: [AgentAnswer])
     /// The request was not understood or could not be carried out.
     case failed(reason: String)
 }
 
-/// What came of one probe; the owner knows which.
+/// The result of one probe; the owner knows which.
 struct AgentAnswer: Codable, Equatable {
     var outcome: ProbeOutcome
     var detail: String?

@@ -1,18 +1,18 @@
 import Netfilter
 
-/// What a batch of packets did to the counters of one family: of the filter table from INPUT on, and of what the raw
-/// and mangle tables ask ahead of it.
+/// How a batch of packets changed the counters of one family: in the filter table from INPUT on, and in the raw and
+/// mangle tables before it.
 package struct CounterDifference: Sendable {
     /// A rule and how many packets more it has counted.
     package struct Movement: Sendable {
-        /// The table that the rule stands in.
+        /// The table of the rule.
         package let table: String
         /// The rule, without counters.
         package let rule: Rule
         /// How many packets more.
         package let packets: UInt64
 
-        /// Whether a packet that the rule has counted went no further; who is let in ahead of filter is not in yet.
+        /// Whether the rule decided about the packet; an accept before the filter table is not final.
         var isFinal: Bool { rule.isFinal && (table == CounterDifference.last || rule.target != .accept) }
     }
 
@@ -22,7 +22,7 @@ package struct CounterDifference: Sendable {
 
     /// The rules that have counted something, in the order of the tables; of each table its built-in chain's first.
     package let movements: [Movement]
-    /// What becomes of packets that no rule decides.
+    /// The policy for packets that no rule decides.
     package let policy: ChainPolicy
     /// How many packets more that was.
     package let policyPackets: UInt64
@@ -44,7 +44,7 @@ package struct CounterDifference: Sendable {
             (chain?.counters.packets ?? 0) &- (before[Self.last]?.chain("INPUT")?.counters.packets ?? 0)
     }
 
-    /// Who decided about all of the packets of a batch.
+    /// The rule or policy that decided about all packets of a batch.
     package enum Decision: Hashable, Sendable {
         case rule(Rule)
         /// A rule of another table, ahead of filter.
@@ -58,16 +58,17 @@ package struct CounterDifference: Sendable {
         }
     }
 
-    /// The one that decided about all `count` conversations of a batch; nil when there were several, or none is seen.
+    /// The rule or policy that decided about all `count` conversations of a batch; nil if there were several, or none is
+    /// visible.
     ///
-    /// The rule that knows replies counts the later packets of every conversation, and so is believed only where
-    /// nothing else has counted.
+    /// The rule for replies counts the later packets of every conversation, so it is only taken if nothing else has
+    /// counted.
     ///
     /// - Parameters:
     ///   - count: how many conversations were begun.
-    ///   - isAccepted: whether they were seen to get in; nil where that cannot be seen.
-    ///   - icmpv6: the type of ICMPv6 that they were about, which otherwise goes on beside every batch.
-    /// - Returns: what decided.
+    ///   - isAccepted: whether they were accepted; nil if that is unknown.
+    ///   - icmpv6: their ICMPv6 type; packets of these types also occur besides every batch.
+    /// - Returns: the deciding rule or policy.
     package func decision(of count: Int, isAccepted: Bool?, icmpv6: UInt8? = nil) -> Decision? {
         let ends = movements.filter { movement in
             let rule = movement.rule
@@ -101,7 +102,7 @@ package struct CounterDifference: Sendable {
 }
 
 extension CounterDifference.Decision {
-    /// Whether packets get in by it.
+    /// Whether it accepts packets.
     package var isAccepted: Bool {
         switch self {
         case .rule(let rule), .earlier(let rule, _): rule.target == .accept
@@ -131,7 +132,7 @@ extension CounterDifference.Decision {
 }
 
 extension Rule {
-    /// Whether a packet that matches goes no further.
+    /// Whether it decides about a packet that matches.
     var isFinal: Bool {
         switch target {
         case .accept, .drop, .reject: true
@@ -139,7 +140,7 @@ extension Rule {
         }
     }
 
-    /// Whether the rule lets in what belongs to a known conversation.
+    /// Whether the rule accepts packets of a known conversation.
     var isForReplies: Bool {
         matches.contains { match in
             if case .conntrack(let states, false) = match { states.contains(.established) } else { false }

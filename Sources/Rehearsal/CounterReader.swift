@@ -12,7 +12,7 @@ package struct CounterScope: Sendable {
     /// Other programs' chains, by table.
     let unread: [String: Set<String>]
 
-    /// How many rules make a dump slower than a look at a few chains.
+    /// With more rules than this, listing a few chains is faster than a dump.
     private static let many = 2_000
 
     /// The chains to read beside other programs' rules.
@@ -45,7 +45,7 @@ package struct CounterScope: Sendable {
 final class CounterReader: Sendable {
     private let scopes = Mutex<[Family: CounterScope]>([:])
 
-    /// Has the next looks be at these chains only; at all rules of a family that has no scope.
+    /// Limits the next readings to these chains; a family without a scope is read whole.
     func look(at scopes: [Family: CounterScope]) { self.scopes.withLock { $0 = scopes } }
 
     /// The rules of a family with their counters.

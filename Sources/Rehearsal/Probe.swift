@@ -1,6 +1,6 @@
 import Netfilter
 
-/// One attempt to get through, made with real packets.
+/// One test with real packets.
 package struct Probe: Hashable, Sendable {
     /// What is sent, and what counts as an answer to it.
     package enum Kind: String, Codable, CaseIterable, Sendable {
@@ -58,7 +58,7 @@ extension Probe: CustomStringConvertible {
     }
 }
 
-/// What came of a probe.
+/// The result of a probe.
 package enum ProbeOutcome: String, Codable, CaseIterable, Sendable {
     /// Answered: connected, echoed.
     case accepted
@@ -72,11 +72,11 @@ package enum ProbeOutcome: String, Codable, CaseIterable, Sendable {
     case sent
 }
 
-/// A probe and what came of it.
+/// A probe and its result.
 package struct ProbeResult: Hashable, Sendable {
-    /// What was tried.
+    /// The probe.
     package let probe: Probe
-    /// What came of it.
+    /// The result.
     package let outcome: ProbeOutcome
     /// The system's words for a refusal or for what could not be sent.
     package let detail: String?

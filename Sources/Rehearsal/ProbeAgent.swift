@@ -1,11 +1,10 @@
 import Glibc
 import Netfilter
 
-/// The part of latchkey that runs inside a namespace of a stage: it listens and probes as its owner tells it.
+/// The part of latchkey that runs inside a namespace of a stage: it listens and sends probes for its owner.
 ///
-/// It is the first process of the server's process namespace. When its standard input ends, because the owner has
-/// closed the stage or is gone, however suddenly, it exits; the kernel then ends every process inside, and the
-/// namespaces with them.
+/// It is the first process of the server's process namespace. It exits when its standard input ends, because the owner
+/// closed the stage or died; the kernel then kills all processes inside and removes the namespaces.
 package struct ProbeAgent {
     private let input: Int32
     private let output: Int32
@@ -142,7 +141,7 @@ package struct ProbeAgent {
     private mutating func wait(for attempts: [Attempt], until end: ContinuousClock.Instant?) -> [Int32] {
         let reading = attempts.isEmpty ? [input] : []
         while true {
-            // Anew each time: a listener that was served may have a connection more.
+            // Built again each time: a listener may have accepted a connection.
             var watched = (reading + listeners.descriptors).map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             watched += attempts.map { pollfd(fd: $0.descriptor, events: $0.events, revents: 0) }
             var milliseconds: Int32 = -1

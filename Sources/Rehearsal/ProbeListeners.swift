@@ -5,7 +5,7 @@ import Netfilter
 struct ProbeListeners {
     private var tcp: [Int32: AgentSocket] = [:]
     private var udp: [Int32: AgentSocket] = [:]
-    /// Connections that were accepted; what comes in on them is sent back.
+    /// The accepted connections; their input is sent back.
     private var connections: Set<Int32> = []
 
     var descriptors: [Int32] { Array(tcp.keys) + Array(udp.keys) + Array(connections) }

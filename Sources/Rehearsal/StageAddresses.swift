@@ -1,11 +1,11 @@
 import Netfilter
 import Policy
 
-/// The addresses of the two ends of a stage's cables: one cable for each interface of the server.
+/// The addresses of a stage; it has one veth pair for each interface of the server.
 package struct StageAddresses: Sendable, Equatable {
-    /// The server's addresses; the first of a family faces the world.
+    /// The server's addresses; the first of a family is that of the default route.
     package let server: [ServerAddress]
-    /// The addresses from which the outside comes, whatever networks they belong to.
+    /// The addresses of the outside, in any networks.
     package let outside: [IPAddress]
 
     /// Addresses for a stage; all of the outside are the server's neighbours, whatever their networks.
@@ -14,7 +14,7 @@ package struct StageAddresses: Sendable, Equatable {
         self.outside = outside
     }
 
-    /// Names that belong to nobody (RFC 5737, RFC 3849): a server, and outside it a neighbour and a stranger.
+    /// Documentation addresses (RFC 5737, RFC 3849): a server, and outside it a neighbour and a stranger.
     package static let documentation = StageAddresses(
         server: [("192.0.2.2", 24), ("2001:db8:2::2", 64)].compactMap { name, length in
             (try? IPAddress(parsing: name)).map { ServerAddress($0, on: "eth0", prefixLength: length) }
@@ -36,7 +36,7 @@ package struct StageAddresses: Sendable, Equatable {
         return server.map(\.interface).filter { seen.insert($0).inserted }
     }
 
-    /// What the outside's end of an interface's cable is called.
+    /// The name of the outside's end of an interface's veth pair.
     func outsideEnd(of interface: String) -> String { "eth\(number(of: interface))" }
 
     /// What both ends of a cable are numbered by.
@@ -44,14 +44,14 @@ package struct StageAddresses: Sendable, Equatable {
 
     private func number(of interface: String) -> Int { interfaces.firstIndex(of: interface) ?? 0 }
 
-    /// How `ip` is told of an interface: by its number, because a name may be a word of `ip` or begin a comment.
+    /// An interface as an argument of `ip`: by its index, because a name may be a keyword of `ip` or begin a comment.
     private func device(_ interface: String) -> String { "dev if\(index(of: interface))" }
 
     /// What `ip -batch` is to do in a place.
     ///
-    /// The outside takes the whole world to be its neighbour: of it, only the server is ever called. The server sends
-    /// everything to one gateway at the other end of the cable. Were every address of the outside a neighbour, a large
-    /// plan would fill the kernel's table of them, which is one for all namespaces (gc_thresh3 in arp(7)).
+    /// The outside has a route to everything over the veth pair, because it only contacts the server. The server sends
+    /// everything to one gateway at the other end. If every outside address were a neighbour, a large plan would fill the
+    /// kernel's neighbour table, which all namespaces share (gc_thresh3 in arp(7)).
     func script(for place: Stage.Place) -> String {
         var lines = ["link set lo up"]
         lines += interfaces.map { "link set \(device($0)) up" }

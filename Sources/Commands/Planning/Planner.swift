@@ -110,7 +110,7 @@ extension Failure {
     init(_ error: ComposerError) {
         if case .needsSets = error {
             self.init(
-                .missing, error.description, inForce: Self.nothingChanged, next: "apt-get install ipset")
+                .missing, error.description, activeRules: Self.nothingChanged, next: "apt-get install ipset")
             return
         }
         let count = if case .several(let errors) = error { "\(errors.count) mistakes" } else { "A mistake" }

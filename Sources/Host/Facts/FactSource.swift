@@ -2,8 +2,8 @@ import Glibc
 
 /// Where facts about the machine are read: its root folder and its procfs.
 ///
-/// Nothing read here is fatal: a file that is missing, unreadable or gone half-way is `nil`, and whoever asks decides
-/// what that means. Processes vanish while they are looked at; that is the usual case, not an error.
+/// No error here is fatal: a file that is missing, unreadable or disappears is `nil`, and the caller decides what that
+/// means. Processes often end while they are being read; that is not an error.
 package struct FactSource: Sendable, Equatable {
     /// The folder that stands for `/`; empty for the machine itself.
     package let root: String

@@ -1,6 +1,6 @@
 import Netfilter
 
-/// A port on which a program of this machine waits, both families together.
+/// A port on which a program of this machine listens, both families together.
 package struct Listener: Sendable, Hashable {
     package let transport: TransportProtocol
     package let port: UInt16
@@ -30,7 +30,7 @@ package struct Listener: Sendable, Hashable {
     package var isLocalOnly: Bool { addresses.allSatisfy(\.isLoopback) }
 }
 
-/// Everything that waits for somebody to come, by port, protocol and program.
+/// All listeners, by port, protocol and program.
 ///
 /// - Parameters:
 ///   - source: Where procfs is.

@@ -1,10 +1,10 @@
 import Netfilter
 
-/// Where a person seems to come from, when no SSH connection stands above their process.
+/// Where a person probably connects from, if their process has no SSH connection among its ancestors.
 ///
-/// Good for proposals and warnings; never a proof of a connection.
+/// Only for proposals and warnings; it never confirms a change.
 package struct OriginHint: Sendable, Equatable {
-    /// What it is taken from.
+    /// Where the hint comes from.
     package enum Evidence: Sendable, Equatable {
         /// The one login whose window this program (tmux, screen) shows now; a living connection.
         case window(program: String)
@@ -26,10 +26,10 @@ package struct OriginHint: Sendable, Equatable {
 }
 
 extension SSHConnections {
-    /// Where the person behind a process seems to come from.
+    /// Where the person behind a process probably connects from.
     ///
-    /// Inside tmux and its like the process descends from a server that no login holds; but the clients that show its
-    /// windows do descend from one. Where they come from several addresses nobody can tell who types.
+    /// Inside tmux or screen the process descends from a server that belongs to no login, but the clients that are
+    /// attached to it do belong to one. If they come from several addresses, it is unknown who types.
     package func hint(of pid: Int32) -> OriginHint? {
         let line = ([processes.process(pid)] + processes.ancestors(of: pid)).compactMap(\.self)
         if let window = window(line) { return window }

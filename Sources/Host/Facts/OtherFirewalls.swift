@@ -1,10 +1,10 @@
-/// Another program that has a hand in this machine's packet filter.
+/// Another program that changes this machine's firewall rules.
 package struct FirewallFinding: Sendable, Equatable {
-    /// How much of it is there.
+    /// Whether it is installed, enabled or running.
     package enum State: String, Sendable, Comparable {
-        /// On the disk, ready to be used.
+        /// Installed.
         case installed
-        /// It starts with the machine.
+        /// It starts at boot.
         case enabled
         /// It runs now.
         case running
@@ -21,13 +21,13 @@ package struct FirewallFinding: Sendable, Equatable {
         }
     }
 
-    /// What it is for latchkey.
+    /// Its relation to latchkey.
     package enum Role: String, Sendable {
-        /// It writes the same chains: one of the two has to go.
+        /// It writes the same chains, so that only one of the two can be used.
         case rival
-        /// It has chains of its own, which `existing: keep` leaves alone.
+        /// It has its own chains, which `existing: keep` does not change.
         case neighbour
-        /// It loads saved rules at boot, and latchkey hands it what was kept.
+        /// It loads saved rules at boot, and latchkey saves kept rules for it.
         case keeper
     }
 
@@ -63,7 +63,7 @@ package struct OtherFirewalls: Sendable {
             } else {
                 return nil
             }
-            // A file that a program leaves to say that it is out of use.
+            // A file that marks the program as disabled.
             if state == .enabled, known.offSwitches.contains(where: source.exists) { return nil }
             return FirewallFinding(
                 name: known.name, state: state, role: known.role, meaning: known.meaning, remedy: known.remedy)

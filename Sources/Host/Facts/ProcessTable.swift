@@ -16,7 +16,7 @@ package struct ProcessTable: Sendable {
         ((try? SecureFiles.names(in: source.proc)) ?? []).compactMap { Int32($0) }.filter { $0 > 0 }.sorted()
     }
 
-    /// One process, or `nil` when there is none or it has just gone.
+    /// One process, or `nil` if it does not exist or has just ended.
     package func process(_ pid: Int32) -> ProcessFacts? {
         guard let stat = FactSource.bytes(file(pid, "stat")), let status = FactSource.text(file(pid, "status"))
         else { return nil }
@@ -43,7 +43,7 @@ package struct ProcessTable: Sendable {
         return found
     }
 
-    // MARK: One process's papers
+    // MARK: Details of one process
 
     /// Its arguments; empty for a kernel thread or a zombie, `nil` when they cannot be read.
     package func arguments(of pid: Int32) -> [String]? {

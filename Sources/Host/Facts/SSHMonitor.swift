@@ -2,8 +2,8 @@ import Netfilter
 
 /// The sshd process that holds one SSH connection: root's, forked when the connection was accepted.
 ///
-/// Its start is the proof of a fresh connection. A new login over an old connection, sudo, a new shell or tmux all
-/// leave it as it is; logind's session, the terminal and conntrack do not tell as much.
+/// Its start time shows whether a connection is new. A new login over an old connection, sudo, a new shell or tmux do not
+/// change it; logind's session, the terminal and conntrack are less reliable.
 package struct SSHMonitor: Sendable, Equatable {
     package let pid: Int32
     /// `sshd`, or `sshd-session` since OpenSSH 9.8.
@@ -16,7 +16,7 @@ package struct SSHMonitor: Sendable, Equatable {
     package let remote: Endpoint
     /// Whether somebody has logged in and has a session on it.
     package let authenticated: Bool
-    /// Whether the other end is on this machine, so that the connection proves nothing about the way in.
+    /// Whether the client is on this machine, so that the connection does not test a login from outside.
     package let isFromThisMachine: Bool
 
     package init(
@@ -36,7 +36,7 @@ package struct SSHMonitor: Sendable, Equatable {
 /// Finds SSH connections by what the kernel knows of sshd's processes and sockets.
 package struct SSHConnections: Sendable {
     package let processes: ProcessTable
-    /// The machine's own addresses; a connection from one of them is no connection from outside.
+    /// The machine's own addresses; a connection from one of them is not from outside.
     package let ownAddresses: Set<IPAddress>
 
     /// Looks at a machine's processes.

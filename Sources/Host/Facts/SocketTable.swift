@@ -4,7 +4,7 @@ import Netfilter
 package enum SocketState: UInt8, CaseIterable, Sendable {
     case established = 1
     case synSent, synReceived, finWait1, finWait2, timeWait
-    /// Closed; for UDP: not connected, so anybody may send to it.
+    /// Closed; for UDP: not connected, so that any host can send to it.
     case close
     case closeWait, lastAck, listen, closing, newSynReceived
 }
@@ -23,7 +23,7 @@ package struct SocketRow: Hashable, Sendable {
     /// The socket's inode, 0 when no process holds it any more.
     package let inode: UInt64
 
-    /// Whether it waits for somebody to come: a TCP listener, or a UDP socket that is connected to nobody.
+    /// Whether it listens: a TCP listener, or a UDP socket that is not connected.
     package var isListening: Bool {
         switch transport {
         case .tcp: state == .listen
@@ -108,7 +108,7 @@ package struct SocketTable: Sendable {
 
     /// Whether no TCP connection to a port waits to be accepted or has its handshake half done.
     ///
-    /// Such a connection began under the rules of before and would look new once it is accepted. The listener's
+    /// Such a connection began under the previous rules and would look new once it is accepted. The listener's
     /// rx_queue is its accept queue; a half-done handshake has a row of its own (SYN_RECV).
     ///
     /// - Returns: `nil` when no listener of that port is seen, so nothing is known.
@@ -126,7 +126,7 @@ package struct SocketTable: Sendable {
         return Set(connected.filter { !isOwn($0) }.map(\.remote.address)).sorted()
     }
 
-    /// Whether both ends of a connection are in this table: then nothing came over a wire.
+    /// Whether both ends of a connection are in this table, so that it is local.
     package func isOwn(_ row: SocketRow) -> Bool {
         row.remote.address.isLoopback || row.remote.address == row.local.address
             || rows.contains {

@@ -1,10 +1,10 @@
-/// What kind of system this is: its first process, container or not, and which start of the kernel.
+/// The kind of system: its first process, whether it is a container, and its boot ID.
 package struct SystemFacts: Sendable, Equatable {
     /// Whether systemd is the first process, as sd_booted(3) finds out.
     package let isSystemd: Bool
     /// The kind of container this seems to be, or `nil`.
     package let container: String?
-    /// The kernel's name for this start of the machine, or `nil` when it does not say.
+    /// The kernel's ID of this boot, or `nil` if it is unknown.
     package let bootID: String?
 
     /// Reads files only.
