@@ -10,19 +10,19 @@ import SafeApply
 /// `latchkey setup`: the guided wizard.
 struct SetupCommand: ContextCommand {
     static let configuration = CommandConfiguration(
-        commandName: "setup", abstract: "Ask, show the result, put it in force, and keep it once it is proved.")
+        commandName: "setup", abstract: "Run the interactive setup wizard.")
 
     @OptionGroup var answers: AnswersOptions
     @OptionGroup var templates: TemplateOptions
     @OptionGroup var change: ChangeOptions
     @OptionGroup var screen: ScreenOptions
-    /// Set by `latchkey try`: this process is inside the throwaway network, and the outside has this address.
+    /// Set by `latchkey try`: this process runs inside the throwaway network, and this is the client's address.
     @Option(name: .customLong("trial"), help: .hidden) var trial: String?
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
         if trial != nil { Signals.reset() }
         guard answers.file != "-" else {
-            throw Failure(.usage, "--answers -: standard input is where the wizard reads what you type.")
+            throw Failure(.usage, "--answers - is not supported here: the wizard reads your input from standard input.")
         }
         guard let prompter = Terminal.prompter(environment: context.environment, isPlain: screen.isPlain) else {
             throw Failure(.usage, Terminal.needed.joined(separator: " "))
@@ -30,9 +30,9 @@ struct SetupCommand: ContextCommand {
         let changeRunner = ChangeRunner(in: context)
         do {
             if context.userID == 0, let status = try await changeRunner.client.current(), !status.state.isFinal {
-                let (ending, _) = await watch(
-                    status, resumed(changeRunner), prompter, changeRunner, Caller(context.facts))
-                return ending
+                let (result, _) = await watch(
+                    status, entry(changeRunner), prompter, changeRunner, Caller(context.facts))
+                return result
             }
             return try await ask(prompter, changeRunner, in: context)
         } catch let error as ChangeError { throw Failure(error) }
@@ -46,7 +46,7 @@ struct SetupCommand: ContextCommand {
         let machineDiscovery = await MachineDiscovery(changeRunner, backend: change.backend.named)
         var discovery = machineDiscovery.discovery(caller: caller, sshPorts: planner.sshPorts)
         if let trial { discovery.peer = try? IPAddress(parsing: trial) }
-        // Through a pipe the questions are always the same ones.
+        // With input from a pipe, the wizard always asks the same questions.
         let drafts = Terminal.isInteractive ? SetupDraft(in: context, clock: changeRunner.environment.clock) : nil
         let wizard = Wizard(
             discovery: discovery, catalog: planner.catalog, proposals: try proposals(planner, in: context),
@@ -67,7 +67,7 @@ struct SetupCommand: ContextCommand {
         guard ending == .apply else {
             if drafts != nil, trial == nil, finished.draft != nil {
                 await prompter.write(
-                    finished.screen.paragraph("Your answers are kept: latchkey offers them next time.", indent: 0))
+                    finished.screen.paragraph("Your answers are saved. Run latchkey again to resume.", indent: 0))
             }
             return .quit
         }
@@ -85,45 +85,45 @@ struct SetupCommand: ContextCommand {
         case .kept, .keptOnTrial: drafts?.remove()
         case .reverted where drafts != nil && trial == nil:
             await prompter.write(
-                finished.screen.paragraph("Your answers are saved: latchkey offers them next time.", indent: 0))
+                finished.screen.paragraph("Your answers are saved. Run latchkey again to resume.", indent: 0))
         case .reverted, .failed, nil: break
         }
         return result
     }
 
-    /// How someone comes back to a pending change: proved by their own connection or not.
-    private func resumed(_ changeRunner: ChangeRunner) -> PendingChangeScreen.Entry {
+    /// How the user comes back to a pending change: over a connection that is newer than the rules, or not.
+    private func entry(_ changeRunner: ChangeRunner) -> PendingChangeScreen.Entry {
         let journal = try? JournalFile(layout: changeRunner.environment.layout).read()
         guard let since = journal?.freshSince,
             case .fresh(let address) = changeRunner.environment.witness.proof(OwnProcess.pid, since)
-        else { return .resumed(anewFrom: nil) }
-        return .resumed(anewFrom: try? IPAddress(parsing: address))
+        else { return .resumed(newLoginFrom: nil) }
+        return .resumed(newLoginFrom: try? IPAddress(parsing: address))
     }
 
-    /// The answers of the last kept change, or of a file, to be taken with Enter.
+    /// The answers of the last kept change, or from a file, as defaults.
     private func proposals(_ planner: Planner, in context: CommandContext) throws(Failure) -> Answers? {
         guard answers.file != nil || SecureFiles.exists(context.layout.answers) else { return nil }
         do { return try planner.answers(try answers.read(in: context)) } catch {
-            // Kept answers that only root may read are no proposals for others.
+            // Only root may read the kept answers. Other users start without them.
             if answers.file == nil, error.status == .needsRoot { return nil }
             throw error
         }
     }
 
     private func watch(
-        _ status: ChangeStatus, _ opening: PendingChangeScreen.Entry, _ prompter: any Prompter,
+        _ status: ChangeStatus, _ entry: PendingChangeScreen.Entry, _ prompter: any Prompter,
         _ changeRunner: ChangeRunner, _ caller: Caller
     ) async -> (status: ProgramStatus, outcome: PendingChangeScreen.Ending?) {
-        let seen = PendingChangeStatus(status)
-        let screen = PendingChangeScreen(secondsLeft: seen.secondsLeft, opening: opening, proof: proof(caller))
+        let current = PendingChangeStatus(status)
+        let screen = PendingChangeScreen(secondsLeft: current.secondsLeft, entry: entry, loginTest: loginTest(caller))
         let ending: PendingChangeLoop.Ending
-        if let outcome = seen.outcome {
+        if let outcome = current.outcome {
             await prompter.write(screen.ended(outcome))
             ending = .outcome(outcome)
         } else {
-            let line = WizardGuardConnection(
+            let connection = WizardGuardConnection(
                 client: changeRunner.client, family: caller.peer?.family, isTrial: trial != nil)
-            ending = await PendingChangeLoop(prompter: prompter, guard: line).run(screen)
+            ending = await PendingChangeLoop(prompter: prompter, connection: connection).run(screen)
         }
         switch ending {
         case .left: return (.done, nil)
@@ -138,15 +138,19 @@ struct SetupCommand: ContextCommand {
         }
     }
 
-    /// What to type elsewhere, with this machine's own values.
-    private func proof(_ caller: Caller) -> PendingChangeScreen.LoginTest {
-        if trial != nil { return .needless(reason: "Nobody can log in to this throwaway network: keep, or wait.") }
+    /// How to test a new login, with this machine's own address and port.
+    private func loginTest(_ caller: Caller) -> PendingChangeScreen.LoginTest {
+        if trial != nil {
+            return .notRequired(
+                reason: "You can't log in to this throwaway network. Type \"keep\", or wait for the rollback.")
+        }
         switch caller.origin {
         case .local(let place):
-            return .impossible(
-                reason: "You are at this machine itself (\(place)). Try from another machine what shall work.")
+            return .notPossible(
+                reason: "You are on this machine itself (\(place)), so no new login is required. Test the "
+                    + "connections that you need from another machine.")
         case .remoteUnproven:
-            // The user is known, and where several addresses are, the first that has no other meaning.
+            // The port may be unknown. If there are several addresses, the first global one is used.
             guard let own = ownAddresses().first(where: { $0.scope == .global && $0.isUp }) else {
                 return .login(command: nil)
             }

@@ -8,16 +8,16 @@ struct AdminsQuestion: QuestionScript {
     func remark(_ context: QuestionContext) -> String { "" }
 
     func introduction(_ context: QuestionContext, _ screen: Screen) -> [Line] {
-        screen.paragraph("These addresses may reach everything on it.")
+        screen.paragraph("These addresses can reach every port.")
     }
 
     func help(_ context: QuestionContext, _ screen: Screen) -> [Line] {
         screen.paragraph(
             """
-            An administrator's machine gets full access: every port, ping, whatever runs here. Give the address of \
-            your office or VPN, several with spaces between, or a network such as 192.168.1.0/24, which is all \
-            addresses from 192.168.1.0 to 192.168.1.255. Names are not looked up. If your address changes (at home, \
-            on a phone) answer "none": SSH is the next question.
+            An administrator's address gets full access: every port, ping, and every program that runs here. Enter \
+            the address of your office or VPN, several addresses separated by spaces, or a network such as \
+            192.168.1.0/24, which contains all addresses from 192.168.1.0 to 192.168.1.255. Host names are not \
+            supported. If your address changes (at home, on a phone), answer "none". The next question is about SSH.
             """)
             + screen.examples(["192.168.1.33", "192.168.1.0/24 2001:db8:5::/64", "none"])
     }
@@ -44,7 +44,7 @@ struct AdminsQuestion: QuestionScript {
             switch word.lowercased() {
             case "none":
                 mistakes.append(
-                    .init(text: word, message: "\"none\" goes alone: leave it out, or leave the addresses out."))
+                    .init(text: word, message: "\"none\" can't be combined with addresses. Remove one or the other."))
             case "me" where context.discovery.peer != nil:
                 reader.read(context.discovery.peer?.description ?? "")
             default:
@@ -70,31 +70,31 @@ struct AdminsQuestion: QuestionScript {
         if let peer = context.discovery.peer, !peer.isLoopback, !admins.isEmpty,
             !admins.contains(peer)
         {
-            warnings.append("Your own address, \(peer), is not among them.")
+            warnings.append("Your own address, \(peer), is not in the list.")
         }
         for network in admins.networks {
-            if let size = network.wideness {
-                warnings.append("\(network.description) holds \(size): every one of them gets full access.")
+            if let size = network.excessiveSize {
+                warnings.append("\(network.description) contains \(size). All of them get full access.")
             }
         }
         if admins.isEmpty {
-            warnings.append("No administrator has a fixed address: SSH is your only way in.")
+            warnings.append("No administrator addresses: SSH is your only way to reach this server.")
         } else if context.discovery.hasIPv6, context.answers.ipv6, !admins.all.contains(where: { $0.family == .ipv6 }) {
-            warnings.append("The server has IPv6 too: whoever comes by IPv6 is none of these.")
+            warnings.append("This server also has IPv6, and none of these addresses is IPv6.")
         }
         if context.discovery.hasIPv6, !context.answers.ipv6 {
-            warnings.append("This server has IPv6 addresses, and your answers file closes them (ipv6: false).")
+            warnings.append("This server has IPv6 addresses, and your answers file blocks IPv6 (ipv6: false).")
         }
         for own in context.discovery.addresses
         where admins.all.contains(where: { $0.isHost && $0.contains(own.address) }) {
-            warnings.append("\(own.address) is this server itself; it reaches itself anyway.")
+            warnings.append("\(own.address) is this server's own address, which always has access.")
         }
         return warnings
     }
 }
 
 extension Screen {
-    /// Examples of answers, on one line where they fit.
+    /// Examples of answers, on one line if they fit.
     func examples(_ examples: [String]) -> [Line] {
         let oneLine = String(repeating: " ", count: margin) + "Examples:   " + examples.joined(separator: "     ")
         if oneLine.count <= columns { return [Line(oneLine, tone: .faint)] }
@@ -104,25 +104,25 @@ extension Screen {
 }
 
 extension CIDR {
-    /// How many addresses there are in it, in words, where they are more than anybody administers from.
-    var wideness: String? {
+    /// The number of addresses in words, if the network is too large for administrators only; otherwise nil.
+    var excessiveSize: String? {
         switch family {
         case .ipv4:
             guard prefixLength < 16 else { return nil }
-            if prefixLength == 0 { return "every IPv4 address there is" }
+            if prefixLength == 0 { return "every IPv4 address" }
             let count = UInt64(1) << UInt64(32 - prefixLength)
             return count < 1_000_000 ? "\(count / 1000) thousand addresses" : "\(count / 1_000_000) million addresses"
         case .ipv6:
-            // A site gets a /48 (RFC 6177); what is wider belongs to a provider.
+            // A site gets a /48 (RFC 6177). A larger network belongs to a provider.
             guard prefixLength < 48 else { return nil }
-            if prefixLength == 0 { return "every IPv6 address there is" }
-            return "more than one site's addresses"
+            if prefixLength == 0 { return "every IPv6 address" }
+            return "more addresses than a single site uses"
         }
     }
 }
 
 extension IPAddress {
-    /// Whether the address is this machine's own loopback (RFC 1122, 3.2.1.3; RFC 4291, 2.5.3).
+    /// Whether the address is a loopback address (RFC 1122, 3.2.1.3; RFC 4291, 2.5.3).
     var isLoopback: Bool {
         switch family {
         case .ipv4: bytes.first == 127
@@ -132,17 +132,17 @@ extension IPAddress {
 }
 
 extension Discovery {
-    /// Whether the machine has an address of IPv6 that others can reach.
+    /// Whether the machine has an IPv6 address besides loopback.
     var hasIPv6: Bool { addresses.contains { $0.address.family == .ipv6 } }
 
-    /// Whether the address is one of this machine's own.
+    /// Whether the address belongs to this machine.
     func isOwn(_ address: IPAddress) -> Bool {
         addresses.contains { $0.address == address }
     }
 }
 
 extension Array where Element: Hashable {
-    /// The elements in their order, each once.
+    /// The elements in their order, without duplicates.
     var withoutRepeats: [Element] {
         var seen: Set<Element> = []
         return filter { seen.insert($0).inserted }

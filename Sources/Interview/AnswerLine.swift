@@ -1,32 +1,36 @@
 import Netfilter
 
-/// A typed line cut into words; nothing but plain ASCII gets through, whatever was pasted.
+/// A typed line, split into words.
+///
+/// Only printable ASCII is accepted.
 struct AnswerLine: Equatable, Sendable {
-    /// More than anybody types; a pasted file is refused before it is looked at.
+    /// The maximum length of a line, so that a file pasted by accident is rejected at once.
     static let limit = 4096
 
-    /// The words between spaces and commas.
+    /// The words, which are separated by spaces or commas.
     let words: [String]
 
-    /// Cuts a line at spaces, tabs, commas and the line breaks of a paste; refuses all other control characters.
+    /// Splits a line at spaces, tabs, commas and pasted line breaks.
+    ///
+    /// All other control characters are errors.
     init(parsing text: String) throws(AnswerMistake) {
         guard text.utf8.count <= AnswerLine.limit else {
             throw AnswerMistake(
-                "", "The line is too long: \(text.utf8.count) characters; \(AnswerLine.limit) are allowed.")
+                "", "The line is too long: \(text.utf8.count) characters. The limit is \(AnswerLine.limit).")
         }
         let separators: Set<Unicode.Scalar> = [" ", "\t", "\n", "\r", ",", "\u{A0}"]
         var parts: [AnswerMistake.Part] = []
         var words: [String] = []
         for piece in text.unicodeScalars.split(whereSeparator: { separators.contains($0) }) {
-            if let strange = piece.first(where: { !(0x21...0x7E).contains($0.value) }) {
+            if let invalid = piece.first(where: { !(0x21...0x7E).contains($0.value) }) {
                 let shown = String(piece).quoted()
                 let kind =
-                    strange.value < 0x20 || strange.value == 0x7F ? "a control character" : "a character outside ASCII"
+                    invalid.value < 0x20 || invalid.value == 0x7F ? "a control character" : "a character outside ASCII"
                 parts.append(
                     .init(
                         text: String(piece),
-                        message: "\(shown) holds \(kind), U+\(AnswerLine.hex(strange)). "
-                            + "Answers are letters, digits and . : / -"
+                        message: "\(shown) contains \(kind) (U+\(AnswerLine.hex(invalid))). "
+                            + "Use only letters, digits and . : / -"
                     ))
                 continue
             }
@@ -36,13 +40,13 @@ struct AnswerLine: Equatable, Sendable {
         self.words = words
     }
 
-    /// The words in lower case, for comparing with the words of an answer.
+    /// The words in lower case, to compare them with keywords.
     var lowercased: [String] { words.map { $0.lowercased() } }
 
-    /// The only word, in lower case.
+    /// The word in lower case, if there is exactly one.
     var onlyWord: String? { words.count == 1 ? words.first?.lowercased() : nil }
 
-    /// A line that can be given back for editing: without what a terminal would obey.
+    /// The line, without control characters, so that it can be shown again for editing.
     static func editable(_ text: String) -> String {
         var kept = String.UnicodeScalarView()
         for scalar in text.unicodeScalars.prefix(limit) {
@@ -62,6 +66,6 @@ struct AnswerLine: Equatable, Sendable {
 }
 
 extension String {
-    /// A name that was found on the machine, fit to stand in a sentence: short, printable ASCII.
+    /// A name from the machine, made safe to print in a sentence: short, printable ASCII.
     var shown: String { String(quoted(limit: 24).dropFirst().dropLast()) }
 }

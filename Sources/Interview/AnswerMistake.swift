@@ -1,14 +1,14 @@
-/// What is wrong with an answer, part by part.
+/// The errors in an answer, one for each wrong part.
 package struct AnswerMistake: Error, Equatable, Sendable {
     /// One wrong part of the line.
     package struct Part: Equatable, Sendable {
-        /// The offending words as they were typed.
+        /// The wrong words as the user typed them.
         package let text: String
-        /// What is wrong and what to do, in plain words.
+        /// What is wrong and how to fix it.
         package let message: String
     }
 
-    /// The wrong parts, in the order of the line.
+    /// The wrong parts, in the order in which they appear in the line.
     package let parts: [Part]
 
     init(_ parts: [Part]) {

@@ -1,17 +1,21 @@
-/// What a plan would change; counted and worded by the program around the wizard.
+/// The changes that a plan would make.
+///
+/// The calling program counts and describes them.
 package struct ChangeSummary: Equatable, Sendable {
-    /// How many rules go.
+    /// The number of rules that are removed.
     package var rulesRemoved: Int
-    /// How many rules come.
+    /// The number of rules that are added.
     package var rulesAdded: Int
-    /// Rules that belong to nobody and would be replaced, as iptables-save prints them.
+    /// Rules that belong to no known program and would be removed, in the format of iptables-save.
     package var replacedRules: [String]
-    /// Further sentences for the review.
+    /// More sentences for the review.
     package var notes: [String]
-    /// Why the plan cannot be applied at all, where it cannot; the rest of the review still works.
+    /// Why the plan can't be applied, if it can't.
+    ///
+    /// The rest of the review still works.
     package var obstacle: String?
 
-    /// Makes a summary.
+    /// Creates a summary.
     package init(
         rulesRemoved: Int, rulesAdded: Int, replacedRules: [String] = [], notes: [String] = [],
         obstacle: String? = nil

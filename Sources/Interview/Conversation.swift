@@ -1,12 +1,14 @@
 import Policy
 
-/// Leads a person through the wizard: asks, shows, and does what the wizard requests.
+/// Runs the wizard with a user: asks the questions, shows the screens, and performs the wizard's requests.
 package struct Conversation: Sendable {
     private let prompter: any Prompter
     private let actions: any WizardActions
     private let onDraft: @Sendable (Draft) async -> Void
 
-    /// Makes a conversation with whoever is at the prompter; `onDraft` gets what to keep after every answer.
+    /// Creates a conversation with the user of the prompter.
+    ///
+    /// `onDraft` receives the draft to save after each answer.
     package init(
         prompter: any Prompter, actions: any WizardActions,
         onDraft: @escaping @Sendable (Draft) async -> Void = { _ in }
@@ -16,7 +18,9 @@ package struct Conversation: Sendable {
         self.onDraft = onDraft
     }
 
-    /// Asks until the person applies or quits; the wizard comes back as it stands then.
+    /// Runs until the user applies or quits.
+    ///
+    /// Returns the final state of the wizard.
     package func run(_ wizard: Wizard) async -> (ending: Wizard.Ending, wizard: Wizard) {
         var wizard = wizard
         var draft = wizard.draft
@@ -28,13 +32,13 @@ package struct Conversation: Sendable {
                 switch request {
                 case .apply: return (.apply, wizard)
                 case .quit: return (.quit, wizard)
-                default: turn = await fulfil(request, &wizard)
+                default: turn = await perform(request, &wizard)
                 }
                 continue
             }
             wizard.screen = Screen(columns: await prompter.columns)
             let input = await prompter.readLine(wizard.request)
-            // The window may have changed while the person was typing.
+            // The window size may have changed while the user was typing.
             wizard.screen = Screen(columns: await prompter.columns)
             switch input {
             case .line(let line): turn = wizard.input(line)
@@ -47,7 +51,7 @@ package struct Conversation: Sendable {
         }
     }
 
-    private func fulfil(_ request: Wizard.Request, _ wizard: inout Wizard) async -> Wizard.Turn {
+    private func perform(_ request: Wizard.Request, _ wizard: inout Wizard) async -> Wizard.Turn {
         switch request {
         case .compose:
             do {
@@ -58,7 +62,7 @@ package struct Conversation: Sendable {
         case .rehearse:
             await prompter.write(wizard.rehearsing)
             let report = await actions.rehearse(wizard.answers)
-            // An Enter that was meant for the question before says nothing about a review that nobody has seen.
+            // An Enter that was typed early must not answer a review that the user has not seen.
             await prompter.discardTypedAhead()
             return wizard.rehearsed(report)
         case .rules:
@@ -87,7 +91,9 @@ package struct Conversation: Sendable {
 }
 
 extension Wizard {
-    /// Rules or a difference, folded to the screen's width; "+" and "-" are coloured.
+    /// Rules or a difference, wrapped to the screen width.
+    ///
+    /// Lines with "+" and "-" are coloured.
     func listing(_ lines: [String]) -> [Line] {
         lines.flatMap { line in
             let tone: Tone =

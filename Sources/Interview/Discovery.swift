@@ -1,21 +1,23 @@
 import Netfilter
 
-/// What was found out about the machine before the first question; anything may be missing.
+/// Facts about the machine, collected before the first question.
+///
+/// Any of them may be missing.
 package struct Discovery: Equatable, Sendable {
-    /// A program that waits for connections.
+    /// A program that listens for connections.
     package struct Listener: Equatable, Sendable {
-        /// The program's name, where it could be found out.
+        /// The program's name, if known.
         package var program: String?
         /// The port it listens on.
         package var port: UInt16
         /// The transport protocol of that port.
         package var transport: TransportProtocol
-        /// Whether only this machine itself can reach it.
+        /// Whether it can be reached only from this machine.
         package var loopbackOnly: Bool
-        /// Other machines that are connected to it now.
+        /// Other machines that are connected to it.
         package var peers: [IPAddress]
 
-        /// Makes a listener.
+        /// Creates a listener.
         package init(
             program: String? = nil, port: UInt16, transport: TransportProtocol, loopbackOnly: Bool = false,
             peers: [IPAddress] = []
@@ -35,56 +37,62 @@ package struct Discovery: Equatable, Sendable {
         /// The network interface that has it.
         package var interface: String
 
-        /// Makes an address.
+        /// Creates an address.
         package init(_ address: IPAddress, interface: String) {
             self.address = address
             self.interface = interface
         }
     }
 
-    /// Whose rules there are, and how many.
+    /// A program that owns firewall rules, and the number of its rules.
     package struct RuleOwner: Equatable, Sendable {
-        /// The name that latchkey's own rules go by.
+        /// The owner name of latchkey's own rules.
         package static let latchkey = "latchkey"
+        /// The owner name of rules that belong to no known program.
+        package static let unknown = "unknown"
 
-        /// The program's name; "nobody" for rules that no program is known by.
+        /// The program's name; ``unknown`` for rules that belong to no known program.
         package var name: String
-        /// How many rules.
+        /// The number of rules.
         package var count: Int
 
-        /// Makes an owner.
+        /// Creates an owner.
         package init(_ name: String, count: Int) {
             self.name = name
             self.count = count
         }
     }
 
-    /// The address the person comes from; nil at a local console, or where it could not be found out.
+    /// The address that the user is connected from; nil at a local console, or if it is unknown.
     package var peer: IPAddress?
-    /// How the address is known where their own connection is not to be seen, such as "as tmux's window shows".
+    /// How the address is known if the user's own connection is not visible, for example "by SSH, through tmux".
     package var peerEvidence: String?
-    /// The port of this machine that their SSH connection uses.
+    /// The port on this machine that the user's SSH connection uses.
     package var peerPort: UInt16?
     /// The ports that sshd listens on; never empty.
     package var sshPorts: [UInt16]
-    /// The programs that wait for connections.
+    /// The programs that listen for connections.
     package var listeners: [Listener]
-    /// This machine's addresses, without loopback.
+    /// The addresses of this machine, without loopback.
     package var addresses: [Address]
-    /// How many firewall rules there are now; nil where it could not be found out.
+    /// The number of firewall rules now; nil if unknown.
     package var rulesNow: Int?
-    /// Whose they are, the most first.
+    /// The owners of these rules, sorted by the number of rules, largest first.
     package var ruleOwners: [RuleOwner] = []
-    /// The rules in INPUT that belong to nobody and that "keep" would replace too.
+    /// The rules in INPUT that belong to no known program.
+    ///
+    /// "keep" replaces them too.
     package var unownedInputRules: [String]
     /// The names of other programs' chains.
     package var otherChains: [String]
-    /// The names of other firewall managers that are switched on.
+    /// The names of other firewall managers that are running or enabled.
     package var otherFirewalls: [String]
-    /// Whether Docker is here; nil where it could not be found out.
+    /// Whether Docker is running; nil if unknown.
     package var docker: Bool?
 
-    /// Makes a discovery; what is left out was not found out.
+    /// Creates a discovery.
+    ///
+    /// Parameters that are left out are unknown.
     package init(
         peer: IPAddress? = nil, peerPort: UInt16? = nil, sshPorts: [UInt16] = [22], listeners: [Listener] = [],
         addresses: [Address] = [], rulesNow: Int? = nil, unownedInputRules: [String] = [],
@@ -92,7 +100,7 @@ package struct Discovery: Equatable, Sendable {
     ) {
         self.peer = peer
         self.peerPort = peerPort
-        // Where nobody could find out, 22 is taken, as the plan does.
+        // If the ports are unknown, 22 is used, as in the plan.
         self.sshPorts = sshPorts.isEmpty ? [22] : sshPorts
         self.listeners = listeners
         self.addresses = addresses
@@ -103,14 +111,16 @@ package struct Discovery: Equatable, Sendable {
         self.docker = docker
     }
 
-    /// Whether there is anything that "keep or replace" could be about: latchkey's own rules are replaced either way.
+    /// Whether there are existing rules to keep or replace.
+    ///
+    /// latchkey's own rules don't count, because they are always replaced.
     package var hasExistingRules: Bool {
         let others =
             ruleOwners.isEmpty ? (rulesNow ?? 0) > 0 : ruleOwners.contains { $0.name != RuleOwner.latchkey }
         return others || !otherChains.isEmpty || !unownedInputRules.isEmpty
     }
 
-    /// The listeners that other machines can reach, SSH's left out.
+    /// The listeners that other machines can reach, without SSH.
     var worldListeners: [Listener] {
         listeners.filter { !$0.loopbackOnly && !($0.transport == .tcp && sshPorts.contains($0.port)) }
     }

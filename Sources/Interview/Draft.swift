@@ -1,16 +1,18 @@
 import Netfilter
 import Policy
 
-/// The answers of a session that did not come to its end.
+/// The answers of an unfinished session.
 package struct Draft: Equatable, Sendable {
-    /// The answers, those that were not asked for as they were proposed.
+    /// The answers.
+    ///
+    /// Questions that were not asked have their proposed answers.
     package var answers: Answers
     /// The questions that were answered.
     package var answered: Set<Question>
-    /// When that was, in words; nil where it is not known.
+    /// The date and time as text; nil if unknown.
     package var moment: String?
 
-    /// Makes a draft.
+    /// Creates a draft.
     package init(answers: Answers, answered: Set<Question>, moment: String? = nil) {
         self.answers = answers
         self.answered = answered
@@ -19,33 +21,34 @@ package struct Draft: Equatable, Sendable {
 }
 
 extension Wizard {
-    /// What is to be kept of this session, in case its line drops; nil before the first answer.
+    /// The answers to save in case the connection drops; nil before the first answer.
     package var draft: Draft? {
-        if case .recalling = stage { return nil }
+        if case .offeringDraft = stage { return nil }
         return context.answered.isEmpty ? nil : Draft(answers: context.answers, answered: context.answered)
     }
 
-    /// Tells of the draft, and asks whether to go on from it.
-    func recall(_ draft: Draft) -> [Line] {
-        var recalled = context
-        recalled.answers = draft.answers
-        recalled.answered = draft.answered
+    /// The lines that show the draft.
+    func draftLines(_ draft: Draft) -> [Line] {
+        var draftContext = context
+        draftContext.answers = draft.answers
+        draftContext.answered = draft.answered
         let moment = draft.moment.map { " (\($0))" } ?? ""
-        return screen.paragraph("Your answers from last time, not kept\(moment):", indent: 0, tone: .heading)
-            + overview(recalled) + [.blank]
+        return screen.paragraph("Your answers from last time, not in effect\(moment):", indent: 0, tone: .heading)
+            + overview(draftContext) + [.blank]
     }
 
-    var recallRequest: LineRequest {
+    /// The line that asks whether to resume.
+    var draftRequest: LineRequest {
         LineRequest(
-            prompt: "\(String(repeating: " ", count: screen.margin))go on / anew [go on] > ",
-            completions: ["go on", "anew", "quit"], history: "draft")
+            prompt: "\(String(repeating: " ", count: screen.margin))resume / start over [resume] > ",
+            completions: ["resume", "start over", "quit"], history: "draft")
     }
 
-    /// Takes the answer to whether to go on from the draft.
-    mutating func recallInput(_ line: String, _ draft: Draft) -> Turn {
+    /// Handles the answer to whether to resume.
+    mutating func draftInput(_ line: String, _ draft: Draft) -> Turn {
         let typed = AnswerLine.editable(line).trimmed
         switch typed.lowercased() {
-        case "", "go on", "go", "on", "yes", "y", "continue":
+        case "", "resume", "yes", "y", "continue", "go on":
             context.answers = draft.answers
             context.answered = draft.answered.intersection(questions)
             guard let next = questions.first(where: { !context.answered.contains($0) }) else {
@@ -53,21 +56,23 @@ extension Wizard {
                 return Turn([.blank], request: .compose)
             }
             return Turn([.blank] + ask(next, fromReview: false))
-        case "anew", "no", "n", "new", "start anew":
+        case "start over", "start", "over", "no", "n", "anew":
             return Turn([.blank] + ask(questions[0], fromReview: false))
         case "quit", "q", "exit":
             return leave()
         case "?", "help", "show":
             return Turn(
-                recall(draft)
+                draftLines(draft)
                     + screen.paragraph(
                         """
-                        "go on" takes these and asks what is left; nothing is in force before you have seen it all. \
-                        "anew" asks everything again.
+                        "resume" uses these answers and asks the remaining questions. Nothing is applied before \
+                        you have reviewed it. "start over" asks all questions again.
                         """))
         default:
             let shown = typed.quoted()
-            return Turn(screen.paragraph("\(shown) is none of: go on, anew, quit. ? explains them.", tone: .mistake))
+            return Turn(
+                screen.paragraph(
+                    "\(shown) is not valid. Use resume, start over or quit. Type ? for help.", tone: .mistake))
         }
     }
 }

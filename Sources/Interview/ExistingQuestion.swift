@@ -1,9 +1,9 @@
 import Netfilter
 import Policy
 
-/// The question "Keep or replace the rules that are there?".
+/// The question "Keep or replace the existing rules?".
 struct ExistingQuestion: QuestionScript {
-    func title(_ context: QuestionContext) -> String { "What about the rules that are here now?" }
+    func title(_ context: QuestionContext) -> String { "Keep or replace the existing rules?" }
 
     func remark(_ context: QuestionContext) -> String {
         context.discovery.rulesNow.map { $0 == 1 ? "1 rule" : "\($0) rules" } ?? ""
@@ -19,25 +19,26 @@ struct ExistingQuestion: QuestionScript {
             default: "the chains \(chains.listed())"
             }
         let unowned = discovery.unownedInputRules.count
-        var keep = "\(others) \(chains.count == 1 ? "and its" : "and their") rules stay as they are"
+        var keep = "leaves \(others) unchanged"
         if unowned > 0 {
-            let verbs = unowned == 1 ? ("belongs", "goes") : ("belong", "go")
-            keep += "; \(unowned) in INPUT \(verbs.0) to nobody and \(verbs.1)"
+            let belongs = unowned == 1 ? "rule that belongs" : "rules that belong"
+            keep += "; removes \(unowned) INPUT \(belongs) to no known program"
         }
-        let whose = chains.isEmpty ? "whoever made them" : "\(chains.listed()) too"
-        var replace = "all rules and chains of filter and nat go, \(whose)"
-        if discovery.docker == true { replace += "; Docker's containers lose their network until Docker restarts" }
+        let whose = chains.isEmpty ? "of all programs" : "including \(chains.listed())"
+        var replace = "removes all rules and chains in the tables filter and nat, \(whose)"
+        if discovery.docker == true { replace += "; Docker containers have no network until Docker restarts" }
         return screen.definitions([("keep", keep), ("replace", replace)])
     }
 
     func help(_ context: QuestionContext, _ screen: Screen) -> [Line] {
         screen.paragraph(
             """
-            Docker, fail2ban, VPNs and others keep rules of their own in chains of their own, which are lists that \
-            a packet is sent through. "keep" changes only the list for what comes in (INPUT): jumps from it into \
-            others' chains stay, ahead of the new rules. "replace" empties the tables filter and nat first, so \
-            that nothing but the new rules is left: right for a server that nobody else's programs protect. Either \
-            way the present rules are saved before, and come back unless you keep the new ones.
+            Docker, fail2ban, VPNs and other programs add their own rules in their own chains. A chain is a list of \
+            rules that a packet passes through. "keep" changes only the chain for incoming packets (INPUT). Jumps \
+            from INPUT to other programs' chains stay, before the new rules. "replace" empties the tables filter \
+            and nat first, so that only the new rules remain. Use it if no other program manages the firewall of \
+            this server. In both cases, the current rules are saved first, and latchkey rolls back to them unless \
+            you keep the new rules.
             """)
             + screen.examples(["keep", "replace"])
     }
@@ -49,7 +50,7 @@ struct ExistingQuestion: QuestionScript {
     func parse(_ line: AnswerLine, _ context: QuestionContext) throws(AnswerMistake) -> Answers {
         guard let word = line.onlyWord, let choice = ExistingRules(rawValue: word) else {
             let shown = line.words.joined(separator: " ").quoted()
-            throw AnswerMistake(line.words.joined(separator: " "), "\(shown) is none of: keep, replace.")
+            throw AnswerMistake(line.words.joined(separator: " "), "\(shown) is not valid. Use keep or replace.")
         }
         var answers = context.answers
         answers.existing = choice
@@ -63,8 +64,8 @@ struct ExistingQuestion: QuestionScript {
         var warnings: [String] = []
         let firewalls = context.discovery.otherFirewalls.map(\.shown)
         if !firewalls.isEmpty {
-            let (own, it) = firewalls.count == 1 ? ("its own", "it") : ("their own", "them")
-            warnings.append("\(firewalls.listed()) will bring \(own) rules back at the next start: switch \(it) off.")
+            let (own, it) = firewalls.count == 1 ? ("its", "it") : ("their", "them")
+            warnings.append("\(firewalls.listed()) will load \(own) own rules again at boot. Disable \(it).")
         }
         return warnings
     }

@@ -1,44 +1,44 @@
 import Netfilter
 
-/// What the change screen needs of the program around it: word from the guard, and to it.
+/// The connection from the screen of a pending change to the guard.
 package protocol GuardConnection: Sendable {
-    /// How the change stands at this moment.
+    /// The current status of the change.
     func status() async -> PendingChangeStatus
 
     /// Asks the guard to keep the rules.
     func confirm(sameConnection: Bool) async -> PendingChangeReply
 
-    /// Asks the guard to put the earlier rules back now.
+    /// Asks the guard to roll back to the previous rules now.
     func revert() async -> PendingChangeReply
 
-    /// Asks the guard to wait longer.
+    /// Asks the guard to extend the deadline.
     func extend() async -> PendingChangeReply
 }
 
-/// How a pending change stands.
+/// The status of a pending change.
 package struct PendingChangeStatus: Equatable, Sendable {
     /// A login that is newer than the rules.
     package struct FreshLogin: Equatable, Sendable {
-        /// The address it came from, where it is known.
+        /// The address it came from, if known.
         package var peer: IPAddress?
-        /// What is left unproven by it, such as the other family.
+        /// What it did not test, for example the other address family.
         package var note: String?
 
-        /// Makes a login.
+        /// Creates a login.
         package init(peer: IPAddress?, note: String? = nil) {
             self.peer = peer
             self.note = note
         }
     }
 
-    /// The seconds until the earlier rules return.
+    /// The seconds until the rollback.
     package var secondsLeft: Int
-    /// The first login that is newer than the rules, if there was one.
+    /// The first login that is newer than the rules, if any.
     package var freshLogin: FreshLogin?
-    /// How the change ended, once it has.
+    /// How the change ended; nil while it is pending.
     package var outcome: PendingChangeScreen.Ending?
 
-    /// Makes a status.
+    /// Creates a status.
     package init(secondsLeft: Int, freshLogin: FreshLogin? = nil, outcome: PendingChangeScreen.Ending? = nil) {
         self.secondsLeft = secondsLeft
         self.freshLogin = freshLogin
@@ -46,12 +46,12 @@ package struct PendingChangeStatus: Equatable, Sendable {
     }
 }
 
-/// What the guard answered to a request.
+/// The guard's reply to a request.
 package enum PendingChangeReply: Equatable, Sendable {
     /// The change has ended.
     case ended(PendingChangeScreen.Ending)
-    /// The deadline is this far away now.
+    /// The deadline was extended to this many seconds from now.
     case extended(secondsLeft: Int)
-    /// Not done, and why.
+    /// The request was refused, for these reasons.
     case refused([String])
 }

@@ -1,4 +1,6 @@
-/// What a line on the screen is there for; colour, where there is any, follows it.
+/// The purpose of a line on the screen.
+///
+/// It determines the colour, if colour is used.
 package enum Tone: CaseIterable, Equatable, Sendable {
     case plain
     case heading
@@ -8,24 +10,24 @@ package enum Tone: CaseIterable, Equatable, Sendable {
     case faint
 }
 
-/// One line for the person in front, already as wide as their screen allows.
+/// One line of output, already wrapped to the width of the screen.
 package struct Line: Equatable, Sendable, ExpressibleByStringLiteral {
-    /// The words, without a newline.
+    /// The text, without a newline.
     package let text: String
-    /// What the line is there for.
+    /// The purpose of the line.
     package let tone: Tone
 
-    /// Makes a line.
+    /// Creates a line.
     package init(_ text: String, tone: Tone = .plain) {
         self.text = text
         self.tone = tone
     }
 
-    /// Makes a plain line.
+    /// Creates a plain line.
     package init(stringLiteral value: String) {
         self.init(value)
     }
 
-    /// The empty line between two subjects.
+    /// The empty line between two sections.
     package static let blank: Line = ""
 }

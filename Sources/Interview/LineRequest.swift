@@ -1,15 +1,17 @@
-/// One line to be asked for.
+/// A request for one line of input.
 package struct LineRequest: Equatable, Sendable {
-    /// What stands before the cursor.
+    /// The text before the cursor.
     package var prompt: String
-    /// What is in the line already, to be edited.
+    /// The initial text of the line, for editing.
     package var prefill: String
-    /// The words that Tab completes to.
+    /// The words that Tab completes.
     package var completions: [String]
-    /// Lines entered under the same name come back with the arrow keys.
+    /// The name of the history.
+    ///
+    /// The arrow keys recall lines that were entered under the same name.
     package var history: String
 
-    /// Makes a request.
+    /// Creates a request.
     package init(prompt: String, prefill: String = "", completions: [String] = [], history: String = "") {
         self.prompt = prompt
         self.prefill = prefill
@@ -18,30 +20,32 @@ package struct LineRequest: Equatable, Sendable {
     }
 }
 
-/// What came of asking for a line.
+/// The result of asking for a line.
 package enum LineInput: Equatable, Sendable {
-    /// The person entered this line, without its newline.
+    /// The user entered this line, without its newline.
     case line(String)
-    /// Nothing more will come: the end of the pipe, a terminal that is gone.
+    /// The input has ended: the pipe was closed or the terminal is gone.
     case endOfInput
-    /// The person pressed Ctrl-D at a terminal, where more can come.
+    /// The user pressed Ctrl-D at a terminal. More input can follow.
     case endedByKey
-    /// The person pressed Ctrl-C.
+    /// The user pressed Ctrl-C.
     case interrupted
-    /// The ticking said that the answer is no longer needed.
+    /// A tick ended the request: the answer is no longer needed.
     case overtaken
 }
 
-/// What the asking program wants to change on the screen while a line is being typed.
+/// A screen update while the user is typing.
 package struct Tick: Equatable, Sendable {
-    /// Lines to print above the one being typed.
+    /// Lines to print above the line that is being typed.
     package var lines: [Line]
-    /// The prompt from now on.
+    /// The new prompt.
     package var prompt: String
-    /// Whether to stop asking: what was typed is dropped.
+    /// Whether to end the request.
+    ///
+    /// The typed text is discarded.
     package var stops: Bool
 
-    /// Makes a tick.
+    /// Creates a tick.
     package init(lines: [Line] = [], prompt: String, stops: Bool = false) {
         self.lines = lines
         self.prompt = prompt

@@ -1,25 +1,30 @@
 import Netfilter
 import Policy
 
-/// Collects networks from words, and what is wrong with those that are none.
+/// Parses words as networks, and collects the networks and the errors.
 struct NetworkReader {
     private(set) var networks: [CIDR] = []
     private(set) var mistakes: [AnswerMistake.Part] = []
-    private let takesIPv6: Bool
+    private let allowsIPv6: Bool
 
-    /// Makes a reader; answers that close IPv6 take no addresses of it.
+    /// Creates a reader.
+    ///
+    /// If the answers block IPv6, IPv6 addresses are errors.
     init(_ answers: Answers) {
-        takesIPv6 = answers.ipv6
+        allowsIPv6 = answers.ipv6
     }
 
-    /// Reads one word as an address or a network; a repeated one is kept once.
+    /// Parses one word as an address or a network.
+    ///
+    /// Duplicates are ignored.
     mutating func read(_ word: String) {
         do throws(AddressError) {
             let network = try CIDR(source: word)
-            guard takesIPv6 || network.family == .ipv4 else {
+            guard allowsIPv6 || network.family == .ipv4 else {
                 mistakes.append(
                     .init(
-                        text: word, message: "\(word.quoted()) is IPv6, which your answers file closes (ipv6: false)."))
+                        text: word,
+                        message: "\(word.quoted()) is IPv6, and your answers file blocks IPv6 (ipv6: false)."))
                 return
             }
             if !networks.contains(network) { networks.append(network) }
@@ -28,7 +33,7 @@ struct NetworkReader {
         }
     }
 
-    /// Whether a word is meant as an address rather than as a name.
+    /// Whether a word looks like an address rather than a name.
     static func looksLikeAddress(_ word: String) -> Bool {
         word.contains(".") || word.contains(":") || word.contains("/") || (word.first?.isNumber ?? false)
     }

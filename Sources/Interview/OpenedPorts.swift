@@ -1,31 +1,33 @@
 import Netfilter
 import Policy
 
-/// What one answer opens, and to whom.
+/// The ports that one answer opens, and the source that they are open to.
 package struct OpenedPorts: Equatable, Sendable {
-    /// The answer's name for it: a service, or the port itself.
+    /// The name in the answer: a service, or empty for single ports.
     package let label: String
-    /// The ports it opens.
+    /// The open ports.
     package let ports: [PortSpec]
-    /// Who may reach them besides the administrators.
+    /// Who can reach them, in addition to the administrators.
     package let source: Source
-    /// The question that it is the answer to.
+    /// The question that this answers.
     package let question: Question
 
-    /// Whether the port is among those opened.
+    /// Whether the port is one of the open ports.
     func covers(_ port: UInt16, _ transport: TransportProtocol) -> Bool {
         ports.contains { $0.covers(port, transport) }
     }
 }
 
 extension Answers {
-    /// What these answers open, in the order of the questions; administrators reach everything besides.
+    /// The ports that these answers open, in the order of the questions.
+    ///
+    /// Administrators can reach every port as well.
     package func openings(_ catalog: TemplateCatalog, sshPorts: [UInt16]) -> [OpenedPorts] {
         let ssh = OpenedPorts(
             label: "ssh",
             ports: (self.ssh?.ports ?? sshPorts).map { PortSpec(range: PortRange($0), transport: .tcp) },
             source: self.ssh?.from ?? .everyone, question: .ssh)
-        // The ssh answer alone decides about SSH; naming it among the services changes nothing.
+        // Only the ssh answer decides about SSH. Naming it among the services changes nothing.
         let named = services.filter { $0.name != "ssh" }.compactMap { choice in
             catalog[choice.name].map { template in
                 OpenedPorts(

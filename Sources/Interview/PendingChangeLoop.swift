@@ -1,36 +1,36 @@
-/// Watches a pending change together with the person, until it ends or the person leaves.
+/// Shows a pending change and handles the user's commands, until the change ends or the user leaves.
 package struct PendingChangeLoop: Sendable {
-    /// How a vigil ended.
+    /// How the loop ended.
     package enum Ending: Equatable, Sendable {
-        /// The change ended like this.
+        /// The change ended with this outcome.
         case outcome(PendingChangeScreen.Ending)
-        /// The person left while it was pending; the guard goes on.
+        /// The user left while the change was pending. The guard continues.
         case left
     }
 
     private let prompter: any Prompter
-    private let line: any GuardConnection
+    private let connection: any GuardConnection
     private let interval: Duration
 
-    /// Makes a vigil that asks the guard for its state at this interval.
-    package init(prompter: any Prompter, guard line: any GuardConnection, interval: Duration = .milliseconds(500)) {
+    /// Creates a loop that asks the guard for its status at this interval.
+    package init(prompter: any Prompter, connection: any GuardConnection, interval: Duration = .milliseconds(500)) {
         self.prompter = prompter
-        self.line = line
+        self.connection = connection
         self.interval = interval
     }
 
-    /// Shows the countdown and carries the person's words to the guard.
+    /// Shows the countdown and sends the user's commands to the guard.
     package func run(_ screen: PendingChangeScreen) async -> Ending {
         let state = ScreenState(screen)
         await state.update { $0.screen = Screen(columns: await prompter.columns) }
         await prompter.write(await state.screen.begin())
         while true {
-            // Before the first prompt too: a login that is there already belongs above it.
-            let tick = await state.tick(await line.status())
+            // Also before the first prompt: a login that was already detected is shown above it.
+            let tick = await state.tick(await connection.status())
             await prompter.write(tick.lines)
             if let outcome = await state.outcome { return .outcome(outcome) }
-            let input = await prompter.readLine(await state.screen.request, every: interval) { [line] in
-                await state.tick(await line.status())
+            let input = await prompter.readLine(await state.screen.request, every: interval) { [connection] in
+                await state.tick(await connection.status())
             }
             if let outcome = await state.outcome { return .outcome(outcome) }
             await state.update { $0.screen = Screen(columns: await prompter.columns) }
@@ -43,18 +43,18 @@ package struct PendingChangeLoop: Sendable {
                 }
             await prompter.write(turn.lines)
             guard let request = turn.request else { continue }
-            if let ending = await fulfil(request, state) { return ending }
+            if let ending = await perform(request, state) { return ending }
         }
     }
 
-    private func fulfil(_ request: PendingChangeScreen.Request, _ state: ScreenState) async -> Ending? {
+    private func perform(_ request: PendingChangeScreen.Request, _ state: ScreenState) async -> Ending? {
         let reply: PendingChangeReply
         switch request {
-        case .confirm(let sameConnection): reply = await line.confirm(sameConnection: sameConnection)
-        case .revert: reply = await line.revert()
-        case .extend: reply = await line.extend()
+        case .confirm(let sameConnection): reply = await connection.confirm(sameConnection: sameConnection)
+        case .revert: reply = await connection.revert()
+        case .extend: reply = await connection.extend()
         case .leave: return .left
-        case .wait: return await outcomeAlone(state)
+        case .wait: return await waitForOutcome(state)
         }
         switch reply {
         case .ended(let outcome):
@@ -68,10 +68,10 @@ package struct PendingChangeLoop: Sendable {
         return nil
     }
 
-    /// Waits without asking: the input has ended, and the change has not.
-    private func outcomeAlone(_ state: ScreenState) async -> Ending {
+    /// Waits for the outcome without asking for input, after the input has ended.
+    private func waitForOutcome(_ state: ScreenState) async -> Ending {
         while true {
-            let tick = await state.tick(await line.status())
+            let tick = await state.tick(await connection.status())
             await prompter.write(tick.lines)
             if let outcome = await state.outcome { return .outcome(outcome) }
             do {
@@ -83,7 +83,7 @@ package struct PendingChangeLoop: Sendable {
     }
 }
 
-/// The screen's state, which both the countdown and the typed lines change.
+/// The state of the screen. Both the countdown and the typed lines change it.
 private actor ScreenState {
     private(set) var screen: PendingChangeScreen
     private(set) var outcome: PendingChangeScreen.Ending?
@@ -106,7 +106,7 @@ private actor ScreenState {
         change(&screen)
     }
 
-    /// What the newest word from the guard changes on the screen.
+    /// Updates the screen from the guard's latest status.
     func tick(_ status: PendingChangeStatus) -> Tick {
         if let outcome = status.outcome {
             guard self.outcome == nil else { return Tick(prompt: screen.prompt, stops: true) }

@@ -1,66 +1,68 @@
 import Netfilter
 
-/// The change on the screen as a state machine: the seconds run, a new login shows, and words are typed.
+/// The screen of a pending change as a state machine.
 ///
-/// It decides nothing; the guard does. Closing this screen, however it happens, changes nothing of what comes.
+/// It shows the countdown and new logins, and handles commands.
+///
+/// Only the guard decides. Closing this screen, for whatever reason, does not affect the outcome.
 package struct PendingChangeScreen: Sendable {
-    /// How the person came to this screen.
+    /// How the user came to this screen.
     package enum Entry: Equatable, Sendable {
-        /// The rules were put in force just now.
+        /// The rules were just activated.
         case begun
-        /// The program was started while a change was pending; the address if it was over a connection that is newer
+        /// The program was started while a change was pending. The address is set if the user's SSH connection is newer
         /// than the rules.
-        case resumed(anewFrom: IPAddress?)
+        case resumed(newLoginFrom: IPAddress?)
     }
 
-    /// What can prove that a new login gets in.
+    /// How to test that a new login works.
     package enum LoginTest: Equatable, Sendable {
-        /// A fresh SSH connection; the command is what to type elsewhere to make one.
+        /// With a new SSH connection. The command opens one from another machine.
         case login(command: String?)
-        /// Nothing can, at a local console for example.
-        case impossible(reason: String)
-        /// Nothing has to: the network is a throwaway one, and nobody can log in to it.
-        case needless(reason: String)
+        /// A test is not possible, for example at a local console.
+        case notPossible(reason: String)
+        /// A test is not required, because this is a throwaway network without logins.
+        case notRequired(reason: String)
     }
 
-    /// What the guard is to be asked for.
+    /// A request to the guard or to the calling program.
     package enum Request: Equatable, Sendable {
-        /// Keep the rules; `sameConnection` without the proof of a fresh connection.
+        /// Keep the rules. With `sameConnection`, no new connection is required.
         case confirm(sameConnection: Bool)
-        /// Put the earlier rules back now.
+        /// Roll back to the previous rules now.
         case revert
         /// Wait longer.
         case extend
-        /// Ask for nothing more here, and wait for the outcome.
+        /// Wait for the outcome without asking for input.
         case wait
-        /// Leave this program; the guard goes on alone.
+        /// Exit this program. The guard continues.
         case leave
     }
 
     /// How the change ended.
     package enum Ending: Equatable, Sendable {
-        /// The rules stay; they are saved in these files, the snapshot can undo them, and this should be known.
+        /// The rules are kept: the files that they are saved in, the snapshot that undoes them, and notes for the user.
         case kept(saved: [String], undo: String?, notes: [String] = [])
-        /// They would stay and be saved, were this not a throwaway network.
+        /// The rules are kept in a throwaway network, and not saved to disk.
         case keptOnTrial
-        /// The earlier rules are back.
+        /// The change was rolled back.
         case reverted(Reason, verified: Bool)
-        /// Something failed; the lines say what is in force now.
+        /// Something failed. The lines say which rules are active.
         case failed([String])
     }
 
-    /// Why a change was reverted.
+    /// Why a change was rolled back.
     package enum Reason: Equatable, Sendable {
         case deadline
         case request
         case failure(String)
     }
 
-    /// What one step brings about.
+    /// The result of one step.
     package struct Turn: Equatable, Sendable {
         /// The lines to show.
         package var lines: [Line]
-        /// What to ask of the guard, if anything.
+        /// The request to send, if any.
         package var request: Request?
 
         init(_ lines: [Line], request: Request? = nil) {
@@ -69,137 +71,141 @@ package struct PendingChangeScreen: Sendable {
         }
     }
 
-    /// The screen's width now.
+    /// The current screen.
+    ///
+    /// Set it again when the window size changes.
     package var screen: Screen
-    /// The seconds until the earlier rules return, as last heard.
+    /// The seconds until the rollback, as last reported by the guard.
     package private(set) var secondsLeft: Int
-    /// Whether a new login was seen.
+    /// Whether a new login was detected.
     package private(set) var hasFreshConnection = false
 
-    private let opening: Entry
-    private let proof: LoginTest
-    private var isResumed: Bool { opening != .begun }
-    /// How long it was to wait; nil once that was changed.
-    private var window: Int?
+    private let entry: Entry
+    private let loginTest: LoginTest
+    private var isResumed: Bool { entry != .begun }
+    /// The original time limit in seconds; nil after it was changed.
+    private var timeLimit: Int?
     private var wasInterrupted = false
 
-    /// Makes the screen of a change that has this many seconds left.
-    package init(secondsLeft: Int, opening: Entry = .begun, proof: LoginTest, screen: Screen = Screen()) {
+    /// Creates the screen of a change that has this many seconds left.
+    package init(secondsLeft: Int, entry: Entry = .begun, loginTest: LoginTest, screen: Screen = Screen()) {
         self.secondsLeft = secondsLeft
-        window = secondsLeft
-        self.opening = opening
-        self.proof = proof
+        timeLimit = secondsLeft
+        self.entry = entry
+        self.loginTest = loginTest
         self.screen = screen
-        if case .resumed(.some) = opening { hasFreshConnection = true }
+        if case .resumed(.some) = entry { hasFreshConnection = true }
     }
 
-    // MARK: - What is shown
+    // MARK: - Output
 
-    /// What is said first.
+    /// The first lines.
     package func begin() -> [Line] {
-        switch opening {
+        switch entry {
         case .begun:
             return screen.paragraph(
-                "The new rules are in force. Unless you keep them, the old ones return in \(secondsLeft) s.", indent: 0,
-                tone: .heading) + [.blank] + howToProve + [.blank]
+                "The new rules are active. They roll back in \(secondsLeft) s unless you keep them.", indent: 0,
+                tone: .heading) + [.blank] + loginInstructions + [.blank]
         case .resumed(let peer):
             let pending = screen.paragraph("A change is pending, \(secondsLeft) s left.", indent: 0, tone: .heading)
-            guard let peer else { return pending + howToProve + [.blank] }
+            guard let peer else { return pending + loginInstructions + [.blank] }
             return pending
                 + screen.paragraph(
-                    "You came in by a new connection, from \(peer): the door opens.", indent: 0, tone: .good)
+                    "You are on a new connection from \(peer): a new SSH login was tested.", indent: 0, tone: .good)
         }
     }
 
-    private var howToProve: [Line] {
-        switch proof {
+    private var loginInstructions: [Line] {
+        switch loginTest {
         case .login(let command):
-            let how = command.map { ":   \(AnswerLine.editable($0))" } ?? "."
-            return screen.paragraph("Log in anew from a second terminal\(how)", indent: 2, hanging: 4)
+            let how = command.map { ": \(AnswerLine.editable($0))" } ?? "."
+            return screen.paragraph("Now log in from a second terminal\(how)", indent: 2, hanging: 4)
                 + screen.paragraph(
-                    "If that does not work, do nothing: wait, and you are back where you were.", indent: 2)
+                    "If that fails, do nothing. The new rules roll back automatically.", indent: 2)
                 + screen.paragraph(
-                    "If this line drops: log in again, type \"sudo latchkey\", and go on from here.", indent: 2)
-        case .impossible(let reason), .needless(let reason):
+                    "If your connection drops, log in again and run \"sudo latchkey\" to resume.", indent: 2)
+        case .notPossible(let reason), .notRequired(let reason):
             return screen.paragraph(reason, indent: 2)
         }
     }
 
-    /// What stands before the cursor; it counts down.
+    /// The prompt, with the countdown.
     package var prompt: String {
         let seconds = "  \(secondsLeft) s   "
         let words = offered.joined(separator: " / ")
         if !canKeep { return seconds + "no new login yet > " }
-        if takesEnter { return "\(seconds)\(words) [keep] > " }
+        if enterKeeps { return "\(seconds)\(words) [keep] > " }
         return "\(seconds)\(words) > "
     }
 
-    /// What is to be asked for now.
+    /// The line to ask for now.
     package var request: LineRequest {
         LineRequest(
             prompt: prompt,
-            completions: ["keep", "revert", "more", "wait", "show"] + (canKeep ? [] : ["keep unproven"]),
+            completions: ["keep", "revert", "more", "wait", "show"] + (canKeep ? [] : ["keep untested"]),
             history: "change")
     }
 
-    /// The words that are offered.
+    /// The commands that the prompt shows.
     private var offered: [String] { ["keep", "revert", isResumed ? "wait" : "more"] }
 
     private var canKeep: Bool {
-        if case .login = proof { return hasFreshConnection }
+        if case .login = loginTest { return hasFreshConnection }
         return true
     }
 
-    /// Whether Enter alone keeps the rules: only for someone who has just come through them.
-    private var takesEnter: Bool {
-        if case .resumed(.some) = opening { return true }
+    /// Whether Enter alone keeps the rules: only if the user has just logged in under them.
+    private var enterKeeps: Bool {
+        if case .resumed(.some) = entry { return true }
         return false
     }
 
-    /// Keeping them, with what is known of the proof: after a new login the old connection may speak for it.
+    /// The request to keep the rules.
+    ///
+    /// After a new login was detected, the old connection may confirm.
     private var confirmation: Request {
-        if case .needless = proof { return .confirm(sameConnection: true) }
+        if case .notRequired = loginTest { return .confirm(sameConnection: true) }
         return .confirm(sameConnection: hasFreshConnection)
     }
 
-    // MARK: - What happens
+    // MARK: - Input
 
-    /// Time has passed.
+    /// Updates the countdown.
     package mutating func tick(secondsLeft: Int) {
         self.secondsLeft = max(0, secondsLeft)
     }
 
-    /// A new login was seen, from this address if it is known; said once.
+    /// Reports a new login, once.
     ///
     /// - Parameters:
-    ///   - peer: the address it came from.
-    ///   - note: what is left unproven by it, if anything.
-    /// - Returns: the lines to show.
+    ///   - peer: The address it came from, if known.
+    ///   - note: What it did not test, if anything.
+    /// - Returns: The lines to show.
     package mutating func freshConnection(from peer: IPAddress?, note: String? = nil) -> [Line] {
         guard !hasFreshConnection else { return [] }
         hasFreshConnection = true
         let from = peer.map { " from \($0)" } ?? ""
-        return screen.paragraph("A new login\(from) got in: the door opens.", indent: 2, tone: .good)
+        return screen.paragraph("A new SSH login\(from) succeeded.", indent: 2, tone: .good)
             + (note.map { screen.paragraph($0, indent: 2, hanging: 4, tone: .warning) } ?? [])
     }
 
-    /// Takes the line that was typed.
+    /// Handles a typed line.
     package mutating func input(_ line: String) -> Turn {
         wasInterrupted = false
         let typed = AnswerLine.editable(line).trimmed
         let words = typed.lowercased().split(separator: " ").joined(separator: " ")
         switch words {
         case "":
-            return takesEnter ? Turn([], request: confirmation) : Turn([])
+            return enterKeeps ? Turn([], request: confirmation) : Turn([])
         case "keep", "confirm", "yes", "y":
             if canKeep { return Turn([], request: confirmation) }
             return Turn(
                 screen.paragraph(
                     """
-                    No new login has been seen. Yours would survive rules that lock everyone out. To keep them all \
-                    the same, type: keep unproven
+                    No new login yet. Your current connection would survive rules that lock everyone out. To keep \
+                    the rules anyway, type: keep untested
                     """, indent: 2, tone: .warning))
-        case "keep unproven":
+        case "keep untested", "keep unproven":
             return Turn([], request: .confirm(sameConnection: true))
         case "revert", "no", "n", "undo":
             return Turn([], request: .revert)
@@ -212,63 +218,68 @@ package struct PendingChangeScreen: Sendable {
         case "quit", "q", "exit", "back":
             return Turn(
                 screen.paragraph(
-                    "A change is pending: keep it, or revert it. Ctrl-C leaves it to itself.", indent: 2))
+                    "A change is pending. Type \"keep\" or \"revert\", or press Ctrl-C to leave it running.", indent: 2)
+            )
         case "?", "help":
             return Turn(help)
         default:
             let shown = typed.quoted()
             return Turn(
                 screen.paragraph(
-                    "\(shown) is none of: \(offered.joined(separator: ", ")). ? explains them.", indent: 2,
+                    "\(shown) is not a command. Commands: \(offered.joined(separator: ", ")). Type ? for help.",
+                    indent: 2,
                     tone: .mistake))
         }
     }
 
-    /// The person pressed Ctrl-C: the first time it is explained, the second time it is obeyed.
+    /// Handles Ctrl-C: the first time explains it, the second time leaves.
     package mutating func interrupted() -> Turn {
         guard wasInterrupted else {
             wasInterrupted = true
             return Turn(
                 screen.paragraph(
                     """
-                    The new rules are still in force; the old ones return in \(secondsLeft) s. To have them back \
-                    now, type: revert. Ctrl-C again leaves, and they return all the same.
+                    The new rules are still active and roll back in \(secondsLeft) s. To roll back now, type: revert. \
+                    Ctrl-C again leaves the wizard; the rules still roll back.
                     """, indent: 2, tone: .warning))
         }
         return Turn(
             screen.paragraph(
                 """
-                Left. The old rules return in \(secondsLeft) s, unless someone who logs in anew says: sudo latchkey \
-                confirm
+                You have left the wizard. The new rules roll back in \(secondsLeft) s unless you log in again and \
+                run: sudo latchkey confirm
                 """, indent: 2), request: .leave)
     }
 
-    /// No more lines will come; the outcome is still waited for.
+    /// Handles the end of input.
+    ///
+    /// The program still waits for the outcome.
     package mutating func endOfInput() -> Turn {
         Turn(
             screen.paragraph(
-                "No more input: the old rules return in \(secondsLeft) s, unless: sudo latchkey confirm", indent: 2),
+                "No more input. The new rules roll back in \(secondsLeft) s unless you run: sudo latchkey confirm",
+                indent: 2),
             request: .wait)
     }
 
-    /// The guard did not do what was asked, and said why.
+    /// Shows why the guard refused a request.
     package func refused(_ reasons: [String]) -> [Line] {
         reasons.flatMap { screen.paragraph($0, indent: 2, hanging: 4, tone: .mistake) }
     }
 
-    /// The guard waits longer.
+    /// Updates the countdown after the deadline was extended.
     package mutating func extended(secondsLeft: Int) -> [Line] {
         let more = max(0, secondsLeft - self.secondsLeft)
-        window = nil
+        timeLimit = nil
         self.secondsLeft = secondsLeft
-        // What was last heard of the seconds may be one too many.
+        // The last reported number of seconds may be too high by one.
         guard more > 1 else {
-            return screen.paragraph("No more time can be had: an hour is the limit.", indent: 2, tone: .warning)
+            return screen.paragraph("No more time: the limit is one hour.", indent: 2, tone: .warning)
         }
         return screen.paragraph("More time: \(secondsLeft) s left.", indent: 2)
     }
 
-    /// What is said at the end.
+    /// The lines to show at the end.
     package func ended(_ outcome: Ending) -> [Line] {
         [.blank] + ending(outcome)
     }
@@ -278,27 +289,27 @@ package struct PendingChangeScreen: Sendable {
         case .kept(let saved, let undo, let notes):
             let files =
                 saved.isEmpty
-                ? "Kept until the next start; they are not saved for it."
-                : "Kept, and saved for the next start (\(saved.joined(separator: ", ")))."
+                ? "Kept. Active until reboot. Not saved to disk."
+                : "Kept, and saved to disk (\(saved.joined(separator: ", ")))."
             return screen.paragraph(files, indent: 0, tone: .good)
                 + notes.flatMap { screen.paragraph($0, indent: 0, hanging: 2, tone: .warning) }
                 + (undo.map { screen.paragraph("Undo:  sudo latchkey snapshots restore \($0)", indent: 0, hanging: 7) }
                     ?? [])
         case .keptOnTrial:
             return screen.paragraph(
-                "Kept; on the machine itself they would be saved for its next start.", indent: 0, tone: .good)
+                "Kept. In a real setup, the rules would also be saved to disk.", indent: 0, tone: .good)
                 + screen.paragraph(
-                    "This was a trial: nothing of this machine has changed. For real: sudo latchkey", indent: 0)
+                    "This was a test run. Nothing on this machine was changed. To set it up, run: sudo latchkey",
+                    indent: 0)
         case .reverted(let reason, let verified):
-            let back =
-                verified ? "The earlier ones are back, and verified." : "The earlier ones were put back; not verified."
+            let now = "The previous rules are active (\(verified ? "verified" : "not verified"))."
             let why =
                 switch reason {
-                case .deadline: "Nobody kept the new rules in \(window.map { "\($0) s" } ?? "time")."
-                case .request: "The new rules are gone, as you asked."
-                case .failure(let text): "The new rules could not be put in force: \(text)"
+                case .deadline: "Not kept \(timeLimit.map { "within \($0) s" } ?? "in time"): rolled back."
+                case .request: "Rolled back, as you requested."
+                case .failure(let text): "The new rules could not be activated: \(text)"
                 }
-            return screen.paragraph("\(why) \(back)", indent: 0, tone: verified ? .plain : .warning)
+            return screen.paragraph("\(why) \(now)", indent: 0, tone: verified ? .plain : .warning)
         case .failed(let reasons):
             return reasons.flatMap { screen.paragraph($0, indent: 0, hanging: 2, tone: .mistake) }
         }
@@ -307,15 +318,15 @@ package struct PendingChangeScreen: Sendable {
     private var help: [Line] {
         screen.definitions(
             [
-                ("keep", "keeps the new rules for good and saves them for the next start"),
-                ("revert", "puts the earlier rules back now"),
-                ("more", "waits 60 s longer"),
-                ("wait", "nothing; at the end of the countdown the earlier rules return"),
+                ("keep", "keeps the new rules and saves them to disk"),
+                ("revert", "rolls back to the previous rules now"),
+                ("more", "gives you 60 s more"),
+                ("wait", "does nothing; the rules roll back when the countdown ends"),
             ], indent: 2)
             + screen.paragraph(
                 """
-                A connection that is there already lives on under any rules: replies to it are let in. Only a new \
-                login proves that you can come back, so latchkey looks for one before it keeps the rules.
+                A connection that is already open stays open, even if the new rules block new connections. Only a \
+                new login shows that you can log in again, so latchkey looks for one before it keeps the rules.
                 """, indent: 2)
     }
 }

@@ -14,27 +14,31 @@ struct PingQuestion: QuestionScript {
     func introduction(_ context: QuestionContext, _ screen: Screen) -> [Line] {
         let admins = context.answers.admins.shown
         return screen.definitions([
-            ("nobody", "it can still ping others and hear the answers"),
-            ("admins", admins.isEmpty ? "there are none: the same as nobody" : "only \(admins.listed(limit: 3))"),
-            ("limited", "everyone, a few a second"),
-            ("everyone", "any address, as often as it likes"),
+            ("nobody", "this server can still ping others and receive their replies"),
+            (
+                "admins",
+                admins.isEmpty ? "there are none, so this is the same as nobody" : "only \(admins.listed(limit: 3))"
+            ),
+            ("limited", "everyone, a few times per second"),
+            ("everyone", "any address, without a limit"),
         ])
     }
 
     func help(_ context: QuestionContext, _ screen: Screen) -> [Line] {
         screen.paragraph(
             """
-            A ping is a question and an answer. This server may always ask; to hear the answer, the packet that \
-            comes back must be let in, and only if the server asked. How can a firewall know? The kernel remembers \
-            every conversation the server began. A packet of such a conversation is called ESTABLISHED; a message \
-            about one ("that host cannot be reached", "that packet was too big") is called RELATED. Those two come \
-            in. What merely claims to be an answer belongs to no conversation and does not.
+            A ping is a request and a reply. This server can always send requests. To receive the reply, the \
+            firewall must allow the packet that comes back, but only if this server sent a request. How does the \
+            firewall know? The kernel tracks every conversation that this server starts. A packet that belongs to \
+            such a conversation has the state ESTABLISHED. An error message about one ("host unreachable", "packet \
+            too big") has the state RELATED. Both are allowed. A packet that only claims to be a reply belongs to \
+            no conversation and is blocked.
             """)
             + screen.paragraph(
                 """
-                The same rule brings home the answers to the server's DNS questions, which come from port 53, and \
-                to the mail it sends, which come from port 25. Nothing is opened for them: a stranger who sends \
-                from port 53 or 25 unasked stays outside. Your answer here is only about who may begin.
+                The same rule allows the replies to this server's DNS queries, which come from port 53, and to the \
+                mail that it sends, which come from port 25. No port is opened for them: a packet from port 53 or \
+                25 that is not a reply is blocked. Your answer here only decides who may ping this server.
                 """)
             + screen.examples(["nobody", "admins", "limited", "everyone"])
     }
@@ -51,7 +55,7 @@ struct PingQuestion: QuestionScript {
         guard let choice = Self.words.first(where: { $0.word == plain || $0.policy.rawValue == plain }) else {
             let shown = typed.quoted()
             throw AnswerMistake(
-                line.words.joined(separator: " "), "\(shown) is none of: nobody, admins, limited, everyone.")
+                line.words.joined(separator: " "), "\(shown) is not valid. Use nobody, admins, limited or everyone.")
         }
         var answers = context.answers
         answers.ping = choice.policy
@@ -62,7 +66,7 @@ struct PingQuestion: QuestionScript {
 
     func warnings(_ context: QuestionContext) -> [String] {
         if context.answers.ping == .admins, context.answers.admins.isEmpty {
-            return ["There are no administrators: \"admins\" is the same as \"nobody\" here."]
+            return ["There are no administrators, so \"admins\" means the same as \"nobody\"."]
         }
         return []
     }

@@ -1,18 +1,18 @@
-/// The person at the other end: lines go out to them, and lines come back.
+/// Shows lines to the user and reads lines from the user.
 package protocol Prompter: Sendable {
-    /// How wide their screen is at this moment.
+    /// The current width of the screen.
     var columns: Int { get async }
 
     /// Shows lines.
     func write(_ lines: [Line]) async
 
-    /// Drops what a person at a terminal typed before they could see what is asked next; a pipe's input stays.
+    /// Discards what the user typed at a terminal before the next prompt appeared. Input from a pipe is not discarded.
     func discardTypedAhead() async
 
     /// Asks for a line and waits for it.
     func readLine(_ request: LineRequest) async -> LineInput
 
-    /// Asks for a line and calls `onTick` every `interval` meanwhile, without disturbing what is being typed.
+    /// Asks for a line. Meanwhile, calls `onTick` every `interval` without disturbing the typed text.
     func readLine(
         _ request: LineRequest, every interval: Duration, onTick: @Sendable () async -> Tick
     ) async -> LineInput

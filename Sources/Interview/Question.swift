@@ -1,6 +1,6 @@
 import Policy
 
-/// A question of the wizard, in the order in which they are asked.
+/// The questions of the wizard, in the order in which it asks them.
 package enum Question: String, CaseIterable, Equatable, Sendable {
     case admins
     case ssh
@@ -9,12 +9,12 @@ package enum Question: String, CaseIterable, Equatable, Sendable {
     case ping
     case existing
 
-    /// The questions that this machine gives a reason to ask.
+    /// The questions that apply to this machine.
     package static func asked(_ discovery: Discovery) -> [Question] {
         allCases.filter { $0 != .existing || discovery.hasExistingRules }
     }
 
-    /// The question's texts and what its answers mean.
+    /// The question's texts and its parser.
     var script: any QuestionScript {
         switch self {
         case .admins: AdminsQuestion()
@@ -28,28 +28,28 @@ package enum Question: String, CaseIterable, Equatable, Sendable {
 }
 
 extension Question {
-    /// The question in words.
+    /// The text of the question.
     package func title(_ context: QuestionContext) -> String {
         script.title(context)
     }
 
-    /// What `?` shows at this question.
+    /// The help text that `?` shows at this question.
     package func help(_ context: QuestionContext, screen: Screen) -> [Line] {
         script.help(context, screen)
     }
 
-    /// What an empty line stands for, as one would type it.
+    /// The answer that Enter accepts, as the user would type it.
     package func defaultAnswer(_ context: QuestionContext) -> String {
         if context.answered.contains(self) || context.hasProposals { return script.render(context.answers) }
         return script.proposal(context)
     }
 
-    /// The words that Tab offers at this question.
+    /// The words that Tab completes at this question.
     package func completions(_ context: QuestionContext) -> [String] {
         script.completions(context)
     }
 
-    /// The answers with what the typed line says; refused with every wrong part named.
+    /// The answers, updated from the typed line, or all errors in the line.
     package func parse(_ text: String, _ context: QuestionContext) -> Result<Answers, AnswerMistake> {
         do throws(AnswerMistake) {
             return .success(try script.parse(try AnswerLine(parsing: text), context))
@@ -58,7 +58,7 @@ extension Question {
         }
     }
 
-    /// What the person should know about the answer that `context` holds.
+    /// Warnings about the answer in `context`.
     package func warnings(_ context: QuestionContext) -> [String] {
         script.warnings(context)
     }

@@ -1,19 +1,21 @@
 import Netfilter
 import Policy
 
-/// What a question may take into account: the machine, the services there are, and the answers so far.
+/// The data that a question depends on: the machine, the known services, and the answers so far.
 package struct QuestionContext: Sendable {
-    /// What was found out about the machine.
+    /// The facts about the machine.
     package var discovery: Discovery
-    /// The service templates known here.
+    /// The known service templates.
     package var catalog: TemplateCatalog
-    /// The answers so far, those not asked yet as they were proposed.
+    /// The answers so far.
+    ///
+    /// Questions that were not asked yet have their proposed answers.
     package var answers: Answers
-    /// The questions answered by now.
+    /// The questions that have been answered.
     package var answered: Set<Question>
     /// Whether the proposals come from an answers file.
     package var hasProposals: Bool
 
-    /// The ports that SSH has under these answers.
+    /// The SSH ports according to these answers.
     var sshPorts: [UInt16] { answers.ssh?.ports ?? discovery.sshPorts }
 }

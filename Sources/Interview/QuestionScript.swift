@@ -1,31 +1,31 @@
 import Policy
 
-/// A question's texts, its default, and how an answer is read.
+/// A question's texts, its default answer, and its parser.
 protocol QuestionScript: Sendable {
-    /// The question itself.
+    /// The text of the question.
     func title(_ context: QuestionContext) -> String
 
-    /// What was found here that bears on it, for the right edge of the title.
+    /// Related facts about the machine, shown at the right edge of the title line.
     func remark(_ context: QuestionContext) -> String
 
     /// The lines between the title and the prompt.
     func introduction(_ context: QuestionContext, _ screen: Screen) -> [Line]
 
-    /// What `?` shows.
+    /// The help text that `?` shows.
     func help(_ context: QuestionContext, _ screen: Screen) -> [Line]
 
-    /// What Enter takes where no answers file and no earlier answer says otherwise, as one would type it.
+    /// The default answer if neither an answers file nor an earlier answer gives one, as the user would type it.
     func proposal(_ context: QuestionContext) -> String
 
-    /// The answer given, as one would type it.
+    /// The current answer, as the user would type it.
     func render(_ answers: Answers) -> String
 
-    /// The answers with what the line says; every wrong part is reported at once.
+    /// The answers, updated from the line. All errors are reported together.
     func parse(_ line: AnswerLine, _ context: QuestionContext) throws(AnswerMistake) -> Answers
 
-    /// The words that Tab offers.
+    /// The words that Tab completes.
     func completions(_ context: QuestionContext) -> [String]
 
-    /// What the person should know about the answer just given; none of it stops the way.
+    /// Warnings about the answer that was just given. They don't block the wizard.
     func warnings(_ context: QuestionContext) -> [String]
 }

@@ -1,21 +1,23 @@
-/// What came of trying a plan with real packets.
+/// The result of a rehearsal with real packets.
 package enum RehearsalReport: Equatable, Sendable {
-    /// A packet that fared otherwise than the answers promise.
+    /// A packet whose result differs from what the answers say.
     package struct Difference: Equatable, Sendable {
-        /// Who sent it: an address, or what stands for one.
+        /// The sender: an address, or a name for one.
         package var from: String
-        /// What it was: "22/tcp", "ping".
+        /// The packet: "22/tcp", "ping".
         package var packet: String
-        /// Whether the answers let it in; what was seen is the opposite.
+        /// Whether the answers allow it.
+        ///
+        /// The observed result is the opposite.
         package var expectedOpen: Bool
-        /// Why it could not be tried; nil for what was seen.
+        /// Why it could not be tested; nil if it was tested.
         package var untried: String?
-        /// The rule that decided, where it is known.
+        /// The rule that decided, if known.
         package var rule: String?
-        /// The answer to change.
+        /// The question whose answer to change.
         package var question: Question?
 
-        /// Makes a difference.
+        /// Creates a difference.
         package init(
             from: String, packet: String, expectedOpen: Bool, untried: String? = nil, rule: String? = nil,
             question: Question? = nil
@@ -29,16 +31,16 @@ package enum RehearsalReport: Equatable, Sendable {
         }
     }
 
-    /// Everything that could be tried fared as promised; `login` is the address from which a new SSH login was seen to get in.
+    /// All tested packets had the expected result. `login` is the address from which a new SSH login was tested.
     case passed(probes: Int, untried: Int = 0, milliseconds: Int, login: String?)
-    /// These did not.
+    /// Some packets had a different result.
     case failed(probes: Int, differences: [Difference])
-    /// The plan keeps its promises, and they shut out the SSH connection that asks for it.
+    /// The rules match the answers, and the answers would lock out the user's SSH connection.
     case lockout(peer: String, port: UInt16)
-    /// Nothing was tried, and why.
+    /// Nothing was tested, for this reason.
     case skipped(String)
 
-    /// Whether the plan may be put in force.
+    /// Whether the plan may be applied.
     package var permitsApply: Bool {
         switch self {
         case .passed, .skipped: true
@@ -46,7 +48,7 @@ package enum RehearsalReport: Equatable, Sendable {
         }
     }
 
-    /// The answer to change, where one is known.
+    /// The question whose answer to change, if known.
     package var question: Question? {
         switch self {
         case .passed, .skipped: nil

@@ -1,7 +1,7 @@
 import Netfilter
 import Policy
 
-/// The review: who would reach what, in plain words.
+/// The review: a table that shows who can reach which port.
 struct Review {
     let context: QuestionContext
     let summary: ChangeSummary
@@ -43,7 +43,9 @@ struct Review {
         return lines + remarks
     }
 
-    /// A row of the table; what does not fit goes below its column.
+    /// A row of the table.
+    ///
+    /// Text that doesn't fit continues below its column.
     private func continued(_ head: String, _ row: Row) -> [Line] {
         let rest = row.note.isEmpty ? row.others : (row.others + "  ").padded(to: 9) + row.note
         let tone = tone(row.note)
@@ -59,7 +61,9 @@ struct Review {
 
     // MARK: - Rows
 
-    /// What the answers open; an answer may reach into what another one limits.
+    /// The ports that the answers open.
+    ///
+    /// One answer may open a port that another one limits.
     private var openings: [OpenedPorts] {
         context.answers.openings(context.catalog, sshPorts: context.discovery.sshPorts)
     }
@@ -79,11 +83,11 @@ struct Review {
         let ping =
             switch answers.ping {
             case .repliesOnly, .admins: "closed"
-            case .limited: "a few a second"
+            case .limited: "a few per second"
             case .everyone: "open"
             }
         rows.append(Row(name: "ping", admins: "open", others: ping))
-        rows.append(Row(name: "all else", admins: "open", others: "closed"))
+        rows.append(Row(name: "everything else", admins: "open", others: "closed"))
         return rows
     }
 
@@ -107,16 +111,16 @@ struct Review {
             let reachable = openings.filter { answers.admits(peer, from: $0.source) }
             func isReachable(_ port: UInt16) -> Bool { reachable.contains { $0.covers(port, .tcp) } }
             if answers.admits(peer, from: .admins) { return "" }
-            if !opening.ports.contains(where: { isReachable($0.range.lower) }) { return "! shuts you out, \(peer)" }
-            if let port = context.discovery.peerPort, !isReachable(port) { return "! without your port \(port)" }
+            if !opening.ports.contains(where: { isReachable($0.range.lower) }) { return "! locks you out, \(peer)" }
+            if let port = context.discovery.peerPort, !isReachable(port) { return "! closes your port \(port)" }
             return ""
         }
         let listeners = context.discovery.listeners.filter { opening.covers($0.port, $0.transport) }
         if listeners.contains(where: { !$0.loopbackOnly }) { return "" }
-        return listeners.isEmpty ? "nothing listens there" : "listens for itself only"
+        return listeners.isEmpty ? "nothing listens there" : "listens locally only"
     }
 
-    /// What others can reach now and could not any more.
+    /// Listeners that other machines can reach now and that the new rules block.
     private func closedListeners(_ openings: [OpenedPorts]) -> [Row] {
         var seen: Set<String> = []
         return context.discovery.worldListeners.compactMap { listener in
@@ -125,10 +129,10 @@ struct Review {
                 listener.transport == .tcp ? "\(listener.port)" : "\(listener.port)/\(listener.transport.rawValue)"
             let name = "\((listener.program ?? "port").shown) \(port)"
             guard seen.insert(name).inserted else { return nil }
-            let cut = listener.peers.filter { !context.answers.admits($0, from: .admins) }.map(\.description)
+            let blocked = listener.peers.filter { !context.answers.admits($0, from: .admins) }.map(\.description)
                 .withoutRepeats
-            let verb = cut.count == 1 ? "is" : "are"
-            let note = cut.isEmpty ? "" : "! \(cut.listed(limit: 2)) \(verb) connected"
+            let verb = blocked.count == 1 ? "is" : "are"
+            let note = blocked.isEmpty ? "" : "! \(blocked.listed(limit: 2)) \(verb) connected"
             return Row(name: name, admins: "open", others: "closed", note: note)
         }
     }
@@ -137,31 +141,33 @@ struct Review {
 
     private var remarks: [Line] {
         let answers = context.answers
-        let families = answers.ipv6 ? "IPv4 and IPv6 alike." : "IPv6 is closed but for replies."
+        let families = answers.ipv6 ? "Same rules for IPv4 and IPv6." : "All other IPv6 is blocked."
         var lines = screen.paragraph(
-            "Out: everything, and the replies come back. \(families)", indent: 2, hanging: 4)
+            "Outgoing traffic and replies to it are allowed. \(families)", indent: 2, hanging: 4)
         if answers.log {
-            lines += screen.paragraph("What is dropped is logged, five lines a minute after the first ten.", indent: 2)
+            lines += screen.paragraph("Dropped packets are logged: the first ten, then five per minute.", indent: 2)
         }
         let isSame = summary.rulesRemoved == 0 && summary.rulesAdded == 0
-        let counts = isSame ? "Rules: nothing changes" : "Rules: \(summary.rulesRemoved) go, \(summary.rulesAdded) come"
+        let counts = isSame ? "no changes" : "\(summary.rulesRemoved) removed, \(summary.rulesAdded) added"
         lines += screen.paragraph(
-            "\(counts) (\"rules\" shows them, \"diff\" the difference).", indent: 2, hanging: 4)
+            "Rules: \(counts). \"rules\" lists them, \"diff\" shows the difference.", indent: 2, hanging: 4)
         if !summary.replacedRules.isEmpty {
             let only = summary.replacedRules.count == 1
             lines += screen.paragraph(
-                only ? "This belongs to nobody and goes:" : "These belong to nobody and go:", indent: 2)
+                only
+                    ? "This rule belongs to no known program and will be removed:"
+                    : "These rules belong to no known program and will be removed:", indent: 2)
             lines += summary.replacedRules.prefix(6).flatMap {
                 screen.paragraph(AnswerLine.editable($0), indent: 4, hanging: 6, tone: .warning)
             }
             let rest = summary.replacedRules.count - 6
-            if rest > 0 { lines += screen.paragraph("and \(rest) more: \"diff\"", indent: 4) }
+            if rest > 0 { lines += screen.paragraph("and \(rest) more (see \"diff\")", indent: 4) }
         }
-        let rivals = context.discovery.otherFirewalls.map(\.shown)
-        if !rivals.isEmpty {
-            let (verb, its) = rivals.count == 1 ? ("is", "its") : ("are", "their")
+        let firewalls = context.discovery.otherFirewalls.map(\.shown)
+        if !firewalls.isEmpty {
+            let (verb, its) = firewalls.count == 1 ? ("is", "Its") : ("are", "Their")
             lines += screen.paragraph(
-                "! \(rivals.listed()) \(verb) at work here too: \(its) own rules decide besides these, and were not "
+                "! \(firewalls.listed()) \(verb) also active. \(its) rules apply in addition to these, and were not "
                     + "rehearsed. See: latchkey doctor", indent: 2, hanging: 4, tone: .warning)
         }
         lines += summary.notes.flatMap { screen.paragraph($0, indent: 2, hanging: 4) }

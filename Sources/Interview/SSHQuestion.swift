@@ -15,13 +15,13 @@ struct SSHQuestion: QuestionScript {
         let admins = context.answers.admins.shown
         let meaning =
             switch admins.count {
-            case 0: "there are none: nobody could log in"
+            case 0: "there are none, so nobody could log in"
             case 1 where context.answers.admins.networks.first?.isHost == false: "only the network \(admins[0])"
-            case 1: "only \(admins[0]); when that address changes, nobody"
-            default: "only \(admins.listed()); when those change, nobody"
+            case 1: "only \(admins[0]). If that address changes, you can't log in"
+            default: "only \(admins.listed()). If these change, you can't log in"
             }
         return screen.definitions([
-            ("everyone", "any address may knock; keys and passwords decide"),
+            ("everyone", "any address can connect; sshd checks the key or password"),
             ("admins", meaning),
         ])
     }
@@ -29,10 +29,10 @@ struct SSHQuestion: QuestionScript {
     func help(_ context: QuestionContext, _ screen: Screen) -> [Line] {
         screen.paragraph(
             """
-            SSH is your own way in. With "everyone", sshd still asks each visitor for a key or a password: use \
-            keys, and this is safe. With "admins", only the addresses of question 1 reach sshd at all. You may \
-            give addresses instead. The port is the one sshd listens on; to open another, add "port 2222". \
-            latchkey does not change sshd's own settings.
+            SSH is how you log in to this server. With "everyone", any address can connect, and sshd asks for a \
+            key or a password. This is safe if you use keys. With "admins", only the addresses from question 1 can \
+            connect to sshd. You can also enter addresses or networks. The port is the one that sshd listens on. To \
+            open a different port, add "port 2222", for example. latchkey does not change the settings of sshd.
             """)
             + screen.examples(["everyone", "admins", "192.168.1.0/24", "everyone port 2222"])
     }
@@ -59,44 +59,47 @@ struct SSHQuestion: QuestionScript {
                     ports?.append(port)
                 } else {
                     mistakes.append(
-                        .init(text: word, message: "\(word.quoted()) is not a port: give a number from 1 to 65535."))
+                        .init(text: word, message: "\(word.quoted()) is not a port. Enter a number from 1 to 65535."))
                 }
             } else if plain == "everyone" || plain == "admins" {
                 sources.append(plain)
             } else if plain == "none" || plain == "nobody" {
                 mistakes.append(
                     .init(
-                        text: word, message: "Without SSH nobody gets in. To close it to strangers, answer \"admins\".")
+                        text: word, message: "Without SSH, nobody can log in. To allow only admins, answer \"admins\".")
                 )
             } else if let port = UInt16(word), port > 0 {
                 mistakes.append(
-                    .init(text: word, message: "\(word.quoted()) is a number; for a port of SSH write: port \(port)"))
+                    .init(text: word, message: "\(word.quoted()) is a number. To set the SSH port, enter: port \(port)")
+                )
             } else if NetworkReader.looksLikeAddress(word) {
                 reader.read(word)
             } else {
                 mistakes.append(
                     .init(
-                        text: word, message: "\(word.quoted()) is none of: everyone, admins, an address, \"port 2222\"."
+                        text: word,
+                        message:
+                            "\(word.quoted()) is not valid. Use everyone, admins, an address or \"port 2222\"."
                     ))
             }
         }
         mistakes = reader.mistakes + mistakes
         if ports?.isEmpty ?? false, mistakes.isEmpty {
-            mistakes.append(.init(text: "port", message: "\"port\" lacks its number, such as: everyone port 2222"))
+            mistakes.append(.init(text: "port", message: "\"port\" needs a number, for example: everyone port 2222"))
         }
         if sources.withoutRepeats.count + (reader.networks.isEmpty ? 0 : 1) > 1 {
             let text = line.words.joined(separator: " ")
             mistakes.append(
-                .init(text: text, message: "Choose one: everyone, admins, or addresses. An admin gets in anyway."))
+                .init(text: text, message: "Use only one: everyone, admins, or addresses. Admins always have access."))
         }
         guard mistakes.isEmpty else { throw AnswerMistake(mistakes) }
         var answers = context.answers
-        let earlier = answers.ssh ?? SSHAnswer(from: .everyone)
+        let previous = answers.ssh ?? SSHAnswer(from: .everyone)
         let from: Source =
             switch sources.first {
             case "everyone": .everyone
             case "admins": .admins
-            default: reader.networks.isEmpty ? earlier.from : .networks(AddressList(reader.networks))
+            default: reader.networks.isEmpty ? previous.from : .networks(AddressList(reader.networks))
             }
         answers.ssh = SSHAnswer(ports: ports?.withoutRepeats, from: from)
         return answers
@@ -111,27 +114,27 @@ struct SSHQuestion: QuestionScript {
         var warnings: [String] = []
         let from = answers.ssh?.from ?? .everyone
         if from == .admins, answers.admins.isEmpty {
-            warnings.append("There are no administrators: nobody could log in by SSH any more.")
+            warnings.append("There are no administrators, so nobody could log in by SSH.")
         } else if let peer = context.discovery.peer, !peer.isLoopback, !answers.admits(peer, from: from) {
-            warnings.append("You came in from \(peer): from there you could not log in again.")
+            warnings.append("You are connected from \(peer). You could not log in again from there.")
         }
         if from == .everyone, !answers.admins.isEmpty {
-            warnings.append("SSH stays open to the world: use keys, not passwords.")
+            warnings.append("SSH is open to everyone. Use keys, not passwords.")
         }
         if case .networks(let networks) = from {
             warnings += networks.networks.compactMap { network in
-                network.wideness.map { "\(network.description) holds \($0)." }
+                network.excessiveSize.map { "\(network.description) contains \($0)." }
             }
         }
         if let ports = answers.ssh?.ports {
-            let deaf = ports.filter { !context.discovery.sshPorts.contains($0) }
-            if !deaf.isEmpty {
+            let unused = ports.filter { !context.discovery.sshPorts.contains($0) }
+            if !unused.isEmpty {
                 let now = context.discovery.sshPorts.map(String.init).listed(limit: 6)
                 warnings.append(
-                    "sshd does not listen on \(deaf.map(String.init).listed(limit: 6)) here, but on \(now).")
+                    "sshd does not listen on \(unused.map(String.init).listed(limit: 6)). It listens on \(now).")
             }
             if let port = context.discovery.peerPort, !ports.contains(port) {
-                warnings.append("Your own SSH connection uses port \(port), which would be closed to new ones.")
+                warnings.append("Your SSH connection uses port \(port). New connections to it would be blocked.")
             }
         }
         return warnings
@@ -139,7 +142,7 @@ struct SSHQuestion: QuestionScript {
 }
 
 extension Source {
-    /// The source as one would type it.
+    /// The source as the user would type it.
     var words: String {
         switch self {
         case .everyone: "everyone"
@@ -150,7 +153,9 @@ extension Source {
 }
 
 extension Answers {
-    /// Whether what is open to this source is open to the address: an administrator reaches everything.
+    /// Whether a port that is open to `source` is open to the address.
+    ///
+    /// Administrators can reach every port.
     func admits(_ address: IPAddress, from source: Source) -> Bool {
         if admins.contains(address) { return true }
         return switch source {

@@ -1,28 +1,36 @@
-/// How wide the person's screen is, and the text laid out for it.
+/// The width of the user's screen, and functions that lay out text for it.
 package struct Screen: Equatable, Sendable {
-    /// The columns that lines may fill: never more than 80, however wide the window.
+    /// The number of columns that a line may use: 80 at most, however wide the window is.
     package let columns: Int
 
-    /// Makes a screen for a window of that width; a width that nobody can read is taken for 80.
+    /// Creates a screen for a window of this width.
+    ///
+    /// A width below 20 is treated as 80.
     package init(columns: Int = 80) {
         self.columns = columns < 20 ? 80 : min(columns, 80)
     }
 
-    /// Whether there is room for tables; else each row becomes a little paragraph.
+    /// Whether tables fit.
+    ///
+    /// If not, each row becomes a short paragraph.
     package var isWide: Bool { columns >= 72 }
 
-    /// How far what belongs to a question is indented.
+    /// The indentation of the text below a question.
     package var margin: Int { isWide ? 5 : 2 }
 
     // MARK: - Paragraphs
 
-    /// A text broken between words, its first line `indent` in and the others `hanging` (the same, if not given).
+    /// A text wrapped between words.
+    ///
+    /// The first line is indented by `indent`, the others by `hanging` (default: the same).
     package func paragraph(_ text: String, indent: Int? = nil, hanging: Int? = nil, tone: Tone = .plain) -> [Line] {
         let first = indent ?? margin
         return wrap(text, first: first, rest: hanging ?? first).map { Line($0, tone: tone) }
     }
 
-    /// Terms with what they mean beside them, the meanings in one column; below each other where it is narrow.
+    /// Terms with their meanings in a second column.
+    ///
+    /// On a narrow screen, each meaning follows its term.
     package func definitions(_ rows: [(term: String, meaning: String)], indent: Int? = nil) -> [Line] {
         let indent = indent ?? margin
         guard isWide else {
@@ -43,7 +51,9 @@ package struct Screen: Equatable, Sendable {
         }
     }
 
-    /// Rows of cells in columns; where they do not fit, each row becomes a paragraph.
+    /// Rows of cells in columns.
+    ///
+    /// If they don't fit, each row becomes a paragraph.
     package func table(_ rows: [[String]]) -> [Line] {
         let count = rows.map(\.count).max() ?? 0
         let widths = (0..<count).map { column in (rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0) + 2
@@ -57,7 +67,9 @@ package struct Screen: Equatable, Sendable {
         return definitions(rows.map { ($0.first ?? "", $0.dropFirst().filter { !$0.isEmpty }.joined(separator: ", ")) })
     }
 
-    /// A title with a remark at the right edge; the remark goes below it where both do not fit.
+    /// A title with a remark at the right edge.
+    ///
+    /// If both don't fit on one line, the remark goes below the title.
     package func headline(_ title: String, remark: String = "") -> [Line] {
         let gap = columns - title.count - remark.count
         if !remark.isEmpty, gap >= 2 {
@@ -71,7 +83,9 @@ package struct Screen: Equatable, Sendable {
 
     // MARK: - Words
 
-    /// Breaks a text between words; a word wider than the screen is broken where it must be.
+    /// Wraps a text between words.
+    ///
+    /// A word that is wider than the screen is split.
     func wrap(_ text: String, first: Int, rest: Int) -> [String] {
         var lines: [String] = []
         var line = String(repeating: " ", count: first)
@@ -101,12 +115,12 @@ package struct Screen: Equatable, Sendable {
 }
 
 extension String {
-    /// The text with spaces behind it up to that width.
+    /// The text, padded with spaces to this width.
     func padded(to width: Int) -> String {
         count >= width ? self : self + String(repeating: " ", count: width - count)
     }
 
-    /// The text without spaces at its end.
+    /// The text without trailing spaces.
     var trimmedAtEnd: String {
         var text = self
         while text.last == " " { text.removeLast() }
@@ -115,7 +129,9 @@ extension String {
 }
 
 extension Array where Element == String {
-    /// The words as people list them: "a", "a and b", "a, b and c"; from the limit on "and 3 more".
+    /// The words as a list in a sentence: "a", "a and b", "a, b and c".
+    ///
+    /// Beyond the limit: "and 3 more".
     func listed(limit: Int = 4) -> String {
         if count <= 1 { return first ?? "" }
         if count <= limit { return dropLast().joined(separator: ", ") + " and " + (last ?? "") }

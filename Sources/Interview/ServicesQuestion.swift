@@ -3,8 +3,8 @@ import Policy
 
 /// The question "What does this server offer?".
 struct ServicesQuestion: QuestionScript {
-    /// Shown even where nothing hints at them: what most servers are for.
-    static let usual = ["web", "mail", "dns"]
+    /// Services that are always shown, because many servers offer them.
+    static let common = ["web", "mail", "dns"]
 
     func title(_ context: QuestionContext) -> String { "What does this server offer?" }
 
@@ -12,20 +12,24 @@ struct ServicesQuestion: QuestionScript {
 
     func introduction(_ context: QuestionContext, _ screen: Screen) -> [Line] {
         let chosen = Set(AnswerLine.words(ofDefault: .services, context))
-        return screen.table(near(context).map { row($0, chosen: chosen, context) })
-            + screen.paragraph("more: Tab, or \"list\"; limit one with \"mail from 192.168.1.0/24\"", tone: .faint)
+        return screen.table(suggested(context).map { row($0, chosen: chosen, context) })
+            + screen.paragraph(
+                "For more, press Tab or type \"list\". To limit one: mail from 192.168.1.0/24", tone: .faint)
     }
 
-    /// The services that have to do with this machine, and the usual ones.
-    private func near(_ context: QuestionContext) -> [ServiceTemplate] {
+    /// The services to show first: chosen ones, ones that listen on this machine, and the common ones.
+    private func suggested(_ context: QuestionContext) -> [ServiceTemplate] {
         let chosen = Set(AnswerLine.words(ofDefault: .services, context))
-        let hinted = context.discovery.hinted(context.catalog).map(\.name)
-        let names = (context.catalog.all.map(\.name).filter { chosen.contains($0) || hinted.contains($0) } + Self.usual)
+        let detected = context.discovery.detectedServices(context.catalog).map(\.name)
+        let names =
+            (context.catalog.all.map(\.name).filter { chosen.contains($0) || detected.contains($0) } + Self.common)
             .withoutRepeats
         return names.prefix(8).compactMap { context.catalog[$0] }
     }
 
-    /// The names of every service there is, for `list`; a star marks what is for administrators only.
+    /// The names of all services, for `list`.
+    ///
+    /// A star marks services for administrators only.
     func list(_ context: QuestionContext, _ screen: Screen) -> [Line] {
         let groups = ServiceTemplate.Group.allCases.compactMap { group -> (term: String, meaning: String)? in
             let members = offered(context).filter { $0.group == group }
@@ -37,17 +41,17 @@ struct ServicesQuestion: QuestionScript {
         }
         return screen.definitions(groups)
             + screen.paragraph(
-                "* for administrators, unless you say \"from\". More about some: list mail, list databases",
+                "* administrators only, unless you add \"from\". For details: list mail, list databases",
                 tone: .faint)
     }
 
-    /// What there is to say about the services that a word means: by name, by group, or by a word of the title.
+    /// Details of the services that match a word: a name, a group, or a word from the title or summary.
     func list(_ word: String, _ context: QuestionContext, _ screen: Screen) -> [Line] {
         let chosen = Set(AnswerLine.words(ofDefault: .services, context))
-        let found = offered(context).filter { $0.isMeant(by: word) }
+        let found = offered(context).filter { $0.matches(word) }
         guard !found.isEmpty else {
             return screen.paragraph(
-                "No service is known by \(word.quoted()). \"list\" shows all names.", tone: .mistake)
+                "No service matches \(word.quoted()). Type \"list\" to show all names.", tone: .mistake)
         }
         return screen.table(found.map { row($0, chosen: chosen, context) })
     }
@@ -69,18 +73,20 @@ struct ServicesQuestion: QuestionScript {
     func help(_ context: QuestionContext, _ screen: Screen) -> [Line] {
         screen.paragraph(
             """
-            A service is a name for the ports that a program needs: "web" is 80 and 443. Name those that others \
-            shall reach; what you leave out is closed to everyone but the administrators, even while its program \
-            runs. Databases and control panels are open to administrators only, unless you say "from". The line \
-            you type is the whole list; Enter takes those marked [x], at first what listens here now.
+            A service is a name for the ports that a program needs: "web" is 80 and 443. Enter the services that \
+            others may use. All other services are blocked for everyone except administrators, even if their \
+            programs are running. Databases and control panels are open to administrators only, unless you add \
+            "from". Your line replaces the whole list. Enter accepts the services marked [x]; at first, these are \
+            the ones that are listening now.
             """)
-            + screen.definitions(near(context).map { ($0.name, $0.summary) })
+            + screen.definitions(suggested(context).map { ($0.name, $0.summary) })
             + screen.examples(["web mail", "web, postgres from 192.168.1.0/24", "none"])
     }
 
     func proposal(_ context: QuestionContext) -> String {
-        // What only administrators reach is open to them without a word.
-        let names = context.discovery.hinted(context.catalog).filter { $0.defaultSource == .everyone }.map(\.name)
+        // Services for administrators only need no answer: administrators can reach every port.
+        let names = context.discovery.detectedServices(context.catalog).filter { $0.defaultSource == .everyone }.map(
+            \.name)
         return names.isEmpty ? "none" : names.joined(separator: " ")
     }
 
@@ -109,28 +115,29 @@ struct ServicesQuestion: QuestionScript {
 
     func warnings(_ context: QuestionContext) -> [String] {
         var warnings: [String] = []
-        let deaf = context.answers.services.compactMap { context.catalog[$0.name] }.filter {
+        let notListening = context.answers.services.compactMap { context.catalog[$0.name] }.filter {
             $0.name != "ssh" && context.discovery.listeners(for: $0).isEmpty
         }
-        if !deaf.isEmpty, !context.discovery.listeners.isEmpty {
-            warnings.append("Nothing listens for \(deaf.map(\.name).listed()) here now: open all the same.")
+        if !notListening.isEmpty, !context.discovery.listeners.isEmpty {
+            warnings.append(
+                "Nothing is listening for \(notListening.map(\.name).listed()) now. The ports will be open anyway.")
         }
         for choice in context.answers.services {
             guard let template = context.catalog[choice.name] else { continue }
             if choice.name == "ssh" {
-                warnings.append("SSH was question 2: its answer there alone decides.")
+                warnings.append("SSH is set at question 2. Naming it here changes nothing.")
                 continue
             }
             let source = choice.from ?? template.defaultSource
             if source == .everyone, template.defaultSource == .admins {
-                warnings.append("\(choice.name) would be open to everyone: it is meant for administrators only.")
+                warnings.append("\(choice.name) would be open to everyone. It is meant for administrators only.")
             }
             if source == .admins, context.answers.admins.isEmpty {
-                warnings.append("\(choice.name) is for administrators, and there are none: nobody could reach it.")
+                warnings.append("\(choice.name) is for administrators only, and there are none. Nobody could reach it.")
             }
             if case .networks(let networks) = source {
                 warnings += networks.networks.compactMap { network in
-                    network.wideness.map { "\(choice.name): \(network.description) holds \($0)." }
+                    network.excessiveSize.map { "\(choice.name): \(network.description) contains \($0)." }
                 }
             }
         }
@@ -138,7 +145,9 @@ struct ServicesQuestion: QuestionScript {
     }
 }
 
-/// Reads "web, mail from 192.168.1.0/24 10.0.0.1 dns": after "from", addresses belong to the service before it.
+/// Parses "web, mail from 192.168.1.0/24 10.0.0.1 dns".
+///
+/// Addresses after "from" belong to the service before it.
 private struct ServiceReader {
     let catalog: TemplateCatalog
     private var choices: [ServiceChoice] = []
@@ -158,83 +167,87 @@ private struct ServiceReader {
         if plain == "from" {
             if isLimiting || choices.last?.from != nil {
                 mistakes.append(
-                    .init(text: word, message: "\"from\" stands twice for one service: name the service between."))
+                    .init(
+                        text: word,
+                        message: "\"from\" appears twice for one service. Enter a service before each \"from\"."))
             } else if choices.isEmpty {
                 mistakes.append(
-                    .init(text: word, message: "\"from\" has no service before it, as in: mail from 192.168.1.0/24"))
+                    .init(
+                        text: word, message: "\"from\" needs a service before it, for example: mail from 192.168.1.0/24"
+                    ))
             } else {
                 isLimiting = true
                 limits = NetworkReader(answers)
             }
         } else if isLimiting, NetworkReader.looksLikeAddress(word) {
             limits.read(word)
-        } else if isLimiting, limits.isUntouched, plain == "everyone" || plain == "admins" {
+        } else if isLimiting, limits.isEmpty, plain == "everyone" || plain == "admins" {
             choices[choices.count - 1].from = plain == "admins" ? .admins : .everyone
             isLimiting = false
         } else {
-            closeLimit()
-            name(word)
+            finishLimit()
+            addService(word)
         }
     }
 
-    private mutating func name(_ word: String) {
+    private mutating func addService(_ word: String) {
         let plain = word.lowercased()
         if catalog[plain] == nil {
             mistakes.append(.init(text: word, message: unknown(word)))
         } else if choices.contains(where: { $0.name == plain }) {
-            mistakes.append(.init(text: word, message: "\(word.quoted()) stands there twice."))
+            mistakes.append(.init(text: word, message: "\(word.quoted()) appears twice."))
         } else {
             choices.append(ServiceChoice(plain))
         }
     }
 
-    private mutating func closeLimit() {
+    private mutating func finishLimit() {
         guard isLimiting else { return }
         isLimiting = false
         mistakes += limits.mistakes
-        if limits.isUntouched {
+        if limits.isEmpty {
             mistakes.append(
-                .init(text: "from", message: "\"from\" lacks an address, \"admins\" or \"everyone\" behind it."))
+                .init(text: "from", message: "\"from\" needs an address, \"admins\" or \"everyone\" after it."))
         } else if !choices.isEmpty, !limits.networks.isEmpty {
             choices[choices.count - 1].from = .networks(AddressList(limits.networks))
         }
     }
 
     private func unknown(_ word: String) -> String {
-        if word.lowercased() == "none" { return "\"none\" goes alone: leave it out, or leave the services out." }
+        if word.lowercased() == "none" { return "\"none\" can't be combined with services. Remove one or the other." }
         if NetworkReader.looksLikeAddress(word) {
-            return "\(word.quoted()) is not a service. Ports are the next question; addresses follow \"from\"."
+            return "\(word.quoted()) is not a service. Enter ports at the next question, addresses after \"from\"."
         }
         let plain = word.lowercased()
-        let near =
+        let similar =
             catalog.all.map(\.name).filter { $0.hasPrefix(plain) || plain.hasPrefix($0) }
-            + catalog.all.filter { $0.programs.contains(plain) || $0.isMeant(by: plain) }.map(\.name)
-        if let name = near.first { return "\(word.quoted()) is not a service known here. Did you mean \"\(name)\"?" }
-        return "\(word.quoted()) is not a service known here. \"list\" shows them; ports are next."
+            + catalog.all.filter { $0.programs.contains(plain) || $0.matches(plain) }.map(\.name)
+        if let name = similar.first { return "\(word.quoted()) is not a known service. Did you mean \"\(name)\"?" }
+        return "\(word.quoted()) is not a known service. Type \"list\" to show them. Ports come next."
     }
 
     mutating func finish() throws(AnswerMistake) -> [ServiceChoice] {
-        closeLimit()
+        finishLimit()
         guard mistakes.isEmpty else { throw AnswerMistake(mistakes) }
         return choices
     }
 }
 
 extension ServiceTemplate {
-    /// Whether a word, in lower case, is this service's name or group, or a word of what is said about it.
-    fileprivate func isMeant(by word: String) -> Bool {
+    /// Whether a word in lower case is this service's name or group, or a word from its title or summary.
+    fileprivate func matches(_ word: String) -> Bool {
         if name == word || name.hasPrefix("\(word)-") || group.rawValue == word { return true }
         return "\(title) \(summary)".lowercased().split { !$0.isLetter && !$0.isNumber }.contains { $0 == word }
     }
 }
 
 extension NetworkReader {
-    /// Whether no word was read yet.
-    var isUntouched: Bool { networks.isEmpty && mistakes.isEmpty }
+    /// Whether no word has been read yet.
+    var isEmpty: Bool { networks.isEmpty && mistakes.isEmpty }
 }
 
 extension AnswerLine {
-    /// The words of a question's default; none where it cannot be read.
+    /// The words of a question's default answer; empty if it can't be parsed.
     static func words(ofDefault question: Question, _ context: QuestionContext) -> [String] {
         (try? AnswerLine(parsing: question.defaultAnswer(context)))?.words ?? []
     }

@@ -1,38 +1,39 @@
 import Netfilter
 import Policy
 
-/// What the wizard says before its first question.
+/// The screen that the wizard shows before its first question.
 struct StartScreen {
     let discovery: Discovery
     let mode: Wizard.Mode
     let screen: Screen
 
     var lines: [Line] {
-        [.blank] + promise + keys + [.blank] + found + [.blank]
+        [.blank] + summary + keys + [.blank] + found + [.blank]
     }
 
-    private var promise: [Line] {
+    private var summary: [Line] {
         switch mode {
         case .setup:
             screen.paragraph(
                 """
-                latchkey sets up this server's firewall. Nothing changes until you have seen the result and said \
-                so, and if your connection is lost the old rules return.
+                latchkey sets up this server's firewall. Nothing changes until you have reviewed the new rules and \
+                applied them. If you then lose your connection, latchkey rolls back to the previous rules.
                 """, indent: 0)
         case .trial:
             screen.paragraph(
                 """
-                latchkey try: everything below is real, the rules, the countdown and the way back, but it happens \
-                in a throwaway copy of the network. Nothing of this machine changes.
+                latchkey try: the rules, the countdown and the rollback are real, but they run in a throwaway \
+                network namespace. Nothing on this machine changes.
                 """, indent: 0)
         }
     }
 
     private var keys: [Line] {
         guard screen.isWide else {
-            return screen.paragraph("At any question: ? explains, back, show, quit. Enter takes [default].", indent: 0)
+            return screen.paragraph(
+                "At any question: ? explains, back, show, quit. Enter accepts [default].", indent: 0)
         }
-        return ["At any question:  ? explains   back   show   quit       Enter takes [default]"]
+        return ["At any question:  ? explains   back   show   quit    Enter accepts [default]"]
     }
 
     private var found: [Line] {
@@ -45,25 +46,25 @@ struct StartScreen {
             let port = discovery.peerPort.map { ", port \($0)" } ?? ""
             rows.append(("you", "\(peer), \(discovery.peerEvidence ?? "by SSH\(port)")"))
         } else {
-            rows.append(("you", "not by SSH, as far as can be seen"))
+            rows.append(("you", "no SSH connection detected"))
         }
         if !discovery.addresses.isEmpty { rows.append(("addresses", addresses)) }
-        rows.append(("listening", discovery.listeners.isEmpty ? "nothing was found" : listening))
+        rows.append(("listening", discovery.listeners.isEmpty ? "nothing found" : listening))
         rows.append(("rules now", rules))
         let firewalls = discovery.otherFirewalls.map(\.shown)
         let docker = discovery.docker.map { $0 ? "; Docker: yes" : "; Docker: no" } ?? ""
-        rows.append(("besides", "other firewalls: \(firewalls.isEmpty ? "none" : firewalls.listed())\(docker)"))
+        rows.append(("also here", "other firewalls: \(firewalls.isEmpty ? "none" : firewalls.listed())\(docker)"))
         return rows
     }
 
-    /// How many rules there are, and whose they are.
+    /// The number of rules, and which programs they belong to.
     private var rules: String {
-        guard let count = discovery.rulesNow else { return "could not be read: see latchkey doctor" }
+        guard let count = discovery.rulesNow else { return "could not be read (see: latchkey doctor)" }
         guard count > 0 else { return "none" }
         let owners = discovery.ruleOwners.map { "\($0.name.shown) \($0.count)" }
         if !owners.isEmpty { return "\(count): \(owners.joined(separator: ", "))" }
         guard !discovery.otherChains.isEmpty else { return "\(count)" }
-        return "\(count), with the chains \(discovery.otherChains.map(\.shown).listed())"
+        return "\(count), other programs' chains: \(discovery.otherChains.map(\.shown).listed())"
     }
 
     private var addresses: String {

@@ -1,9 +1,11 @@
-/// Whether lines are coloured; colour only underlines what the words already say.
+/// Whether lines are coloured.
+///
+/// Colour only emphasizes what the text already says.
 package struct Style: Equatable, Sendable {
-    /// Whether escape sequences for colour may be written.
+    /// Whether escape sequences for colour are allowed.
     package let colour: Bool
 
-    /// Makes a style.
+    /// Creates a style.
     package init(colour: Bool) {
         self.colour = colour
     }
@@ -14,12 +16,12 @@ package struct Style: Equatable, Sendable {
         self.init(colour: isTerminal && !refused && !Style.isDumb(environment["TERM"]))
     }
 
-    /// Whether a terminal of this name can neither move the cursor nor show colour.
+    /// Whether a terminal with this name can neither move the cursor nor show colour.
     package static func isDumb(_ term: String?) -> Bool {
         term == nil || term == "" || term == "dumb"
     }
 
-    /// The line as it is written to the stream, without a newline.
+    /// The text to write to the stream for a line, without a newline.
     package func render(_ line: Line) -> String {
         guard colour, !line.text.isEmpty, let code = Style.code(line.tone) else { return line.text }
         // ECMA-48, 8.3.117: select graphic rendition.

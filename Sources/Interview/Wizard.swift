@@ -1,61 +1,63 @@
 import Netfilter
 import Policy
 
-/// The wizard as a state machine: a typed line goes in, lines for the screen and at most one request come out.
+/// The wizard as a state machine.
 ///
-/// It knows no terminal, no clock and no machine; ``Conversation`` drives it.
+/// It takes a typed line, and returns lines for the screen and at most one request.
+///
+/// It uses no terminal, no clock and no machine. ``Conversation`` drives it.
 package struct Wizard: Sendable {
-    /// Whether the machine itself is set up, or a throwaway copy of its network.
+    /// Whether the wizard sets up this machine or runs in a throwaway network.
     package enum Mode: CaseIterable, Equatable, Sendable {
         case setup
         case trial
     }
 
-    /// Where in the conversation the wizard is.
+    /// The current step of the wizard.
     package enum Stage: Equatable, Sendable {
-        /// The answers of an earlier session are there; whether to go on from them is asked.
-        case recalling(Draft)
-        /// A question stands; after an edit from the review the next stop is the review again.
+        /// There are answers from an earlier session. The wizard asks whether to resume or start over.
+        case offeringDraft(Draft)
+        /// The wizard asks a question. After an edit from the review, the review comes next.
         case asking(Question, fromReview: Bool)
-        /// The plan is being made from the answers, and rehearsed.
+        /// The plan is being created from the answers and rehearsed.
         case composing
-        /// The review stands.
+        /// The wizard shows the review and waits for a command.
         case reviewing
-        /// Nothing more is asked.
+        /// The wizard has ended.
         case finished(Ending)
     }
 
-    /// How the conversation ended.
+    /// How the wizard ended.
     package enum Ending: Equatable, Sendable {
         case apply
         case quit
     }
 
-    /// What the program around the wizard is to do next.
+    /// What the calling program must do next.
     package enum Request: Equatable, Sendable {
-        /// Make the plan from the answers and say what changes: ``Wizard/composed(_:)``.
+        /// Create the plan from the answers, and pass its changes to ``Wizard/composed(_:)``.
         case compose
-        /// Try the plan with packets: ``Wizard/rehearsed(_:)``.
+        /// Test the plan with packets, and pass the result to ``Wizard/rehearsed(_:)``.
         case rehearse
         /// Show the plan's rules.
         case rules
-        /// Show the difference between the rules that are there and the plan's.
+        /// Show the difference between the current rules and the plan's rules.
         case diff
-        /// Save the answers, to this file if one was named.
+        /// Save the answers, to this file if one is given.
         case save(String?)
-        /// Read how long the new rules shall wait to be kept: ``Wizard/setDeadline(_:)``.
+        /// Parse the time that the user has to keep the new rules, and pass it to ``Wizard/setDeadline(_:)``.
         case deadline(String)
-        /// Begin the change.
+        /// Start the change.
         case apply
-        /// Leave; nothing was changed.
+        /// Quit; nothing was changed.
         case quit
     }
 
-    /// What one step brings about.
+    /// The result of one step.
     package struct Turn: Equatable, Sendable {
         /// The lines to show.
         package var lines: [Line]
-        /// What to do then, if anything.
+        /// What to do next, if anything.
         package var request: Request?
 
         init(_ lines: [Line], request: Request? = nil) {
@@ -64,26 +66,30 @@ package struct Wizard: Sendable {
         }
     }
 
-    /// Where in the conversation the wizard is.
+    /// The current step of the wizard.
     package internal(set) var stage: Stage
-    /// The screen's width now; to be set again when the window changes.
+    /// The current screen.
+    ///
+    /// Set it again when the window size changes.
     package var screen: Screen
-    /// The questions that are asked here, in their order.
+    /// The questions to ask, in order.
     package let questions: [Question]
-    /// Whether the machine itself is set up.
+    /// Whether the wizard sets up this machine.
     package let mode: Mode
 
     var context: QuestionContext
-    /// The line given back after a mistake; nil where the question stands for the first time.
+    /// The line to edit after a mistake; nil if the question was just asked.
     var returned: String?
     private var shownWarnings: [Question: Set<String>] = [:]
-    /// How long the new rules wait to be kept, in seconds.
+    /// The time that the user has to keep the new rules, in seconds.
     package internal(set) var deadline: Int
     var summary: ChangeSummary?
     var rehearsal: RehearsalReport?
 
-    /// Makes a wizard; `proposals` are the answers of an earlier run or an answers file, to be taken with Enter, and
-    /// `draft` those of a session that was broken off.
+    /// Creates a wizard.
+    ///
+    /// `proposals` are answers from an earlier run or an answers file, used as defaults. `draft` has the answers of an
+    /// unfinished session.
     package init(
         discovery: Discovery, catalog: TemplateCatalog, proposals: Answers? = nil, draft: Draft? = nil,
         deadline: Int = 60, mode: Mode = .setup, screen: Screen = Screen()
@@ -95,10 +101,12 @@ package struct Wizard: Sendable {
         self.deadline = deadline
         self.mode = mode
         self.screen = screen
-        stage = draft.map { .recalling($0) } ?? .asking(.admins, fromReview: false)
+        stage = draft.map { .offeringDraft($0) } ?? .asking(.admins, fromReview: false)
     }
 
-    /// The answers so far; complete once the review stands.
+    /// The answers so far.
+    ///
+    /// They are complete when the review is shown.
     package var answers: Answers { context.answers }
 
     // MARK: - Steps
@@ -106,30 +114,30 @@ package struct Wizard: Sendable {
     /// The start screen and the first question.
     package mutating func begin() -> Turn {
         let start = StartScreen(discovery: context.discovery, mode: mode, screen: screen).lines
-        if case .recalling(let draft) = stage { return Turn(start + recall(draft)) }
+        if case .offeringDraft(let draft) = stage { return Turn(start + draftLines(draft)) }
         return Turn(start + ask(.admins, fromReview: false))
     }
 
-    /// What is to be asked for now.
+    /// The line to ask for now.
     package var request: LineRequest {
         switch stage {
-        case .recalling: recallRequest
+        case .offeringDraft: draftRequest
         case .asking(let question, _): questionRequest(question)
         case .composing, .reviewing, .finished: reviewRequest
         }
     }
 
-    /// Takes the line that was typed.
+    /// Handles a typed line.
     package mutating func input(_ line: String) -> Turn {
         switch stage {
-        case .recalling(let draft): recallInput(line, draft)
+        case .offeringDraft(let draft): draftInput(line, draft)
         case .asking(let question, let fromReview): answer(question, line, fromReview: fromReview)
         case .reviewing: reviewInput(line)
         case .composing, .finished: Turn([])
         }
     }
 
-    /// Leaves, because no more input comes or the person pressed Ctrl-C.
+    /// Quits, because the input ended or the user pressed Ctrl-C.
     package mutating func leave() -> Turn {
         stage = .finished(.quit)
         return Turn(screen.paragraph("Nothing was changed.", indent: 0), request: .quit)
@@ -176,7 +184,7 @@ package struct Wizard: Sendable {
         case let list where question == .services && list.hasPrefix("list "):
             return Turn(ServicesQuestion().list(String(list.dropFirst(5)).trimmed, context, screen))
         case "" where returned != nil:
-            // An emptied line after a mistake is no consent to a default that is not on the screen.
+            // An empty line after a mistake does not accept the default, because the prompt does not show it.
             returned = nil
             return Turn([])
         default:
@@ -184,11 +192,11 @@ package struct Wizard: Sendable {
         }
         switch question.parse(typed.isEmpty ? question.defaultAnswer(context) : line, context) {
         case .failure(let mistake):
-            let hint = returned == nil ? [] : screen.paragraph("Ctrl-U empties the line.", tone: .faint)
+            let hint = returned == nil ? [] : screen.paragraph("Ctrl-U clears the line.", tone: .faint)
             returned = AnswerLine.editable(line)
             return Turn(lines(for: mistake) + hint)
         case .success(let answers):
-            // Another answer has dangers of its own, though they may sound like those of the last one.
+            // A different answer shows all its warnings, even if the previous answer had the same ones.
             if answers != context.answers { shownWarnings[question] = [] }
             context.answers = answers
             context.answered.insert(question)
@@ -196,7 +204,7 @@ package struct Wizard: Sendable {
         }
     }
 
-    /// What was typed as a command: also behind a line that was given back for editing.
+    /// The typed command in lower case, also if it was typed after a line that was shown again for editing.
     private func command(_ typed: String) -> String {
         let words = ["?", "help", "back", "show", "quit"]
         guard let returned = returned?.trimmed, typed.hasPrefix(returned) else { return typed.lowercased() }
@@ -232,7 +240,7 @@ package struct Wizard: Sendable {
         let shown = mistake.parts.prefix(5)
         let rest = mistake.parts.count - shown.count
         return shown.flatMap { screen.paragraph($0.message, tone: .mistake) }
-            + (rest > 0 ? screen.paragraph("And \(rest) more.", tone: .mistake) : [])
+            + (rest > 0 ? screen.paragraph("And \(rest) more mistakes.", tone: .mistake) : [])
     }
 
     private mutating func newWarnings(_ question: Question) -> [Line] {
@@ -245,7 +253,7 @@ package struct Wizard: Sendable {
     /// The answers so far, for `show`.
     var overview: [Line] { overview(context) }
 
-    /// The answers of a context, each with whether it was given.
+    /// The answers of a context, with a note for each question that was not asked yet.
     func overview(_ context: QuestionContext) -> [Line] {
         screen.definitions(
             questions.enumerated().map { index, question in
@@ -257,14 +265,14 @@ package struct Wizard: Sendable {
 }
 
 extension Wizard.Turn {
-    /// This turn's lines and then the other's, with the other's request.
+    /// This turn's lines followed by the other's lines, with the other's request.
     func followed(by other: Wizard.Turn) -> Wizard.Turn {
         Wizard.Turn(lines + other.lines, request: other.request)
     }
 }
 
 extension String {
-    /// The text without spaces at either end.
+    /// The text without leading and trailing spaces.
     var trimmed: String {
         String(trimmedAtEnd.drop { $0 == " " })
     }

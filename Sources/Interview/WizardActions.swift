@@ -1,32 +1,32 @@
 import Policy
 
-/// What the wizard needs of the program around it: plans, rehearsals, files.
+/// The actions that the wizard needs from the calling program: plans, rehearsals, files.
 package protocol WizardActions: Sendable {
-    /// Makes the plan and says what it changes; refused with reasons for a person.
+    /// Creates the plan and returns its changes, or the reasons why it can't.
     func compose(_ answers: Answers) async throws(Refusal) -> ChangeSummary
 
-    /// Tries the plan with packets.
+    /// Tests the plan with packets.
     func rehearse(_ answers: Answers) async -> RehearsalReport
 
-    /// The plan's rules as the kernel gets them.
+    /// The plan's rules in the format of iptables-save.
     func rules(_ answers: Answers) async -> [String]
 
-    /// What goes (`-`) and what comes (`+`).
+    /// The removed lines (`-`) and the added lines (`+`).
     func difference(_ answers: Answers) async -> [String]
 
-    /// Reads how long the new rules shall wait, in seconds; refused with reasons for a person.
+    /// Parses the time that the user has to keep the new rules, in seconds, or returns the reasons why it can't.
     func deadline(_ text: String) async throws(Refusal) -> Int
 
-    /// Saves the answers, to this file if one was named, and says where; refused with reasons for a person.
+    /// Saves the answers, to this file if one is given. Returns a confirmation, or the reasons why it can't.
     func save(_ answers: Answers, to path: String?) async throws(Refusal) -> String
 }
 
-/// Why something that was asked for is not done, in sentences for a person.
+/// The reasons why a request was refused, as sentences for the user.
 package struct Refusal: Error, Equatable, Sendable {
     /// The sentences.
     package let reasons: [String]
 
-    /// Makes a refusal.
+    /// Creates a refusal.
     package init(_ reasons: [String]) {
         self.reasons = reasons
     }

@@ -2,22 +2,26 @@ import Netfilter
 import Policy
 
 extension Wizard {
-    /// Takes what the plan would change: shows the review.
+    /// Shows the review for the changes that the plan would make.
     package mutating func composed(_ summary: ChangeSummary) -> Turn {
         self.summary = summary
         return Turn(reviewLines + [.blank], request: .rehearse)
     }
 
-    /// Takes what came of the rehearsal: the review's commands come next.
+    /// Shows the result of the rehearsal.
+    ///
+    /// The review's commands come next.
     package mutating func rehearsed(_ report: RehearsalReport) -> Turn {
         rehearsal = report
         stage = .reviewing
         return Turn(
-            RehearsalText(report: report, questions: questions, screen: screen).lines + [.blank] + promise
+            RehearsalText(report: report, questions: questions, screen: screen).lines + [.blank] + rollbackNotice
                 + (offersApply ? [.blank] : []))
     }
 
-    /// Takes the reasons why no plan could be made of the answers; they can be edited.
+    /// Shows why no plan could be created from the answers.
+    ///
+    /// The user can edit the answers.
     package mutating func refused(_ reasons: [String]) -> Turn {
         summary = nil
         rehearsal = nil
@@ -25,36 +29,37 @@ extension Wizard {
         return Turn(reasons.flatMap { screen.paragraph($0, indent: 2, hanging: 4, tone: .mistake) } + [.blank])
     }
 
-    /// What is said while the packets run.
+    /// The line to show during the rehearsal.
     package var rehearsing: [Line] {
         screen.paragraph("Rehearsing with real packets in a copy of this machine's network ...", indent: 0)
     }
 
-    /// Whether the plan may be applied as it stands.
+    /// Whether the plan may be applied.
     package var offersApply: Bool {
         guard let summary, let rehearsal else { return false }
         return summary.obstacle == nil && rehearsal.permitsApply
     }
 
-    /// What will happen when the line drops, said before it can.
-    private var promise: [Line] {
+    /// What happens after the deadline or if the connection drops, shown before the change starts.
+    private var rollbackNotice: [Line] {
         guard offersApply else { return [] }
-        let trial = screen.paragraph(
-            "The old rules return after \(deadline) s unless you keep the new ones (\"deadline 5m\").",
+        let afterDeadline = screen.paragraph(
+            "New rules roll back after \(deadline) s unless you keep them (to change: deadline 5m).",
             indent: 2,
             hanging: 4)
-        guard mode == .setup else { return trial }
-        return trial
+        guard mode == .setup else { return afterDeadline }
+        return afterDeadline
             + screen.paragraph(
-                "If your line drops, the same happens: log in again, type \"sudo latchkey\".", indent: 2,
+                "They also roll back if your connection drops. To keep them, log in again and run "
+                    + "\"sudo latchkey\".", indent: 2,
                 hanging: 4)
     }
 
-    /// Takes how long the new rules shall wait to be kept.
+    /// Sets the time that the user has to keep the new rules.
     package mutating func setDeadline(_ seconds: Int) -> Turn {
         deadline = seconds
         return Turn(
-            screen.paragraph("The old rules return after \(seconds) s, unless you keep the new ones.", indent: 2))
+            screen.paragraph("The new rules will roll back after \(seconds) s unless you keep them.", indent: 2))
     }
 
     private var reviewLines: [Line] {
@@ -62,7 +67,7 @@ extension Wizard {
         return Review(context: context, summary: summary, screen: screen).lines
     }
 
-    /// What Enter does at the review.
+    /// The command that Enter runs at the review.
     private var reviewDefault: String {
         if offersApply { return "apply" }
         if let question = rehearsal?.question, let index = questions.firstIndex(of: question) {
@@ -98,7 +103,8 @@ extension Wizard {
             case "deadline":
                 return Turn(
                     screen.paragraph(
-                        "The old rules return after \(deadline) s. To change that: deadline 5m (10s to 1h)", indent: 2))
+                        "The new rules roll back after \(deadline) s unless you keep them. To change this, type "
+                            + "\"deadline 5m\" (10s to 1h).", indent: 2))
             case "quit", "q", "exit": return leave()
             case "back": return Turn([.blank] + ask(questions[questions.count - 1], fromReview: true))
             case "apply", "a": return apply()
@@ -113,21 +119,21 @@ extension Wizard {
         let shown = typed.quoted()
         return Turn(
             screen.paragraph(
-                "\(shown) is none of: \((reviewCommands + ["show"]).joined(separator: ", ")). ? explains them.",
+                "\(shown) is not a command. Commands: \((reviewCommands + ["show"]).joined(separator: ", ")). Type ? for help.",
                 indent: 2,
                 tone: .mistake))
     }
 
     private mutating func apply() -> Turn {
         guard offersApply else {
-            let reason = summary?.obstacle ?? "This plan cannot be applied: edit the answer named above."
+            let reason = summary?.obstacle ?? "These rules can't be applied. Edit the answer named above."
             return Turn(screen.paragraph(reason, indent: 2, hanging: 4, tone: .mistake))
         }
         stage = .finished(.apply)
         return Turn([], request: .apply)
     }
 
-    /// The question that "edit 3", "3" or "edit services" names.
+    /// The question that "edit 3", "3" or "edit services" refers to.
     private func edited(_ words: [String]) -> Question? {
         var words = words.map { $0.lowercased() }
         if words.first == "edit" || words.first == "e" { words.removeFirst() }
@@ -139,14 +145,14 @@ extension Wizard {
     private var reviewHelp: [Line] {
         screen.definitions(
             [
-                ("apply", "puts the rules in force for \(deadline) s; unless you keep them then, the old ones return"),
-                ("edit 3", "asks question 3 again; the number or the name alone will do"),
-                ("rules", "shows the rules as the kernel gets them"),
-                ("diff", "shows what goes and what comes"),
-                ("deadline", "gives you more or less time to keep them, as in: deadline 5m"),
+                ("apply", "activates the rules; they roll back after \(deadline) s unless you keep them"),
+                ("edit 3", "asks question 3 again; \"3\" or the question's name is enough"),
+                ("rules", "shows the rules in the format of iptables-save"),
+                ("diff", "shows the rules that are removed and added"),
+                ("deadline", "sets how long you have to keep the rules, for example: deadline 5m"),
                 ("show", "shows the review again"),
-                ("save", "saves your answers to a file, as in: save answers.yaml"),
-                ("quit", "leaves; nothing was changed"),
+                ("save", "saves your answers to a file, for example: save answers.yaml"),
+                ("quit", "quits without changing anything"),
             ], indent: 2)
     }
 }

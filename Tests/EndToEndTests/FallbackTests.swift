@@ -66,7 +66,7 @@ struct FallbackTests {
         }
         try await pty.expect("keep / revert / more > ", within: .seconds(60))
         try await pty.line("keep")
-        try await pty.expect("This was a trial: nothing of this machine has changed.", within: .seconds(60))
+        try await pty.expect("This was a test run. Nothing on this machine was changed.", within: .seconds(60))
         #expect(try await pty.exit(within: .seconds(30)) == 0)
     }
 

@@ -77,10 +77,10 @@ struct WizardQuestionTests {
         let session = try await WizardSession(root: root)
         try await session.reachReview()
         try await session.pty.line("save \(root.path)/notes.txt")
-        try await session.pty.expect("another")
+        try await session.pty.expect("Choose another")
         try await session.pty.expect("] > ")
         try await session.pty.line("save ~/notes.txt")
-        try await session.pty.expect("Write the path")
+        try await session.pty.expect("Enter the full path")
         #expect(try root.read("notes.txt") == "mine\n")
         for _ in 0..<2 {
             try await session.pty.line("save \(root.path)/my answers.yaml")

@@ -69,7 +69,7 @@ private final class SSHScene {
         }
         try await pty.expect("quit [apply] > ", within: .seconds(60))
         try await pty.line("")
-        try await pty.expect("Log in anew from a second terminal: ssh ", within: .seconds(60))
+        try await pty.expect("Now log in from a second terminal: ssh ", within: .seconds(60))
         try await pty.expect("@\(Self.server)")
         try await pty.expect("no new login yet > ")
         return pty
@@ -78,14 +78,14 @@ private final class SSHScene {
 
 @Suite("The wizard over a real SSH connection", .kernel, .sshd, .inTurn)
 struct WizardSSHTests {
-    @Test("a new login is seen while the countdown runs, and then keep is enough")
+    @Test("a new login is detected during the countdown, and then keep is enough")
     func freshConnection() async throws {
         let scene = try await SSHScene()
         let first = try await scene.beginChange()
         try await first.line("keep")
-        try await first.expect("No new login has been seen.")
+        try await first.expect("No new login yet. Your current connection")
         let second = try scene.logIn("sleep 60")
-        try await first.expect("A new login from 192.0.2.1 got in: the door opens.", within: .seconds(20))
+        try await first.expect("A new SSH login from 192.0.2.1 succeeded.", within: .seconds(20))
         try await first.expect("keep / revert / more > ")
         try await first.line("keep")
         try await first.expect("Kept", within: .seconds(30))
@@ -93,32 +93,32 @@ struct WizardSSHTests {
         await second.hangUp()
     }
 
-    @Test("the line drops in the countdown: after a new login latchkey offers to keep, and Enter does")
+    @Test("after a dropped connection and a new login, latchkey offers to keep, and Enter keeps")
     func dropped() async throws {
         let scene = try await SSHScene()
         let first = try await scene.beginChange()
         await first.hangUp()
         let second = try scene.logIn("\(Latchkey.path)")
         try await second.expect("A change is pending, ", within: .seconds(30))
-        try await second.expect("You came in by a new connection, from 192.0.2.1: the door opens.")
+        try await second.expect("You are on a new connection from 192.0.2.1: a new SSH login was tested.")
         try await second.expect("keep / revert / wait [keep] > ")
         try await second.line("")
         try await second.expect("Kept", within: .seconds(30))
         #expect(try await second.exit(within: .seconds(30)) == 0)
     }
 
-    @Test("a login to another network's sshd, a container's for example, proves nothing here")
+    @Test("a login to the sshd of another network, for example a container's, does not count")
     func loginElsewhere() async throws {
         let here = try await WizardSession(["--deadline", "60"])
         try await here.reachReview()
         try await here.pty.line("")
-        try await here.pty.expect("The new rules are in force.", within: .seconds(60))
+        try await here.pty.expect("The new rules are active.", within: .seconds(60))
         let scene = try await SSHScene()
         let elsewhere = try scene.logIn("echo in; sleep 60")
         try await elsewhere.expect("in", within: .seconds(20))
         // The guard looks once a second.
         try await Task.sleep(for: .seconds(3))
-        #expect(await !here.pty.screen.contains("A new login"))
+        #expect(await !here.pty.screen.contains("A new SSH login"))
         await elsewhere.hangUp()
         // Nor does it to whoever steps over into the network that the rules guard.
         let words = try here.server.enterCommand([Latchkey.path, "confirm"]).joined(separator: " ")

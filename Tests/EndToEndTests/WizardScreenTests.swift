@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// What a person sees of `latchkey try` from the start to the review, taken where nothing is redrawn.
+/// The screens of `latchkey try` from the start, recorded without redrawing.
 @Suite("The wizard's screens from the built binary", .kernel, .inTurn)
 struct WizardScreenTests {
     @Test("from the start to the first question", arguments: [80, 40] as [UInt16])
@@ -10,13 +10,13 @@ struct WizardScreenTests {
         let pty = try Pty(
             Latchkey.path, ["try"], environment: ["TERM": "dumb", "LATCHKEY_ROOT": root.path], columns: columns)
         try await pty.expect("admins [192.0.2.1] > ", within: .seconds(30))
-        // Which other firewalls there are is the machine's own.
+        // The line about other firewalls depends on the machine.
         let lines = await pty.screen.split(separator: "\n", omittingEmptySubsequences: false)
-        let besides = try #require(lines.firstIndex { $0.hasPrefix("  besides") })
-        let next = try #require(lines[besides...].firstIndex(of: ""))
-        // What stands above it is about this one throwaway network.
-        let start = try #require(lines.firstIndex { $0.hasPrefix("latchkey try: everything") })
-        let shown = ([""] + lines[start..<besides] + lines[next...]).joined(separator: "\n")
+        let firewalls = try #require(lines.firstIndex { $0.hasPrefix("  also here") })
+        let next = try #require(lines[firewalls...].firstIndex(of: ""))
+        // Lines above the start screen are about this throwaway network.
+        let start = try #require(lines.firstIndex { $0.hasPrefix("latchkey try: the rules") })
+        let shown = ([""] + lines[start..<firewalls] + lines[next...]).joined(separator: "\n")
         #expect(shown == (columns == 80 ? Self.start80 : Self.start40))
         try await pty.line("quit")
         #expect(try await pty.exit(within: .seconds(30)) == 130)
@@ -24,42 +24,39 @@ struct WizardScreenTests {
 
     private static let start80 = """
 
-        latchkey try: everything below is real, the rules, the countdown and the way
-        back, but it happens in a throwaway copy of the network. Nothing of this machine
-        changes.
-        At any question:  ? explains   back   show   quit       Enter takes [default]
+        latchkey try: the rules, the countdown and the rollback are real, but they run
+        in a throwaway network namespace. Nothing on this machine changes.
+        At any question:  ? explains   back   show   quit    Enter accepts [default]
 
         Found here
           you         192.0.2.1, by SSH
           addresses   192.0.2.2 and 2001:db8:2::2 on eth0
-          listening   nothing was found
+          listening   nothing found
           rules now   none
 
         1/5  Who administers this server?
-             These addresses may reach everything on it.
+             These addresses can reach every port.
              admins [192.0.2.1] > \("")
         """
 
     private static let start40 = """
 
-        latchkey try: everything below is real,
-        the rules, the countdown and the way
-        back, but it happens in a throwaway copy
-        of the network. Nothing of this machine
-        changes.
+        latchkey try: the rules, the countdown
+        and the rollback are real, but they run
+        in a throwaway network namespace.
+        Nothing on this machine changes.
         At any question: ? explains, back, show,
-        quit. Enter takes [default].
+        quit. Enter accepts [default].
 
         Found here
           you: 192.0.2.1, by SSH
           addresses: 192.0.2.2 and 2001:db8:2::2
             on eth0
-          listening: nothing was found
+          listening: nothing found
           rules now: none
 
         1/5  Who administers this server?
-          These addresses may reach everything
-          on it.
+          These addresses can reach every port.
           admins [192.0.2.1] > \("")
         """
 }

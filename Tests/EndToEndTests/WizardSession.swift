@@ -1,6 +1,7 @@
 import TestSupport
 
-/// The wizard on a terminal of its own, in a network namespace with one rule that nobody owns, its files in a folder.
+/// The wizard on a terminal of its own, in a network namespace with one rule that belongs to no
+/// known program, and its files in a folder.
 struct WizardSession {
     let pty: Pty
     let server: NetworkNamespace
@@ -35,7 +36,7 @@ struct WizardSession {
         }
     }
 
-    /// Waits until a text stands on the screen, whatever was expected before.
+    /// Waits until a text is on the screen, whatever was expected before.
     func see(_ text: String) async throws {
         let end = ContinuousClock.now + .seconds(10)
         while await !pty.screen.contains(text) {
@@ -58,31 +59,31 @@ enum WizardQuestion: String, CaseIterable, Sendable {
 
     var number: Int { (Self.allCases.firstIndex(of: self) ?? 0) + 1 }
 
-    /// A few words of the question's own explanation.
+    /// A few words of the question's help text.
     var explained: String {
         switch self {
-        case .admins: "gets full access: every port, ping, whatever"
-        case .ssh: "SSH is your own way in."
+        case .admins: "gets full access: every port, ping, and every"
+        case .ssh: "SSH is how you log in to this server."
         case .services: "A service is a name for the ports"
-        case .ports: "behind numbered doors, the ports"
-        case .ping: "is called ESTABLISHED"
-        case .existing: "fail2ban, VPNs and others keep rules"
+        case .ports: "A program waits for connections on a port, which is a number."
+        case .ping: "has the state ESTABLISHED"
+        case .existing: "fail2ban, VPNs and other programs add their own rules"
         }
     }
 
-    /// A wrong answer, and what is said to it.
+    /// A wrong answer, and the error message.
     var wrong: (typed: String, said: String) {
         switch self {
         case .admins: ("192.168.1.300", "\"192.168.1.300\" is not an address: 300 is more than 255.")
-        case .ssh: ("everybody", "\"everybody\" is none of: everyone, admins, an address, \"port 2222\".")
-        case .services: ("webb", "\"webb\" is not a service known here. Did you mean \"web\"?")
-        case .ports: ("8080", "\"8080\" lacks its protocol: 8080/tcp (most programs), or 8080/udp.")
-        case .ping: ("some", "\"some\" is none of: nobody, admins, limited, everyone.")
-        case .existing: ("drop", "\"drop\" is none of: keep, replace.")
+        case .ssh: ("everybody", "\"everybody\" is not valid. Use everyone, admins, an address or \"port 2222\".")
+        case .services: ("webb", "\"webb\" is not a known service. Did you mean \"web\"?")
+        case .ports: ("8080", "\"8080\" needs a protocol: 8080/tcp (most programs) or 8080/udp.")
+        case .ping: ("some", "\"some\" is not valid. Use nobody, admins, limited or everyone.")
+        case .existing: ("drop", "\"drop\" is not valid. Use keep or replace.")
         }
     }
 
-    /// A right answer, how far it is typed before Tab, and what Tab makes of it.
+    /// The start of a right answer, and what Tab completes it to.
     var right: (typed: String, completed: String) {
         switch self {
         case .admins: ("no", "none")

@@ -13,7 +13,7 @@ struct WizardTerminalTests {
         let session = try await WizardSession(arguments, environment: environment, columns: columns)
         try await session.reach(.ping)
         try await session.pty.line("nonsense")
-        try await session.pty.expect("is none of")
+        try await session.pty.expect("\"nonsense\" is not valid.")
         try await session.pty.send("\u{3}")
         #expect(try await session.pty.exit() == 130)
         return await session.pty.bytes

@@ -25,7 +25,7 @@ struct WizardTryTests {
             try await pty.expect(prompt, within: .seconds(60))
             try await pty.line(prompt.hasPrefix("admins") ? "192.168.1.33" : prompt.hasPrefix("services") ? "web" : "")
         }
-        try await pty.expect("The new rules are in force.", within: .seconds(60))
+        try await pty.expect("The new rules are active.", within: .seconds(60))
 
         let children = try String(
             contentsOfFile: "/proc/\(await pty.pid)/task/\(await pty.pid)/children", encoding: .utf8)
@@ -57,8 +57,8 @@ struct WizardTryTests {
         try await caught.expect("inside")
         try await caught.line("reboot")
 
-        try await pty.line("keep unproven")
-        try await pty.expect("Kept; on the machine itself", within: .seconds(30))
+        try await pty.line("keep untested")
+        try await pty.expect("Kept. In a real setup, the rules would also be saved", within: .seconds(30))
         try await pty.expect("Saved. To apply the answers, run: sudo latchkey --answers \(file)", within: .seconds(30))
         try await caught.expect("\"latchkey try\" has ended. You are back on this machine.", within: .seconds(20))
         try await caught.expect("ended: 1")

@@ -18,14 +18,14 @@ struct ConversationTests {
             .type("edit 5", at: "[apply] > "),
             .type("limited", at: "ping [nobody] > "), .type("apply", at: "[apply] > "),
         ])
-        let bench = FakeWorkbench()
-        let (ending, wizard) = await Conversation(prompter: prompter, actions: bench).run(try Machine.wizard())
+        let actions = FakeWizardActions()
+        let (ending, wizard) = await Conversation(prompter: prompter, actions: actions).run(try Machine.wizard())
         await prompter.finish()
         #expect(ending == .apply)
         #expect(wizard.answers.services == [ServiceChoice("web"), ServiceChoice("mail"), ServiceChoice("dns")])
         #expect(wizard.answers.ping == .limited && wizard.deadline == 300)
         #expect(
-            await bench.calls == [
+            await actions.calls == [
                 "compose", "rehearse", "rules", "diff", "deadline 9d", "deadline 5m", "save /nowhere", "save -",
                 "compose", "rehearse",
             ])
@@ -38,36 +38,36 @@ struct ConversationTests {
         let prompter = ScriptedPrompter([
             .type("", at: "admins [203.0.113.7] > "), byInterrupt ? .interrupt : .endOfInput,
         ])
-        let bench = FakeWorkbench()
-        let (ending, _) = await Conversation(prompter: prompter, actions: bench).run(try Machine.wizard())
+        let actions = FakeWizardActions()
+        let (ending, _) = await Conversation(prompter: prompter, actions: actions).run(try Machine.wizard())
         await prompter.finish()
         #expect(ending == .quit)
-        #expect(await bench.calls.isEmpty)
+        #expect(await actions.calls.isEmpty)
         #expect(await prompter.transcript.hasSuffix("Nothing was changed.\n"))
     }
 
-    @Test("what was typed ahead of the review is dropped: nobody has seen it yet")
+    @Test("what was typed before the review appeared is discarded")
     func typedAhead() async throws {
         let prompter = ScriptedPrompter(
             [.type("", at: "> "), .type("", at: "> "), .type("", at: "> "), .type("", at: "> "), .type("", at: "> ")]
                 + [.type("quit", at: "[apply] > ")])
-        _ = await Conversation(prompter: prompter, actions: FakeWorkbench()).run(try Machine.wizard())
+        _ = await Conversation(prompter: prompter, actions: FakeWizardActions()).run(try Machine.wizard())
         await prompter.finish()
         let discards = await prompter.discards
         #expect(discards.count == 1)
         // After the rehearsal, and before what comes of it.
         #expect(discards.first?.contains("Rehearsing with real packets") == true)
-        #expect(discards.first?.contains("as promised") == false)
+        #expect(discards.first?.contains("as expected") == false)
     }
 
-    @Test("answers of which no plan can be made go back to editing")
+    @Test("answers that no plan can be created from can be edited")
     func refused() async throws {
         let prompter = ScriptedPrompter([
             .type("", at: "> "), .type("", at: "> "), .type("", at: "> "), .type("", at: "> "), .type("", at: "> "),
             .type("apply", at: "edit 1-5 / save / quit [show] > "), .type("quit", at: "[show] > "),
         ])
-        let bench = FakeWorkbench(.failure(Refusal(["The rules are too many."])))
-        let (ending, _) = await Conversation(prompter: prompter, actions: bench).run(try Machine.wizard())
+        let actions = FakeWizardActions(.failure(Refusal(["The rules are too many."])))
+        let (ending, _) = await Conversation(prompter: prompter, actions: actions).run(try Machine.wizard())
         await prompter.finish()
         #expect(ending == .quit)
         #expect(await prompter.transcript.contains("The rules are too many."))
@@ -99,44 +99,50 @@ private actor FakeGuard: GuardConnection {
     func extend() async -> PendingChangeReply { reply("extend") }
 }
 
-@Suite("Watching the change")
-struct VigilTests {
-    private let screen = PendingChangeScreen(secondsLeft: 60, proof: .login(command: nil))
+@Suite("The loop of a pending change")
+struct PendingChangeLoopTests {
+    private let screen = PendingChangeScreen(secondsLeft: 60, loginTest: .login(command: nil))
 
-    private func run(_ steps: [ScriptedPrompter.Step], _ door: FakeGuard) async -> (PendingChangeLoop.Ending, String) {
+    private func run(
+        _ steps: [ScriptedPrompter.Step], _ connection: FakeGuard
+    ) async -> (PendingChangeLoop.Ending, String) {
         let prompter = ScriptedPrompter(steps)
-        let ending = await PendingChangeLoop(prompter: prompter, guard: door, interval: .milliseconds(1)).run(screen)
+        let ending = await PendingChangeLoop(
+            prompter: prompter, connection: connection, interval: .milliseconds(1)
+        ).run(screen)
         await prompter.finish()
         return (ending, await prompter.transcript)
     }
 
-    @Test("a new login appears while the person types, and keep is carried to the guard")
+    @Test("a new login appears while the person types, and keep is sent to the guard")
     func keep() async throws {
-        let login = PendingChangeStatus.FreshLogin(peer: try Machine.address("203.0.113.7"), note: "IPv6 is unproven.")
+        let login = PendingChangeStatus.FreshLogin(
+            peer: try Machine.address("203.0.113.7"), note: "IPv6 was not tested.")
         let kept = PendingChangeScreen.Ending.kept(saved: [], undo: nil)
-        let door = FakeGuard(
+        let connection = FakeGuard(
             [
                 PendingChangeStatus(secondsLeft: 60), PendingChangeStatus(secondsLeft: 50),
                 PendingChangeStatus(secondsLeft: 31, freshLogin: login),
             ],
             replies: [.ended(kept)])
-        let (ending, text) = await run([.afterTicks(2, type: "keep", at: "  31 s   keep / revert / more > ")], door)
+        let (ending, text) = await run(
+            [.afterTicks(2, type: "keep", at: "  31 s   keep / revert / more > ")], connection)
         #expect(ending == .outcome(kept))
-        #expect(await door.requests == ["confirm same"])
-        #expect(text.contains("A new login from 203.0.113.7 got in"))
-        #expect(text.contains("IPv6 is unproven."))
+        #expect(await connection.requests == ["confirm same"])
+        #expect(text.contains("A new SSH login from 203.0.113.7 succeeded"))
+        #expect(text.contains("IPv6 was not tested."))
     }
 
-    @Test("an outcome that comes from elsewhere ends the asking, and is said once")
+    @Test("an outcome that comes from elsewhere ends the asking, and is shown once")
     func overtaken() async {
         let reverted = PendingChangeScreen.Ending.reverted(.deadline, verified: true)
-        let door = FakeGuard([
+        let connection = FakeGuard([
             PendingChangeStatus(secondsLeft: 2), PendingChangeStatus(secondsLeft: 1),
             PendingChangeStatus(secondsLeft: 0, outcome: reverted),
         ])
-        let (ending, text) = await run([.watch], door)
+        let (ending, text) = await run([.watch], connection)
         #expect(ending == .outcome(reverted))
-        #expect(text.components("Nobody kept") == 1)
+        #expect(text.components("Not kept within") == 1)
     }
 
     @Test("a change that has ended before the first prompt asks nothing")
@@ -149,44 +155,44 @@ struct VigilTests {
     @Test("refusals are shown, and asking goes on")
     func refusals() async {
         let reverted = PendingChangeScreen.Ending.reverted(.request, verified: true)
-        let door = FakeGuard(
+        let connection = FakeGuard(
             [PendingChangeStatus(secondsLeft: 40)],
             replies: [.refused(["The limit is 1 h."]), .extended(secondsLeft: 100), .ended(reverted)])
         let (ending, text) = await run(
-            [.type("more", at: "yet > "), .type("more", at: "yet > "), .type("revert", at: "yet > ")], door)
+            [.type("more", at: "yet > "), .type("more", at: "yet > "), .type("revert", at: "yet > ")], connection)
         #expect(ending == .outcome(reverted))
-        #expect(await door.requests == ["extend", "extend", "revert"])
+        #expect(await connection.requests == ["extend", "extend", "revert"])
         #expect(text.contains("The limit is 1 h.") && text.contains("More time: 100 s left."))
     }
 
     @Test("the end of input waits for the outcome without asking")
     func endOfInput() async {
         let reverted = PendingChangeScreen.Ending.reverted(.deadline, verified: true)
-        let door = FakeGuard(
+        let connection = FakeGuard(
             [
                 PendingChangeStatus(secondsLeft: 3), PendingChangeStatus(secondsLeft: 2),
                 PendingChangeStatus(secondsLeft: 1),
                 PendingChangeStatus(secondsLeft: 0, outcome: reverted),
             ])
-        let (ending, text) = await run([.endOfInput], door)
+        let (ending, text) = await run([.endOfInput], connection)
         #expect(ending == .outcome(reverted))
-        #expect(await door.requests.isEmpty)
+        #expect(await connection.requests.isEmpty)
         #expect(text.contains("No more input"))
     }
 
     @Test("Ctrl-C twice leaves the guard to itself")
     func leaving() async {
-        let door = FakeGuard([PendingChangeStatus(secondsLeft: 40)])
-        let (ending, _) = await run([.interrupt, .interrupt], door)
+        let connection = FakeGuard([PendingChangeStatus(secondsLeft: 40)])
+        let (ending, _) = await run([.interrupt, .interrupt], connection)
         #expect(ending == .left)
-        #expect(await door.requests.isEmpty)
+        #expect(await connection.requests.isEmpty)
     }
 
-    @Test("one Ctrl-D at a terminal is explained as Ctrl-C is, and the words go on working")
+    @Test("one Ctrl-D at a terminal is explained like Ctrl-C, and commands still work")
     func endByKey() async {
         let reverted = PendingChangeScreen.Ending.reverted(.request, verified: true)
-        let door = FakeGuard([PendingChangeStatus(secondsLeft: 40)], replies: [.ended(reverted)])
-        let (ending, text) = await run([.endByKey, .type("revert", at: "yet > ")], door)
+        let connection = FakeGuard([PendingChangeStatus(secondsLeft: 40)], replies: [.ended(reverted)])
+        let (ending, text) = await run([.endByKey, .type("revert", at: "yet > ")], connection)
         #expect(ending == .outcome(reverted))
         #expect(text.contains("Ctrl-C again leaves"))
     }

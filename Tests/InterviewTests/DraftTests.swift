@@ -4,7 +4,7 @@ import Testing
 
 @testable import Interview
 
-@Suite("A session that was broken off")
+@Suite("An unfinished session")
 struct DraftTests {
     private func wizard(_ answered: Set<Question>) throws -> Wizard {
         let draft = Draft(
@@ -14,13 +14,13 @@ struct DraftTests {
         return Wizard(discovery: try Machine.discovery(), catalog: try .builtIn(), draft: draft)
     }
 
-    @Test("its answers are shown, and Enter goes on with the first question that was not answered")
-    func goOn() throws {
+    @Test("its answers are shown, and Enter resumes at the first question that was not answered")
+    func resume() throws {
         var wizard = try wizard([.admins, .ssh])
         let text = wizard.begin().lines.text
-        #expect(text.contains("Your answers from last time, not kept (2026-11-22 15:42:10 UTC):"))
+        #expect(text.contains("Your answers from last time, not in effect (2026-11-22 15:42:10 UTC):"))
         #expect(text.contains("1 admins     192.168.1.33"))
-        #expect(wizard.request.prompt == "     go on / anew [go on] > ")
+        #expect(wizard.request.prompt == "     resume / start over [resume] > ")
         #expect(wizard.draft == nil)
         wizard.type("")
         #expect(wizard.stage == .asking(.services, fromReview: false))
@@ -33,7 +33,7 @@ struct DraftTests {
     func complete() throws {
         var wizard = try wizard(Set(Question.allCases))
         _ = wizard.begin()
-        wizard.type("go on")
+        wizard.type("resume")
         #expect(wizard.stage == .reviewing)
         #expect(wizard.answers.ping == .limited)
     }
@@ -46,11 +46,11 @@ struct DraftTests {
         #expect(wizard.request.prompt.hasSuffix("services [web] > "))
     }
 
-    @Test("\"anew\" asks everything again")
-    func anew() throws {
+    @Test("\"start over\" asks everything again", arguments: ["start over", "anew"])
+    func startOver(word: String) throws {
         var wizard = try wizard([.admins, .ssh])
         _ = wizard.begin()
-        wizard.type("anew")
+        wizard.type(word)
         #expect(wizard.stage == .asking(.admins, fromReview: false))
         #expect(wizard.request.prompt.hasSuffix("admins [203.0.113.7] > "))
         #expect(wizard.answers == Answers())
@@ -60,9 +60,9 @@ struct DraftTests {
     func others() throws {
         var wizard = try wizard([.admins])
         _ = wizard.begin()
-        #expect(wizard.input("?").lines.text.contains("\"anew\" asks everything again"))
-        #expect(wizard.input("maybe").lines.text.contains("\"maybe\" is none of: go on, anew, quit."))
-        #expect(wizard.request.prompt.hasSuffix("[go on] > "))
+        #expect(wizard.input("?").lines.text.contains("\"start over\" asks all questions again"))
+        #expect(wizard.input("maybe").lines.text.contains("\"maybe\" is not valid. Use resume, start over or quit."))
+        #expect(wizard.request.prompt.hasSuffix("[resume] > "))
         #expect(wizard.input("quit").request == .quit)
     }
 
@@ -73,7 +73,7 @@ struct DraftTests {
             .type("admins", at: "ssh [everyone] > "), .endOfInput,
         ])
         let box = Drafts()
-        _ = await Conversation(prompter: prompter, actions: FakeWorkbench()) { await box.add($0) }
+        _ = await Conversation(prompter: prompter, actions: FakeWizardActions()) { await box.add($0) }
             .run(try Machine.wizard())
         await prompter.finish()
         #expect(await box.all.map(\.answered) == [[.admins], [.admins, .ssh]])

@@ -5,10 +5,10 @@ import Testing
 
 @testable import Interview
 
-/// Whole conversations as they stand on the screen, in the folder `Screens`.
+/// Whole conversations as they appear on the screen, in the folder `Screens`.
 ///
-/// `LATCHKEY_RECORD=1 swift test --filter InterviewTests.GoldenTests` writes those files anew; the run still fails, and
-/// the difference is to be read before it is kept.
+/// `LATCHKEY_RECORD=1 swift test --filter InterviewTests.GoldenTests` records these files again. The run still fails;
+/// read the difference before you commit it.
 @Suite("Whole screens", .serialized)
 struct GoldenTests {
     private static let isRecording = ProcessInfo.processInfo.environment["LATCHKEY_RECORD"] == "1"
@@ -58,11 +58,11 @@ struct GoldenTests {
         _ discovery: Discovery, _ columns: Int, _ lines: [String], reports: [RehearsalReport] = [.allWell]
     ) async throws -> String {
         let prompter = ScriptedPrompter(lines.map { .type($0, at: "> ") }, columns: columns)
-        let bench = FakeWorkbench(
+        let actions = FakeWizardActions(
             .success(
                 ChangeSummary(rulesRemoved: 0, rulesAdded: 13, replacedRules: discovery.unownedInputRules)),
             reports: reports)
-        _ = await Conversation(prompter: prompter, actions: bench).run(
+        _ = await Conversation(prompter: prompter, actions: actions).run(
             try Machine.wizard(discovery, columns: columns))
         await prompter.finish()
         return await prompter.transcript
@@ -70,7 +70,7 @@ struct GoldenTests {
 
     private func change(_ columns: Int) async -> String {
         var screen = PendingChangeScreen(
-            secondsLeft: 60, proof: .login(command: "ssh ops@198.51.100.20"), screen: Screen(columns: columns))
+            secondsLeft: 60, loginTest: .login(command: "ssh ops@198.51.100.20"), screen: Screen(columns: columns))
         var text = screen.begin().text + "\n"
         func type(_ line: String) {
             text += screen.prompt + line + "\n"

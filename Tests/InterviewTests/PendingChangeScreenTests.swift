@@ -3,10 +3,10 @@ import Testing
 
 @testable import Interview
 
-@Suite("The change on the screen")
+@Suite("The screen of a pending change")
 struct PendingChangeScreenTests {
-    private func screen(_ opening: PendingChangeScreen.Entry = .begun) -> PendingChangeScreen {
-        PendingChangeScreen(secondsLeft: 60, opening: opening, proof: .login(command: "ssh ops@198.51.100.20"))
+    private func screen(_ entry: PendingChangeScreen.Entry = .begun) -> PendingChangeScreen {
+        PendingChangeScreen(secondsLeft: 60, entry: entry, loginTest: .login(command: "ssh ops@198.51.100.20"))
     }
 
     @Test("the countdown stands in the prompt")
@@ -23,26 +23,28 @@ struct PendingChangeScreenTests {
         var screen = screen()
         screen.tick(secondsLeft: 31)
         let peer = try Machine.address("203.0.113.7")
-        #expect(screen.freshConnection(from: peer).text == "  A new login from 203.0.113.7 got in: the door opens.")
+        #expect(screen.freshConnection(from: peer).text == "  A new SSH login from 203.0.113.7 succeeded.")
         #expect(screen.freshConnection(from: peer) == [])
         #expect(screen.prompt == "  31 s   keep / revert / more > ")
     }
 
-    @Test("keep needs a new login, or the stronger word", arguments: ["keep", "KEEP", "y"])
-    func keepUnproven(word: String) throws {
+    @Test("keep needs a new login, or the longer command", arguments: ["keep", "KEEP", "y"])
+    func keepUntested(word: String) throws {
         var screen = screen()
         let refused = screen.input(word)
         #expect(refused.request == nil)
-        #expect(refused.lines.text.contains("type: keep unproven"))
-        #expect(screen.input("keep unproven").request == .confirm(sameConnection: true))
+        #expect(refused.lines.text.contains("type: keep untested"))
+        for longer in ["keep untested", "keep unproven"] {
+            #expect(screen.input(longer).request == .confirm(sameConnection: true))
+        }
         _ = screen.freshConnection(from: nil)
-        // The guard has seen the new login: this old connection only passes the word on.
+        // The guard has detected the new login, so the old connection may confirm.
         #expect(screen.input(word).request == .confirm(sameConnection: true))
     }
 
-    @Test("at a local console there is nothing to prove")
+    @Test("at a local console no new login is required")
     func console() {
-        var screen = PendingChangeScreen(secondsLeft: 60, proof: .impossible(reason: "You are not here by SSH."))
+        var screen = PendingChangeScreen(secondsLeft: 60, loginTest: .notPossible(reason: "You are not here by SSH."))
         #expect(screen.input("keep").request == .confirm(sameConnection: false))
     }
 
@@ -60,7 +62,7 @@ struct PendingChangeScreenTests {
         #expect(!turn.lines.text.contains("\u{1B}"))
     }
 
-    @Test("Ctrl-C is explained first and obeyed then; a word between takes it back")
+    @Test("Ctrl-C is explained first and leaves the second time; a command in between resets it")
     func interrupted() {
         var screen = screen()
         #expect(screen.interrupted().request == nil)
@@ -75,29 +77,29 @@ struct PendingChangeScreenTests {
         #expect(screen.endOfInput().request == .wait)
     }
 
-    @Test("in a throwaway network there is nothing to prove, whatever the connection looks like")
+    @Test("in a throwaway network no new login is required, whatever the connection looks like")
     func trial() {
-        var screen = PendingChangeScreen(secondsLeft: 60, proof: .needless(reason: "Nobody can log in here."))
+        var screen = PendingChangeScreen(secondsLeft: 60, loginTest: .notRequired(reason: "Nobody can log in here."))
         #expect(screen.input("keep").request == .confirm(sameConnection: true))
     }
 
-    @Test("after a dropped line Enter keeps for whoever came in anew")
+    @Test("after a dropped connection Enter keeps the rules for a user with a new login")
     func resumed() throws {
-        var screen = screen(.resumed(anewFrom: try Machine.address("203.0.113.7")))
+        var screen = screen(.resumed(newLoginFrom: try Machine.address("203.0.113.7")))
         screen.tick(secondsLeft: 38)
         #expect(
             screen.begin().text == """
                 A change is pending, 38 s left.
-                You came in by a new connection, from 203.0.113.7: the door opens.
+                You are on a new connection from 203.0.113.7: a new SSH login was tested.
                 """)
         #expect(screen.freshConnection(from: nil) == [])
         #expect(screen.prompt == "  38 s   keep / revert / wait [keep] > ")
         #expect(screen.input("").request == .confirm(sameConnection: true))
     }
 
-    @Test("after a dropped line an old connection keeps nothing with Enter, not even when a new login was seen")
+    @Test("after a dropped connection Enter keeps nothing over an old connection, even if a new login was detected")
     func resumedOld() {
-        var screen = screen(.resumed(anewFrom: nil))
+        var screen = screen(.resumed(newLoginFrom: nil))
         #expect(screen.begin().text.contains("ssh ops@198.51.100.20"))
         #expect(screen.prompt.hasSuffix("no new login yet > "))
         #expect(screen.input("").request == nil)
@@ -108,44 +110,45 @@ struct PendingChangeScreenTests {
     }
 
     @Test(
-        "every ending says what is in force",
+        "every ending says which rules are active",
         arguments: [
             (
                 PendingChangeScreen.Ending.kept(
                     saved: ["/etc/iptables/rules.v4", "rules.v6"], undo: "20261122-154210"),
                 """
 
-                Kept, and saved for the next start (/etc/iptables/rules.v4, rules.v6).
+                Kept, and saved to disk (/etc/iptables/rules.v4, rules.v6).
                 Undo: sudo latchkey snapshots restore 20261122-154210
                 """
             ),
             (
                 .kept(saved: ["a"], undo: "1", notes: ["Mind this."]),
-                "\nKept, and saved for the next start (a).\nMind this.\nUndo: sudo latchkey snapshots restore 1"
+                "\nKept, and saved to disk (a).\nMind this.\nUndo: sudo latchkey snapshots restore 1"
             ),
-            (.kept(saved: [], undo: nil), "\nKept until the next start; they are not saved for it."),
+            (.kept(saved: [], undo: nil), "\nKept. Active until reboot. Not saved to disk."),
             (
                 .keptOnTrial,
                 """
 
-                Kept; on the machine itself they would be saved for its next start.
-                This was a trial: nothing of this machine has changed. For real: sudo latchkey
+                Kept. In a real setup, the rules would also be saved to disk.
+                This was a test run. Nothing on this machine was changed. To set it up, run:
+                sudo latchkey
                 """
             ),
             (
                 .reverted(.deadline, verified: true),
-                "\nNobody kept the new rules in 60 s. The earlier ones are back, and verified."
+                "\nNot kept within 60 s: rolled back. The previous rules are active (verified)."
             ),
             (
                 .reverted(.request, verified: false),
-                "\nThe new rules are gone, as you asked. The earlier ones were put back; not\nverified."
+                "\nRolled back, as you requested. The previous rules are active (not verified)."
             ),
             (
                 .reverted(.failure("iptables-restore said no."), verified: true),
                 """
 
-                The new rules could not be put in force: iptables-restore said no. The earlier
-                ones are back, and verified.
+                The new rules could not be activated: iptables-restore said no. The previous
+                rules are active (verified).
                 """
             ),
             (.failed(["The emergency opening is in force."]), "\nThe emergency opening is in force."),
@@ -154,12 +157,12 @@ struct PendingChangeScreenTests {
         #expect(screen().ended(outcome).text == expected)
     }
 
-    @Test("more time counts into what is said at the end")
+    @Test("after more time was added, the ending names no number of seconds")
     func extended() {
         var screen = screen()
         screen.tick(secondsLeft: 20)
         #expect(screen.extended(secondsLeft: 80).text == "  More time: 80 s left.")
-        #expect(screen.ended(.reverted(.deadline, verified: true)).text.contains("in time."))
-        #expect(screen.extended(secondsLeft: 80).text == "  No more time can be had: an hour is the limit.")
+        #expect(screen.ended(.reverted(.deadline, verified: true)).text.contains("Not kept in time: rolled back."))
+        #expect(screen.extended(secondsLeft: 80).text == "  No more time: the limit is one hour.")
     }
 }

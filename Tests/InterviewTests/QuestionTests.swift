@@ -33,15 +33,16 @@ let questionCases: [Question: QuestionCase] = [
                 "office.example.com", "office.example.com",
                 "\"office.example.com\" is not an address; write it like 192.168.1.33 or 2001:db8::1."
             ),
-            ("none 10.0.0.1", "none", "\"none\" goes alone: leave it out, or leave the addresses out."),
+            ("none 10.0.0.1", "none", "\"none\" can't be combined with addresses. Remove one or the other."),
             (
                 "10.0.0.1\u{1B}[2J", "10.0.0.1\u{1B}[2J",
-                "\"10.0.0.1\\u{1b}[2J\" holds a control character, U+001B. Answers are letters, digits and . : / -"
+                "\"10.0.0.1\\u{1b}[2J\" contains a control character (U+001B). "
+                    + "Use only letters, digits and . : / -"
             ),
             (
                 "１０.0.0.1", "１０.0.0.1",
-                "\"\\u{ff11}\\u{ff10}.0.0.1\" holds a character outside ASCII, U+FF11. "
-                    + "Answers are letters, digits and . : / -"
+                "\"\\u{ff11}\\u{ff10}.0.0.1\" contains a character outside ASCII (U+FF11). "
+                    + "Use only letters, digits and . : / -"
             ),
         ],
         proposal: "203.0.113.7", explains: "full access"),
@@ -54,17 +55,17 @@ let questionCases: [Question: QuestionCase] = [
         invalid: [
             (
                 "nobody", "nobody",
-                "Without SSH nobody gets in. To close it to strangers, answer \"admins\"."
+                "Without SSH, nobody can log in. To allow only admins, answer \"admins\"."
             ),
             (
                 "everyone admins", "everyone admins",
-                "Choose one: everyone, admins, or addresses. An admin gets in anyway."
+                "Use only one: everyone, admins, or addresses. Admins always have access."
             ),
-            ("port", "port", "\"port\" lacks its number, such as: everyone port 2222"),
-            ("port 0", "0", "\"0\" is not a port: give a number from 1 to 65535."),
-            ("port 65536", "65536", "\"65536\" is not a port: give a number from 1 to 65535."),
-            ("port 022", "022", "\"022\" is not a port: give a number from 1 to 65535."),
-            ("admin", "admin", "\"admin\" is none of: everyone, admins, an address, \"port 2222\"."),
+            ("port", "port", "\"port\" needs a number, for example: everyone port 2222"),
+            ("port 0", "0", "\"0\" is not a port. Enter a number from 1 to 65535."),
+            ("port 65536", "65536", "\"65536\" is not a port. Enter a number from 1 to 65535."),
+            ("port 022", "022", "\"022\" is not a port. Enter a number from 1 to 65535."),
+            ("admin", "admin", "\"admin\" is not valid. Use everyone, admins, an address or \"port 2222\"."),
             ("10.0.0.300", "10.0.0.300", "\"10.0.0.300\" is not an address: 300 is more than 255."),
         ],
         proposal: "everyone", explains: "keys"),
@@ -78,21 +79,21 @@ let questionCases: [Question: QuestionCase] = [
             ("postgres from everyone web", "postgres from everyone, web"), ("ssh web", "ssh, web"),
         ],
         invalid: [
-            ("wbe", "wbe", "\"wbe\" is not a service known here. \"list\" shows them; ports are next."),
-            ("website", "website", "\"website\" is not a service known here. Did you mean \"web\"?"),
-            ("web web", "web", "\"web\" stands there twice."),
-            ("from 10.0.0.1", "from", "\"from\" has no service before it, as in: mail from 192.168.1.0/24"),
-            ("web from", "from", "\"from\" lacks an address, \"admins\" or \"everyone\" behind it."),
-            ("web from mail", "from", "\"from\" lacks an address, \"admins\" or \"everyone\" behind it."),
+            ("wbe", "wbe", "\"wbe\" is not a known service. Type \"list\" to show them. Ports come next."),
+            ("website", "website", "\"website\" is not a known service. Did you mean \"web\"?"),
+            ("web web", "web", "\"web\" appears twice."),
+            ("from 10.0.0.1", "from", "\"from\" needs a service before it, for example: mail from 192.168.1.0/24"),
+            ("web from", "from", "\"from\" needs an address, \"admins\" or \"everyone\" after it."),
+            ("web from mail", "from", "\"from\" needs an address, \"admins\" or \"everyone\" after it."),
             ("web from 10.0.0.1/8", "10.0.0.1/8", "\"10.0.0.1/8\" has host bits set: write 10.0.0.1 or 10.0.0.0/8."),
             (
                 "8080/tcp", "8080/tcp",
-                "\"8080/tcp\" is not a service. Ports are the next question; addresses follow \"from\"."
+                "\"8080/tcp\" is not a service. Enter ports at the next question, addresses after \"from\"."
             ),
-            ("none web", "none", "\"none\" goes alone: leave it out, or leave the services out."),
+            ("none web", "none", "\"none\" can't be combined with services. Remove one or the other."),
             (
                 "web from admins from everyone", "from",
-                "\"from\" stands twice for one service: name the service between."
+                "\"from\" appears twice for one service. Enter a service before each \"from\"."
             ),
         ],
         proposal: "web", explains: "name for the ports"),
@@ -102,32 +103,35 @@ let questionCases: [Question: QuestionCase] = [
             ("8080/tcp 8080/tcp", "8080/tcp"),
         ],
         invalid: [
-            ("8080", "8080", "\"8080\" lacks its protocol: 8080/tcp (most programs), or 8080/udp."),
+            ("8080", "8080", "\"8080\" needs a protocol: 8080/tcp (most programs) or 8080/udp."),
             ("8080/tpc", "8080/tpc", "\"8080/tpc\": the protocol \"tpc\" is not supported; use tcp or udp."),
             ("70000/tcp", "70000/tcp", "\"70000/tcp\" is not a port: 70000 is more than 65535."),
-            ("web", "web", "\"web\" is a service: type \"back\" and name it there."),
-            ("none 1/tcp", "none", "\"none\" goes alone: leave it out, or leave the ports out."),
+            ("web", "web", "\"web\" is a service. Type \"back\" and enter it there."),
+            ("none 1/tcp", "none", "\"none\" can't be combined with ports. Remove one or the other."),
             (
                 "8080/tcp from 10.0.0.1", "from",
-                "Ports here are open to everyone. Services can be limited with \"from\": type back."
+                "\"from\" is not supported here: ports are open to everyone. To limit a service, type \"back\"."
             ),
         ],
-        proposal: "none", explains: "doors"),
+        proposal: "none", explains: "enter two numbers with a dash"),
     .ping: QuestionCase(
         valid: [
             ("nobody", "nobody"), ("replies-only", "nobody"), ("none", "nobody"), ("admins", "admins"),
             ("LIMITED", "limited"), ("everyone", "everyone"),
         ],
         invalid: [
-            ("some", "some", "\"some\" is none of: nobody, admins, limited, everyone."),
-            ("nobody admins", "nobody admins", "\"nobody admins\" is none of: nobody, admins, limited, everyone."),
+            ("some", "some", "\"some\" is not valid. Use nobody, admins, limited or everyone."),
+            (
+                "nobody admins", "nobody admins",
+                "\"nobody admins\" is not valid. Use nobody, admins, limited or everyone."
+            ),
         ],
         proposal: "nobody", explains: "ESTABLISHED"),
     .existing: QuestionCase(
         valid: [("keep", "keep"), ("Replace", "replace")],
         invalid: [
-            ("both", "both", "\"both\" is none of: keep, replace."),
-            ("none", "none", "\"none\" is none of: keep, replace."),
+            ("both", "both", "\"both\" is not valid. Use keep or replace."),
+            ("none", "none", "\"none\" is not valid. Use keep or replace."),
         ],
         proposal: "keep", explains: "fail2ban"),
 ]

@@ -27,11 +27,11 @@ struct ReviewTests {
             "  web 80 443                 open          open",
             "  mail 25 143 465 587 993    open          only 192.168.1.0/24",
             String(repeating: " ", count: 43) + "nothing listens there",
-            "  postgres 5432              open          closed   listens for itself only",
+            "  postgres 5432              open          closed   listens locally only",
             "  8080/tcp                   open          open     nothing listens there",
             "  node 3000                  open          closed   ! 198.51.100.44 is connected",
-            "  ping                       open          a few a second",
-            "  all else                   open          closed",
+            "  ping                       open          a few per second",
+            "  everything else            open          closed",
         ] {
             #expect(text.split(separator: "\n").contains { $0 == row }, "\(row)\n\(text)")
         }
@@ -54,7 +54,7 @@ struct ReviewTests {
     @Test("what shuts you out is said where it stands")
     func shutOut() throws {
         let text = try review(Answers(ssh: SSHAnswer(from: .admins)))
-        #expect(text.contains("! shuts you out, 203.0.113.7"))
+        #expect(text.contains("! locks you out, 203.0.113.7"))
     }
 
     @Test("the table agrees with the plan, for admins, strangers and those named")
@@ -88,7 +88,10 @@ struct ReviewTests {
         let summary = ChangeSummary(
             rulesRemoved: 1, rulesAdded: 13, replacedRules: ["-A INPUT -p tcp -m tcp --dport 8443 -j ACCEPT"])
         let text = Review(context: try Machine.context(), summary: summary, screen: Screen()).lines.text
-        #expect(text.contains("This belongs to nobody and goes:\n    -A INPUT -p tcp -m tcp --dport 8443 -j ACCEPT"))
+        #expect(
+            text.contains(
+                "This rule belongs to no known program and will be removed:\n    -A INPUT -p tcp -m tcp --dport 8443 -j ACCEPT"
+            ))
     }
 
     @Test("what one answer limits and another opens is open, for SSH too")
@@ -98,17 +101,17 @@ struct ReviewTests {
             ssh: SSHAnswer(from: .admins))
         let text = try review(answers)
         #expect(text.contains("  ssh 22                     open          open"))
-        #expect(!text.contains("shuts you out"))
+        #expect(!text.contains("locks you out"))
         let closed = try review(
             Answers(admins: [try Machine.network("192.168.1.33")], ssh: SSHAnswer(from: .admins)))
-        #expect(closed.contains("  ssh 22                     open          closed   ! shuts you out, 203.0.113.7"))
+        #expect(closed.contains("  ssh 22                     open          closed   ! locks you out, 203.0.113.7"))
     }
 
     @Test("nothing that changes is said so")
     func unchanged() throws {
         let summary = ChangeSummary(rulesRemoved: 0, rulesAdded: 0)
         let text = Review(context: try Machine.context(), summary: summary, screen: Screen()).lines.text
-        #expect(text.contains("Rules: nothing changes"))
+        #expect(text.contains("Rules: no changes."))
     }
 
     @Test("other firewalls are named, whatever becomes of their rules")
@@ -117,11 +120,11 @@ struct ReviewTests {
         discovery.otherFirewalls = ["firewalld", "nft table inet filter"]
         let text = Review(context: try Machine.context(discovery), summary: .tutorial, screen: Screen()).lines.text
         let flat = text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
-        #expect(flat.contains("! firewalld and nft table inet filter are at work here too: their own rules decide"))
+        #expect(flat.contains("! firewalld and nft table inet filter are also active. Their rules apply in addition"))
     }
 
-    @Test("closed IPv6 is not called alike")
+    @Test("blocked IPv6 is shown instead of the same rules for both families")
     func closedIPv6() throws {
-        #expect(try review(Answers(ipv6: false)).contains("IPv6 is closed but for replies."))
+        #expect(try review(Answers(ipv6: false)).contains("All other IPv6 is blocked."))
     }
 }

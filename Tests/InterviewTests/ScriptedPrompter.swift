@@ -2,7 +2,9 @@ import Interview
 import Policy
 import Testing
 
-/// A person who knows beforehand what they will be asked; every other question, and every one left over, fails.
+/// A prompter with a script of expected prompts and answers.
+///
+/// Unexpected prompts and unused steps fail the test.
 actor ScriptedPrompter: Prompter {
     /// One expected prompt and what the person does there.
     enum Step: Sendable {
@@ -94,8 +96,8 @@ actor ScriptedPrompter: Prompter {
     }
 }
 
-/// A workbench whose results are known, and which notes what it was asked for.
-actor FakeWorkbench: WizardActions {
+/// Wizard actions with fixed results. They record each call.
+actor FakeWizardActions: WizardActions {
     private(set) var calls: [String] = []
     private let summary: Result<ChangeSummary, Refusal>
     private var reports: [RehearsalReport]

@@ -18,7 +18,7 @@ struct WarningTests {
     func ownAddress() throws {
         #expect(
             try warnings(.admins, "192.168.1.33 2001:db8:5::1") == [
-                "Your own address, 203.0.113.7, is not among them."
+                "Your own address, 203.0.113.7, is not in the list."
             ])
         #expect(try warnings(.admins, "203.0.113.0/24 2001:db8:5::1") == [])
     }
@@ -27,20 +27,20 @@ struct WarningTests {
     func noAdmin() throws {
         #expect(
             try warnings(.admins, "none") == [
-                "No administrator has a fixed address: SSH is your only way in."
+                "No administrator addresses: SSH is your only way to reach this server."
             ])
     }
 
     @Test("a server with IPv6 whose admins have none, and one whose answers close it")
     func ipv6() throws {
-        let text = "The server has IPv6 too: whoever comes by IPv6 is none of these."
+        let text = "This server also has IPv6, and none of these addresses is IPv6."
         #expect(try warnings(.admins, "203.0.113.7") == [text])
         var discovery = try Machine.discovery()
         discovery.addresses.removeLast()
         #expect(try warnings(.admins, "203.0.113.7", discovery: discovery) == [])
         #expect(
             try warnings(.admins, "203.0.113.7", answers: Answers(ipv6: false)) == [
-                "This server has IPv6 addresses, and your answers file closes them (ipv6: false)."
+                "This server has IPv6 addresses, and your answers file blocks IPv6 (ipv6: false)."
             ])
     }
 
@@ -49,10 +49,10 @@ struct WarningTests {
         let own = Answers(admins: [try Machine.network("203.0.113.7")])
         #expect(
             try warnings(.ssh, "everyone", answers: own) == [
-                "SSH stays open to the world: use keys, not passwords."
+                "SSH is open to everyone. Use keys, not passwords."
             ])
         #expect(try warnings(.ssh, "everyone") == [])
-        #expect(try warnings(.ssh, "192.0.0.0/8", answers: own) == ["192.0.0.0/8 holds 16 million addresses."])
+        #expect(try warnings(.ssh, "192.0.0.0/8", answers: own) == ["192.0.0.0/8 contains 16 million addresses."])
     }
 
     @Test("closing what listens and opening what nobody listens on are both said")
@@ -62,19 +62,19 @@ struct WarningTests {
         let answers = Answers(services: [ServiceChoice("web")])
         #expect(
             try warnings(.ports, "3000/tcp 8080/tcp", discovery: discovery, answers: answers) == [
-                "Nothing listens on 8080/tcp now: it will be open all the same.",
-                "Open now, and to be closed to all but administrators: redis 6379.",
+                "Nothing is listening on 8080/tcp now. It will be open anyway.",
+                "Open now, but will be blocked for everyone except administrators: redis 6379.",
             ])
     }
 
     @Test(
         "a very wide network is named with its size",
         arguments: [
-            ("10.0.0.0/8 203.0.113.7", "10.0.0.0/8 holds 16 million addresses: every one of them gets full access."),
-            ("0.0.0.0/0", "0.0.0.0/0 holds every IPv4 address there is: every one of them gets full access."),
+            ("10.0.0.0/8 203.0.113.7", "10.0.0.0/8 contains 16 million addresses. All of them get full access."),
+            ("0.0.0.0/0", "0.0.0.0/0 contains every IPv4 address. All of them get full access."),
             (
                 "2001:db8::/32 203.0.113.7",
-                "2001:db8::/32 holds more than one site's addresses: every one of them gets full access."
+                "2001:db8::/32 contains more addresses than a single site uses. All of them get full access."
             ),
         ])
     func wide(line: String, expected: String) throws {
@@ -85,19 +85,19 @@ struct WarningTests {
     func ownServer() throws {
         #expect(
             try warnings(.admins, "203.0.113.7 198.51.100.20 2001:db8:5::1") == [
-                "198.51.100.20 is this server itself; it reaches itself anyway."
+                "198.51.100.20 is this server's own address, which always has access."
             ])
     }
 
     @Test("SSH for admins only, and there are none")
     func nobodyLeft() throws {
         #expect(
-            try warnings(.ssh, "admins") == ["There are no administrators: nobody could log in by SSH any more."])
+            try warnings(.ssh, "admins") == ["There are no administrators, so nobody could log in by SSH."])
     }
 
     @Test("SSH without the address you come from")
     func shutOut() throws {
-        let text = "You came in from 203.0.113.7: from there you could not log in again."
+        let text = "You are connected from 203.0.113.7. You could not log in again from there."
         #expect(try warnings(.ssh, "192.0.2.1") == [text])
         let others = Answers(admins: [try Machine.network("192.0.2.1")])
         #expect(try warnings(.ssh, "admins", answers: others) == [text])
@@ -110,38 +110,40 @@ struct WarningTests {
     func sshPorts() throws {
         #expect(
             try warnings(.ssh, "everyone port 2222") == [
-                "sshd does not listen on 2222 here, but on 22.",
-                "Your own SSH connection uses port 22, which would be closed to new ones.",
+                "sshd does not listen on 2222. It listens on 22.",
+                "Your SSH connection uses port 22. New connections to it would be blocked.",
             ])
     }
 
     @Test("a database open to everyone, as a service and as a port")
     func database() throws {
         #expect(
-            try warnings(.services, "mail web dns") == ["Nothing listens for mail and dns here now: open all the same."]
+            try warnings(.services, "mail web dns") == [
+                "Nothing is listening for mail and dns now. The ports will be open anyway."
+            ]
         )
         #expect(
             try warnings(.services, "postgres from everyone") == [
-                "postgres would be open to everyone: it is meant for administrators only."
+                "postgres would be open to everyone. It is meant for administrators only."
             ])
         let admin = Answers(admins: [try Machine.network("203.0.113.7")])
         #expect(try warnings(.services, "postgres", answers: admin) == [])
         #expect(
-            try warnings(.ports, "5432/tcp").first { $0.hasPrefix("postgres") }
-                == "postgres has 5432/tcp: it would be open to everyone, not only administrators.")
+            try warnings(.ports, "5432/tcp").first { $0.contains("postgres") }
+                == "5432/tcp would open postgres to everyone, not only to administrators.")
     }
 
     @Test("what another program does on a shared port is no database")
     func sharedPort() throws {
         #expect(
-            try warnings(.ports, "3000/tcp 8086/tcp").filter { $0.contains(" has ") }.map {
-                $0.hasPrefix("influxdb has 8086/tcp")
+            try warnings(.ports, "3000/tcp 8086/tcp").filter { $0.contains(" would open ") }.map {
+                $0.hasPrefix("8086/tcp would open influxdb")
             } == [true])
     }
 
     @Test("a port in use that will be closed to whoever uses it")
     func portInUse() throws {
-        let text = "Port 3000 (node) is in use by 198.51.100.44 right now and will be closed to it."
+        let text = "Port 3000 (node) is in use by 198.51.100.44. New connections from there will be blocked."
         #expect(try warnings(.ports, "none", answers: Answers(services: [ServiceChoice("web")])) == [text])
         #expect(try warnings(.ports, "3000/tcp", answers: Answers(services: [ServiceChoice("web")])) == [])
         let admin = Answers(admins: [try Machine.network("198.51.100.44")])
@@ -153,22 +155,24 @@ struct WarningTests {
         let answers = Answers(ssh: SSHAnswer(from: .admins))
         #expect(
             try warnings(.ports, "22/tcp 3000/tcp", answers: answers).contains(
-                "22/tcp is SSH's port: this opens it to everyone, whatever you said there."))
+                "22/tcp is the SSH port. This opens it to everyone, despite your answer there."))
     }
 
     @Test("a very wide range, and a database in it beside another program")
     func wideRange() throws {
         let found = try warnings(.ports, "1-65535/tcp")
-        #expect(found.contains("1-65535/tcp are 65535 ports, open to everyone: whatever listens there, now or later."))
-        #expect(found.contains { $0.hasPrefix("postgres has 1-65535/tcp: it would be open to everyone") })
-        #expect(!(try warnings(.ports, "60000-61000/udp").contains { $0.contains("whatever listens there") }))
+        #expect(
+            found.contains(
+                "1-65535/tcp opens 65535 ports to everyone, for any program that listens there now or later."))
+        #expect(found.contains { $0.hasPrefix("1-65535/tcp would open postgres to everyone") })
+        #expect(!(try warnings(.ports, "60000-61000/udp").contains { $0.contains("any program that listens there") }))
     }
 
     @Test("pings for admins, and there are none")
     func pingAdmins() throws {
         #expect(
             try warnings(.ping, "admins") == [
-                "There are no administrators: \"admins\" is the same as \"nobody\" here."
+                "There are no administrators, so \"admins\" means the same as \"nobody\"."
             ])
     }
 
@@ -176,13 +180,13 @@ struct WarningTests {
     func replacing() throws {
         #expect(
             try warnings(.existing, "replace", discovery: try Machine.crowded()) == [
-                "ufw will bring its own rules back at the next start: switch it off."
+                "ufw will load its own rules again at boot. Disable it."
             ])
         var discovery = try Machine.crowded()
         discovery.otherFirewalls = ["firewalld", "ufw"]
         #expect(
             try warnings(.existing, "replace", discovery: discovery) == [
-                "firewalld and ufw will bring their own rules back at the next start: switch them off."
+                "firewalld and ufw will load their own rules again at boot. Disable them."
             ])
         #expect(try warnings(.existing, "keep", discovery: try Machine.crowded()) == [])
     }
@@ -191,7 +195,7 @@ struct WarningTests {
     func once() throws {
         var wizard = try Machine.wizard()
         _ = wizard.begin()
-        let text = "Your own address, 203.0.113.7, is not among them."
+        let text = "Your own address, 203.0.113.7, is not in the list."
         let first = wizard.input("192.168.1.33")
         #expect(first.lines.contains { $0.text.contains(text) && $0.tone == .warning })
         #expect(wizard.stage == .asking(.ssh, fromReview: false))

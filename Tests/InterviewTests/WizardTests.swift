@@ -143,7 +143,7 @@ struct WizardTests {
     func programName(word: String) throws {
         var wizard = try wizard(at: .services)
         let text = wizard.input(word).lines.text
-        #expect(text.contains("\"\(word)\" is not a service known here. Did you mean \"web\"?"))
+        #expect(text.contains("\"\(word)\" is not a known service. Did you mean \"web\"?"))
     }
 
     @Test(
@@ -164,12 +164,12 @@ struct WizardTests {
     func emptyingKey() throws {
         var wizard = try wizard(at: .ping)
         #expect(!wizard.input("some").lines.text.contains("Ctrl-U"))
-        #expect(wizard.input("some").lines.text.contains("Ctrl-U empties the line."))
+        #expect(wizard.input("some").lines.text.contains("Ctrl-U clears the line."))
     }
 
     @Test("another answer with the same danger is warned of again, the same answer is not")
     func repeatedDanger() throws {
-        let warning = "Your own SSH connection uses port 22"
+        let warning = "Your SSH connection uses port 22"
         var wizard = try wizard(at: .ssh)
         #expect(wizard.input("everyone port 2222").lines.text.contains(warning))
         wizard.type("back")
@@ -184,7 +184,7 @@ struct WizardTests {
         discovery.rulesNow = 31
         discovery.ruleOwners = [.init("latchkey", count: 31)]
         #expect(!Question.asked(discovery).contains(.existing))
-        discovery.ruleOwners.append(.init("nobody's", count: 1))
+        discovery.ruleOwners.append(.init("unknown", count: 1))
         #expect(Question.asked(discovery).contains(.existing))
     }
 
@@ -237,17 +237,20 @@ struct WizardTests {
         #expect(wizard.input(line).request == request)
     }
 
-    @Test("the deadline can be changed before the rules are in force, and the review says it")
+    @Test("the deadline can be changed before the rules are active, and the review shows it")
     func deadline() throws {
         var wizard = try Machine.wizard()
         _ = wizard.begin()
         let text = wizard.type("", "", "", "", "").lines.text
         #expect(
-            text.contains("  The old rules return after 60 s unless you keep the new ones (\"deadline 5m\")."))
-        #expect(text.contains("If your line drops, the same happens: log in again, type \"sudo latchkey\"."))
+            text.contains("  New rules roll back after 60 s unless you keep them (to change: deadline 5m)."))
+        let flat = text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        #expect(
+            flat.contains(
+                "They also roll back if your connection drops. To keep them, log in again and run \"sudo latchkey\"."))
         #expect(
             wizard.setDeadline(300).lines.text
-                == "  The old rules return after 300 s, unless you keep the new ones.")
+                == "  The new rules will roll back after 300 s unless you keep them.")
         #expect(wizard.deadline == 300)
         #expect(wizard.input("deadline").lines.text.contains("after 300 s"))
         #expect(wizard.stage == .reviewing)

@@ -3,15 +3,15 @@ import Interview
 import Netfilter
 import SafeApply
 
-/// What the wizard finds here before it asks.
+/// Collects facts about the machine before the wizard asks its questions.
 struct MachineDiscovery: Sendable {
     let environment: ChangeEnvironment
-    /// The live rules, or nil where they could not be read.
+    /// The current rules; nil if they could not be read.
     let live: PerFamily<RuleSet>?
-    /// Tables that iptables does not show and that decide about incoming packets too.
+    /// nftables tables that iptables does not show and that also decide about incoming packets.
     private let nftTables: [String]
 
-    /// Reads the rules that are in force.
+    /// Reads the current rules.
     init(_ changeRunner: ChangeRunner, backend: Backend?) async {
         environment = changeRunner.environment
         live = try? await Self.rules(backend, changeRunner.environment)
@@ -19,12 +19,12 @@ struct MachineDiscovery: Sendable {
             await NFTables(toolbox: environment.toolbox, runner: environment.runner)?.judgingInput() ?? []
     }
 
-    /// Everything found, as defaults for the questions.
+    /// All facts, as defaults for the questions.
     ///
     /// - Parameters:
-    ///   - caller: who asks, and over which connection.
-    ///   - sshPorts: what sshd listens on.
-    /// - Returns: facts; what could not be found out is left out.
+    ///   - caller: The user and their connection.
+    ///   - sshPorts: The ports that sshd listens on.
+    /// - Returns: The facts. Unknown facts are missing.
     func discovery(caller: Caller, sshPorts: [UInt16]) -> Discovery {
         let sockets = SocketTable(environment.facts)
         let firewalls = OtherFirewalls(environment.facts).findings()
@@ -55,12 +55,12 @@ struct MachineDiscovery: Sendable {
         return discovery
     }
 
-    /// Whose rules there are: told by latchkey's comment, by the chain they stand in, or by the chain they jump to.
+    /// The owners of the rules, detected by latchkey's comment, by the rule's chain, or by the chain that it jumps to.
     private var ruleOwners: [Discovery.RuleOwner] {
         var counts: [String: Int] = [:]
         for rule in live?.present.flatMap({ $0.value.tables.flatMap(\.rules) }) ?? [] {
             let known = KnownFirewall.owner(ofChain: rule.chain) ?? rule.jumpsTo.flatMap(KnownFirewall.owner(ofChain:))
-            counts[rule.isOwned ? Discovery.RuleOwner.latchkey : known ?? "nobody's", default: 0] += 1
+            counts[rule.isOwned ? Discovery.RuleOwner.latchkey : known ?? Discovery.RuleOwner.unknown, default: 0] += 1
         }
         return counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { Discovery.RuleOwner($0, count: $1) }
     }

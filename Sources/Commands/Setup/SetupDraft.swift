@@ -4,13 +4,15 @@ import Netfilter
 import Policy
 import SafeApply
 
-/// The file that keeps the answers of a session that does not come to its end; root's alone.
+/// The file with the answers of an unfinished session.
+///
+/// Only root can read it.
 struct SetupDraft: Sendable {
     private let path: String
     private let folder: String
     private let clock: BootClock
 
-    /// The draft of a machine; nil for an ordinary user, for whom nothing is kept.
+    /// Creates the draft of a machine; nil for users other than root, whose answers are not saved.
     init?(in context: CommandContext, clock: BootClock) {
         guard context.userID == 0 else { return nil }
         folder = context.layout.state
@@ -18,7 +20,9 @@ struct SetupDraft: Sendable {
         self.clock = clock
     }
 
-    /// Keeps answers; that they cannot be kept is no reason to stop asking.
+    /// Saves answers.
+    ///
+    /// Errors are ignored, because the wizard can continue without a draft.
     func write(_ draft: Draft) {
         let names = Question.allCases.filter(draft.answered.contains).map(\.rawValue).joined(separator: " ")
         let moment = UTCTime(secondsSince1970: clock.date()).iso8601
@@ -27,7 +31,7 @@ struct SetupDraft: Sendable {
         try? SecureFiles.write(Array(text.utf8), to: path)
     }
 
-    /// What was kept; nil where there is nothing, or nothing that can be understood.
+    /// The saved draft; nil if there is none or if it can't be parsed.
     func read(_ planner: Planner) -> Draft? {
         guard SecureFiles.exists(path), let bytes = try? SecureFiles.readTrusted(path, limit: 1 << 20) else {
             return nil
@@ -41,7 +45,7 @@ struct SetupDraft: Sendable {
             moment: moment.isEmpty ? nil : "\(moment.quoted(limit: 24).dropFirst().dropLast()) UTC")
     }
 
-    /// Forgets it.
+    /// Deletes the draft.
     func remove() { try? SecureFiles.remove(path) }
 
     private static let momentKey = "# draft of "

@@ -1,13 +1,15 @@
 import Glibc
 
-/// What this process does when signals arrive.
+/// How this process handles signals.
 enum Signals {
-    /// As a program started from a shell finds them; `latchkey try` ignores some, and children inherit that.
+    /// Resets signals to their defaults.
+    ///
+    /// `latchkey try` ignores some, and child processes inherit that.
     static func reset() {
         for number in [SIGINT, SIGQUIT, SIGTERM, SIGHUP] { signal(number, SIG_DFL) }
     }
 
-    /// Leaves the keys of the terminal to the program in front.
+    /// Ignores the signals of terminal keys, so that only the foreground program handles them.
     static func leaveKeysToChild() {
         for number in [SIGINT, SIGQUIT] { signal(number, SIG_IGN) }
     }

@@ -2,26 +2,29 @@ import Interview
 import Netfilter
 import SafeApply
 
-/// Carries words between the wizard's last screen and the guard.
+/// Connects the wizard's screen of the pending change to the guard.
 struct WizardGuardConnection: GuardConnection {
     let client: ChangeClient
-    /// The family of addresses by which the person came; nil where it is not known.
+    /// The address family of the user's connection; nil if unknown.
     var family: Family?
-    /// Whether all this happens in a throwaway network.
+    /// Whether this runs in a throwaway network.
     var isTrial = false
-    /// By how much `more` puts the deadline off, in seconds.
+    /// The number of seconds that `more` adds to the deadline.
     static let more = 60
 
     func status() async -> PendingChangeStatus {
         do {
             guard let status = try await client.current() else {
                 return PendingChangeStatus(
-                    secondsLeft: 0, outcome: .failed(["The guard and its journal are gone.", "See: iptables-save"]))
+                    secondsLeft: 0,
+                    outcome: .failed([
+                        "The guard process and its journal are missing.", "To see the active rules, run: iptables-save",
+                    ]))
             }
             var shown = self.shown(status)
             if let family, let peer = shown.freshLogin?.peer, peer.family != family {
                 let (new, own) = family == .ipv4 ? ("IPv6", "IPv4") : ("IPv4", "IPv6")
-                shown.freshLogin?.note = "It came by \(new); you came by \(own), and that way in is not proved."
+                shown.freshLogin?.note = "It used \(new). You use \(own), and a new login over \(own) was not tested."
             }
             return shown
         } catch {
@@ -44,7 +47,9 @@ struct WizardGuardConnection: GuardConnection {
         }
     }
 
-    /// What is kept in a throwaway network is gone with it: neither its files nor a way back are worth a word.
+    /// The guard's status in the wizard's terms.
+    ///
+    /// In a throwaway network, the files and the snapshot are not shown, because they are removed with the network.
     private func shown(_ status: ChangeStatus) -> PendingChangeStatus {
         var shown = PendingChangeStatus(status)
         if isTrial, case .kept = shown.outcome { shown.outcome = .keptOnTrial }
@@ -64,7 +69,7 @@ struct WizardGuardConnection: GuardConnection {
 }
 
 extension PendingChangeStatus {
-    /// The guard's word in the wizard's terms.
+    /// Creates the wizard's status from the guard's status.
     init(_ status: ChangeStatus) {
         let outcome: PendingChangeScreen.Ending? =
             switch status.outcome {

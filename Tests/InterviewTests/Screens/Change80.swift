@@ -1,31 +1,32 @@
 // Written by LATCHKEY_RECORD=1, see GoldenTests.
 let change80 = #"""
-    The new rules are in force. Unless you keep them, the old ones return in 60 s.
+    The new rules are active. They roll back in 60 s unless you keep them.
 
-      Log in anew from a second terminal: ssh ops@198.51.100.20
-      If that does not work, do nothing: wait, and you are back where you were.
-      If this line drops: log in again, type "sudo latchkey", and go on from here.
+      Now log in from a second terminal: ssh ops@198.51.100.20
+      If that fails, do nothing. The new rules roll back automatically.
+      If your connection drops, log in again and run "sudo latchkey" to resume.
 
       47 s   no new login yet > keep
-      No new login has been seen. Yours would survive rules that lock everyone out.
-      To keep them all the same, type: keep unproven
+      No new login yet. Your current connection would survive rules that lock
+      everyone out. To keep the rules anyway, type: keep untested
       47 s   no new login yet > ?
-      keep     keeps the new rules for good and saves them for the next start
-      revert   puts the earlier rules back now
-      more     waits 60 s longer
-      wait     nothing; at the end of the countdown the earlier rules return
-      A connection that is there already lives on under any rules: replies to it are
-      let in. Only a new login proves that you can come back, so latchkey looks for
-      one before it keeps the rules.
+      keep     keeps the new rules and saves them to disk
+      revert   rolls back to the previous rules now
+      more     gives you 60 s more
+      wait     does nothing; the rules roll back when the countdown ends
+      A connection that is already open stays open, even if the new rules block new
+      connections. Only a new login shows that you can log in again, so latchkey
+      looks for one before it keeps the rules.
       47 s   no new login yet > quit
-      A change is pending: keep it, or revert it. Ctrl-C leaves it to itself.
+      A change is pending. Type "keep" or "revert", or press Ctrl-C to leave it
+      running.
       47 s   no new login yet > ^C
-      The new rules are still in force; the old ones return in 47 s. To have them
-      back now, type: revert. Ctrl-C again leaves, and they return all the same.
-      A new login from 203.0.113.7 got in: the door opens.
+      The new rules are still active and roll back in 47 s. To roll back now, type:
+      revert. Ctrl-C again leaves the wizard; the rules still roll back.
+      A new SSH login from 203.0.113.7 succeeded.
       31 s   keep / revert / more > keep
 
-    Kept, and saved for the next start (/etc/iptables/rules.v4, rules.v6).
+    Kept, and saved to disk (/etc/iptables/rules.v4, rules.v6).
     Undo: sudo latchkey snapshots restore 20261122-154210
 
     """#

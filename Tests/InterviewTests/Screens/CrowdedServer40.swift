@@ -2,11 +2,12 @@
 let crowdedServer40 = #"""
 
     latchkey sets up this server's firewall.
-    Nothing changes until you have seen the
-    result and said so, and if your
-    connection is lost the old rules return.
+    Nothing changes until you have reviewed
+    the new rules and applied them. If you
+    then lose your connection, latchkey
+    rolls back to the previous rules.
     At any question: ? explains, back, show,
-    quit. Enter takes [default].
+    quit. Enter accepts [default].
 
     Found here
       you: 203.0.113.7, by SSH, port 22
@@ -14,23 +15,22 @@ let crowdedServer40 = #"""
         2001:db8:1::20 on eth0
       listening: sshd 22, nginx 80 443, node
         3000, postgres 5432 (local only)
-      rules now: 21, with the chains DOCKER
-        and f2b-sshd
-      besides: other firewalls: ufw; Docker:
-        yes
+      rules now: 21, other programs' chains:
+        DOCKER and f2b-sshd
+      also here: other firewalls: ufw;
+        Docker: yes
 
     1/6  Who administers this server?
-      These addresses may reach everything
-      on it.
+      These addresses can reach every port.
       admins [203.0.113.7] > <Enter>
-      ! The server has IPv6 too: whoever
-        comes by IPv6 is none of these.
+      ! This server also has IPv6, and none
+        of these addresses is IPv6.
 
     2/6  Who may log in by SSH (port 22)?
-      everyone: any address may knock; keys
-        and passwords decide
-      admins: only 203.0.113.7; when that
-        address changes, nobody
+      everyone: any address can connect;
+        sshd checks the key or password
+      admins: only 203.0.113.7. If that
+        address changes, you can't log in
       ssh [everyone] > admins
 
     3/6  What does this server offer?
@@ -38,16 +38,16 @@ let crowdedServer40 = #"""
         listens
       [ ] mail: Mail, 25 143 465 587 993
       [ ] dns: DNS, 53
-      more: Tab, or "list"; limit one with
-      "mail from 192.168.1.0/24"
+      For more, press Tab or type "list". To
+      limit one: mail from 192.168.1.0/24
       services [web] > mail from 192.168.1.0/24, web, postgres from everyone
-      ! Nothing listens for mail here now:
-        open all the same.
-      ! postgres would be open to everyone:
-        it is meant for administrators only.
+      ! Nothing is listening for mail now.
+        The ports will be open anyway.
+      ! postgres would be open to everyone.
+        It is meant for administrators only.
 
     4/6  Any other ports?
-      node listens on 3000 to the world now
+      node listens on 3000, open to everyone
       ports [none] > show
       1 admins: 203.0.113.7
       2 ssh: admins
@@ -57,35 +57,36 @@ let crowdedServer40 = #"""
       5 ping: nobody (not asked yet)
       6 existing: keep (not asked yet)
       ports [none] > 60000-61000/udp
-      ! Nothing listens on 60000-61000/udp
-        now: it will be open all the same.
+      ! Nothing is listening on
+        60000-61000/udp now. It will be open
+        anyway.
       ! Port 3000 (node) is in use by
-        198.51.100.44 right now and will be
-        closed to it.
+        198.51.100.44. New connections from
+        there will be blocked.
 
     5/6  Who may ping this server?
-      nobody: it can still ping others and
-        hear the answers
+      nobody: this server can still ping
+        others and receive their replies
       admins: only 203.0.113.7
-      limited: everyone, a few a second
-      everyone: any address, as often as it
-        likes
+      limited: everyone, a few times per
+        second
+      everyone: any address, without a limit
       ping [nobody] > everyone
 
-    6/6 What about the rules that are here
-      now?
+    6/6  Keep or replace the existing rules?
       21 rules
-      keep: the chains DOCKER and f2b-sshd
-        and their rules stay as they are; 1
-        in INPUT belongs to nobody and goes
-      replace: all rules and chains of
-        filter and nat go, DOCKER and
-        f2b-sshd too; Docker's containers
-        lose their network until Docker
-        restarts
+      keep: leaves the chains DOCKER and
+        f2b-sshd unchanged; removes 1 INPUT
+        rule that belongs to no known
+        program
+      replace: removes all rules and chains
+        in the tables filter and nat,
+        including DOCKER and f2b-sshd;
+        Docker containers have no network
+        until Docker restarts
       existing [keep] > replace
-      ! ufw will bring its own rules back at
-        the next start: switch it off.
+      ! ufw will load its own rules again at
+        boot. Disable it.
 
     Review
       ssh 22
@@ -98,7 +99,7 @@ let crowdedServer40 = #"""
         admins open, others open
       postgres 5432
         admins open, others open
-        listens for itself only
+        listens locally only
       60000-61000/udp
         admins open, others open
         nothing listens there
@@ -107,41 +108,43 @@ let crowdedServer40 = #"""
         ! 198.51.100.44 is connected
       ping
         admins open, others open
-      all else
+      everything else
         admins open, others closed
-      Out: everything, and the replies come
-        back. IPv4 and IPv6 alike.
-      Rules: 0 go, 13 come ("rules" shows
-        them, "diff" the difference).
-      This belongs to nobody and goes:
+      Outgoing traffic and replies to it are
+        allowed. Same rules for IPv4 and
+        IPv6.
+      Rules: 0 removed, 13 added. "rules"
+        lists them, "diff" shows the
+        difference.
+      This rule belongs to no known program
+      and will be removed:
         -A INPUT -p tcp -m tcp --dport 8443
           -j ACCEPT
-      ! ufw is at work here too: its own
-        rules decide besides these, and were
-        not rehearsed. See: latchkey doctor
+      ! ufw is also active. Its rules apply
+        in addition to these, and were not
+        rehearsed. See: latchkey doctor
 
     Rehearsing with real packets in a copy
     of this machine's network ...
-      ! 1 of 64 not as promised:
-        22/tcp from 203.0.113.7: promised
+      ! 1 of 64 packets not as expected:
+        22/tcp from 203.0.113.7: expected
           open, found closed
           decided by: -A INPUT -p tcp -m tcp
             --dport 22 -j REJECT
             --reject-with
             icmp-port-unreachable
-        The answer to change is number 2:
-        edit 2
+        Change answer 2: type "edit 2"
 
     edit 1-6 / ? [edit 2] > edit 2
 
     2/6  Who may log in by SSH (port 22)?
-      everyone: any address may knock; keys
-        and passwords decide
-      admins: only 203.0.113.7; when that
-        address changes, nobody
+      everyone: any address can connect;
+        sshd checks the key or password
+      admins: only 203.0.113.7. If that
+        address changes, you can't log in
       ssh [admins] > everyone
-      ! SSH stays open to the world: use
-        keys, not passwords.
+      ! SSH is open to everyone. Use keys,
+        not passwords.
 
     Review
       ssh 22
@@ -154,7 +157,7 @@ let crowdedServer40 = #"""
         admins open, others open
       postgres 5432
         admins open, others open
-        listens for itself only
+        listens locally only
       60000-61000/udp
         admins open, others open
         nothing listens there
@@ -163,29 +166,33 @@ let crowdedServer40 = #"""
         ! 198.51.100.44 is connected
       ping
         admins open, others open
-      all else
+      everything else
         admins open, others closed
-      Out: everything, and the replies come
-        back. IPv4 and IPv6 alike.
-      Rules: 0 go, 13 come ("rules" shows
-        them, "diff" the difference).
-      This belongs to nobody and goes:
+      Outgoing traffic and replies to it are
+        allowed. Same rules for IPv4 and
+        IPv6.
+      Rules: 0 removed, 13 added. "rules"
+        lists them, "diff" shows the
+        difference.
+      This rule belongs to no known program
+      and will be removed:
         -A INPUT -p tcp -m tcp --dport 8443
           -j ACCEPT
-      ! ufw is at work here too: its own
-        rules decide besides these, and were
-        not rehearsed. See: latchkey doctor
+      ! ufw is also active. Its rules apply
+        in addition to these, and were not
+        rehearsed. See: latchkey doctor
 
     Rehearsing with real packets in a copy
     of this machine's network ...
-      64 of 64 as promised, 0.6 s. From
-      203.0.113.7 a new SSH login gets in.
+      64 of 64 packets as expected, 0.6 s. A
+      new SSH login from 203.0.113.7 works.
 
-      The old rules return after 60 s unless
-        you keep the new ones ("deadline
-        5m").
-      If your line drops, the same happens:
-        log in again, type "sudo latchkey".
+      New rules roll back after 60 s unless
+        you keep them (to change: deadline
+        5m).
+      They also roll back if your connection
+        drops. To keep them, log in again
+        and run "sudo latchkey".
 
     edit 1-6 / ? [apply] > diff
     -:INPUT ACCEPT
