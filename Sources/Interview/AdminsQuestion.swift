@@ -29,7 +29,7 @@ struct AdminsQuestion: QuestionScript {
     }
 
     func render(_ answers: Answers) -> String {
-        answers.admins.isEmpty ? "none" : answers.admins.networks.map(\.description).joined(separator: " ")
+        answers.admins.isEmpty ? "none" : answers.admins.words.joined(separator: " ")
     }
 
     func parse(_ line: AnswerLine, _ context: QuestionContext) throws(AnswerMistake) -> Answers {
@@ -53,14 +53,14 @@ struct AdminsQuestion: QuestionScript {
         }
         mistakes = reader.mistakes + mistakes
         guard mistakes.isEmpty else { throw AnswerMistake(mistakes) }
-        answers.admins.networks = reader.networks
+        answers.admins = reader.list
         return answers
     }
 
     func completions(_ context: QuestionContext) -> [String] {
         let found =
             ([context.discovery.peer?.description].compactMap(\.self))
-            + context.answers.admins.networks.map(\.description)
+            + context.answers.admins.words
         return found.withoutRepeats + ["none"]
     }
 

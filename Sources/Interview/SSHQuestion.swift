@@ -87,7 +87,7 @@ struct SSHQuestion: QuestionScript {
         if ports?.isEmpty ?? false, mistakes.isEmpty {
             mistakes.append(.init(text: "port", message: "\"port\" needs a number, for example: everyone port 2222"))
         }
-        if sources.withoutRepeats.count + (reader.networks.isEmpty ? 0 : 1) > 1 {
+        if sources.withoutRepeats.count + (reader.list.isEmpty ? 0 : 1) > 1 {
             let text = line.words.joined(separator: " ")
             mistakes.append(
                 .init(text: text, message: "Use only one: everyone, admins, or addresses. Admins always have access."))
@@ -99,7 +99,7 @@ struct SSHQuestion: QuestionScript {
             switch sources.first {
             case "everyone": .everyone
             case "admins": .admins
-            default: reader.networks.isEmpty ? previous.from : .networks(AddressList(reader.networks))
+            default: reader.list.isEmpty ? previous.from : .networks(reader.list)
             }
         answers.ssh = SSHAnswer(ports: ports?.withoutRepeats, from: from)
         return answers
@@ -147,7 +147,7 @@ extension Source {
         switch self {
         case .everyone: "everyone"
         case .admins: "admins"
-        case .networks(let networks): networks.shown.joined(separator: " ")
+        case .networks(let networks): networks.words.joined(separator: " ")
         }
     }
 }

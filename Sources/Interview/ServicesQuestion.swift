@@ -208,8 +208,8 @@ private struct ServiceReader {
         if limits.isEmpty {
             mistakes.append(
                 .init(text: "from", message: "\"from\" needs an address, \"admins\" or \"everyone\" after it."))
-        } else if !choices.isEmpty, !limits.networks.isEmpty {
-            choices[choices.count - 1].from = .networks(AddressList(limits.networks))
+        } else if !choices.isEmpty, !limits.list.isEmpty {
+            choices[choices.count - 1].from = .networks(limits.list)
         }
     }
 
@@ -243,7 +243,7 @@ extension ServiceTemplate {
 
 extension NetworkReader {
     /// Whether no word has been read yet.
-    var isEmpty: Bool { networks.isEmpty && mistakes.isEmpty }
+    var isEmpty: Bool { list.isEmpty && mistakes.isEmpty }
 }
 
 extension AnswerLine {

@@ -64,6 +64,21 @@ package struct AddressFile: Equatable, Sendable {
         self.init(path: path, networks: networks)
     }
 
+    /// What the word for a file in a line of answers begins with.
+    package static let wordPrefix = "file:"
+
+    /// The word for it in a line of answers: its name, without characters that would end the word.
+    package var word: String {
+        let name = path.split(separator: "/").last ?? ""
+        let plain = name.unicodeScalars.map { scalar in
+            scalar.isASCII
+                && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar)
+                    || "._-".unicodeScalars.contains(scalar))
+                ? Character(scalar) : "_"
+        }
+        return Self.wordPrefix + String(plain)
+    }
+
     /// Whether one of its networks has the address.
     package func contains(_ address: IPAddress) -> Bool {
         // The networks do not overlap: only the last one that begins at the address or ahead of it can have it.
@@ -123,6 +138,9 @@ extension AddressList {
         networks.contains { !$0.isEverything && $0.contains(address) }
             || files.contains { $0.networks.first?.isEverything != true && $0.contains(address) }
     }
+
+    /// The list as a line of answers, each word by itself.
+    package var words: [String] { networks.map(\.description) + files.map(\.word) }
 
     /// The list for people: what is written in the answers, and each file with its size.
     package var shown: [String] {

@@ -199,6 +199,28 @@ struct WizardTests {
         #expect(wizard.answers.admins == AddressList(admins))
     }
 
+    @Test("lists in files stay when a default is accepted, and are named by a word")
+    func addressFiles() throws {
+        let file = AddressFile(path: "/etc/latchkey/office list.txt", networks: [try Machine.network("192.0.2.0/24")])
+        let network = try Machine.network("198.51.100.7")
+        let list = AddressList([network], files: [file])
+        let services = [ServiceChoice("git", from: .networks(AddressList(files: [file])))]
+        let proposals = Answers(admins: list, services: services, ssh: SSHAnswer(from: .networks(list)))
+        var wizard = try Machine.wizard(proposals: proposals)
+        _ = wizard.begin()
+        #expect(wizard.request.prompt.contains("198.51.100.7 file:office_list.txt"))
+        wizard.type("", "", "")
+        #expect(wizard.answers.admins == list)
+        #expect(wizard.answers.ssh?.from == .networks(list))
+        #expect(wizard.answers.services == services)
+        wizard = try Machine.wizard(proposals: proposals)
+        _ = wizard.begin()
+        wizard.type("file:other.txt")
+        #expect(wizard.request.prompt.contains("admins"))
+        wizard.type("file:office_list.txt")
+        #expect(wizard.answers.admins == AddressList(files: [file]))
+    }
+
     // MARK: - Review
 
     @Test(

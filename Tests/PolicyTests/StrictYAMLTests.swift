@@ -237,7 +237,9 @@ struct StrictYAMLBombTests {
         var lines: [String] = []
         #expect(clock.measure { lines = complaints(large) } < .milliseconds(500))
         #expect(
-            lines == ["f.yaml:1: The file has 10000000 bytes; the limit is 1048576. Check whether it is the right file."])
+            lines == [
+                "f.yaml:1: The file has 10000000 bytes; the limit is 1048576. Check whether it is the right file."
+            ])
         #expect(complaints(String(repeating: "[", count: 100_000)).count == 1)
         #expect(complaints("# " + String(repeating: "x", count: 65_534)) == ["f.yaml:1: The file is empty."])
     }

@@ -61,50 +61,51 @@ package struct ConnectionWitness: Sendable {
 
     private static func readings(_ facts: FactSource) -> ConnectionWitness {
         ConnectionWitness(
-        proof: { pid, since in
-            let connections = SSHConnections(ProcessTable(facts))
-            let here = connections.processes.networkNamespace(of: OwnProcess.pid)
-            switch connections.origin(of: pid) {
-            case .local: return .local
-            case .remoteUnproven(let reason):
-                return .none(reason: "latchkey cannot find the SSH connection of this command: \(reason).")
-            case .ssh(let monitor) where monitor.isFromThisMachine:
-                return .none(
-                    reason:
-                        "This SSH connection comes from this machine itself (\(monitor.remote.address)), so it does "
-                        + "not test a login from outside.")
-            case .ssh(let monitor) where connections.processes.networkNamespace(of: monitor.pid) != here:
-                return .none(
-                    reason: "This SSH connection (from \(monitor.remote.address)) goes to another network namespace, "
-                        + "such as a container's, so it does not test these rules.")
-            case .ssh(let monitor) where monitor.started > since:
-                return .fresh(address: "\(monitor.remote.address)")
-            case .ssh(let monitor):
-                return .none(
-                    reason:
-                        "This SSH connection (from \(monitor.remote.address)) is older than the new rules, so it would "
-                        + "survive even rules that block all new logins. Open a new SSH login and confirm there.")
-            }
-        },
-        freshLogin: { since in
-            // A login to a container's sshd does not test these rules: only logins in this network namespace count.
-            let connections = SSHConnections(ProcessTable(facts))
-            let here = connections.processes.networkNamespace(of: OwnProcess.pid)
-            return connections.sshLogins(startedAfter: since)
-                .first {
-                    $0.authenticated && !$0.isFromThisMachine
-                        && connections.processes.networkNamespace(of: $0.pid) == here
+            proof: { pid, since in
+                let connections = SSHConnections(ProcessTable(facts))
+                let here = connections.processes.networkNamespace(of: OwnProcess.pid)
+                switch connections.origin(of: pid) {
+                case .local: return .local
+                case .remoteUnproven(let reason):
+                    return .none(reason: "latchkey cannot find the SSH connection of this command: \(reason).")
+                case .ssh(let monitor) where monitor.isFromThisMachine:
+                    return .none(
+                        reason:
+                            "This SSH connection comes from this machine itself (\(monitor.remote.address)), so it does "
+                            + "not test a login from outside.")
+                case .ssh(let monitor) where connections.processes.networkNamespace(of: monitor.pid) != here:
+                    return .none(
+                        reason:
+                            "This SSH connection (from \(monitor.remote.address)) goes to another network namespace, "
+                            + "such as a container's, so it does not test these rules.")
+                case .ssh(let monitor) where monitor.started > since:
+                    return .fresh(address: "\(monitor.remote.address)")
+                case .ssh(let monitor):
+                    return .none(
+                        reason:
+                            "This SSH connection (from \(monitor.remote.address)) is older than the new rules, so it would "
+                            + "survive even rules that block all new logins. Open a new SSH login and confirm there.")
                 }
-                .map { "\($0.remote.address)" }
-        },
-        noneWaiting: { ports in
-            let table = SocketTable(facts, transports: [.tcp])
-            return ports.allSatisfy { table.listenerBacklogEmpty(port: $0) ?? true }
-        },
-        tracksConnections: {
-            // An SSH session is a connection: if the kernel counts none, it does not track connections yet.
-            let count = try? SecureFiles.read(facts.procPath("sys/net/netfilter/nf_conntrack_count"))
-            return count.map { String(decoding: $0, as: UTF8.self) != "0\n" } ?? false
-        })
+            },
+            freshLogin: { since in
+                // A login to a container's sshd does not test these rules: only logins in this network namespace count.
+                let connections = SSHConnections(ProcessTable(facts))
+                let here = connections.processes.networkNamespace(of: OwnProcess.pid)
+                return connections.sshLogins(startedAfter: since)
+                    .first {
+                        $0.authenticated && !$0.isFromThisMachine
+                            && connections.processes.networkNamespace(of: $0.pid) == here
+                    }
+                    .map { "\($0.remote.address)" }
+            },
+            noneWaiting: { ports in
+                let table = SocketTable(facts, transports: [.tcp])
+                return ports.allSatisfy { table.listenerBacklogEmpty(port: $0) ?? true }
+            },
+            tracksConnections: {
+                // An SSH session is a connection: if the kernel counts none, it does not track connections yet.
+                let count = try? SecureFiles.read(facts.procPath("sys/net/netfilter/nf_conntrack_count"))
+                return count.map { String(decoding: $0, as: UTF8.self) != "0\n" } ?? false
+            })
     }
 }
