@@ -17,10 +17,11 @@ package struct CounterScope: Sendable {
 
     /// The chains to read beside other programs' rules.
     ///
+    /// It is nil where a dump of all rules is fast enough.
+    ///
     /// - Parameters:
     ///   - existing: the rules that are there without the plan.
     ///   - planned: the rules of the plan.
-    /// - Returns: nil where a dump of all rules is fast enough.
     package init?(existing: RuleSet, planned: RuleSet) {
         guard existing.tables.reduce(0, { $0 + $1.entries.count }) > Self.many else { return nil }
         let tables = existing.tables + planned.tables

@@ -209,6 +209,7 @@ struct RehearsalRunner: Sendable {
     /// - Parameter kernel: iptables, inside the stage.
     /// - Returns: the rules of the families in which these and no others are active there now, and notes about those that
     ///   could not be loaded.
+    /// - Throws: `ChangeError` if a family's tools cannot be run.
     private func loadRules(
         _ kernel: LiveRules
     ) async throws(ChangeError) -> (loaded: PerFamily<RuleSet>, notes: [String]) {
