@@ -43,7 +43,7 @@ static inline void latchkey_readline_release_terminal(void) {
     if (rl_deprep_term_function) rl_deprep_term_function();
 }
 
-/// Takes the terminal again and draws the line anew.
+/// Takes the terminal again and draws the line again.
 static inline void latchkey_readline_retake_terminal(void) {
     if (rl_prep_term_function) rl_prep_term_function(1);
     rl_resize_terminal();

@@ -43,7 +43,11 @@ struct StatusCommand: ContextCommand {
                 trouble = error
             }
             let reason = if let status { status.words } else { try await interruption(changeRunner) }
-            try context.console.result(report.json ? shown.json() : shown.text(reason: reason, trouble: trouble))
+            try context.console.result(
+                report.json
+                    ? shown.json()
+                    : shown.text(
+                        reason: reason, trouble: trouble, bootLoader: BootLoader(changeRunner.environment)))
             return .done
         } catch let error as ChangeError { throw Failure(error) }
     }
@@ -101,7 +105,7 @@ extension StatusReport {
     }
 
     /// The report for people.
-    func text(reason: String?, trouble: ChangeError? = nil) -> String {
+    func text(reason: String?, trouble: ChangeError? = nil, bootLoader: BootLoader?) -> String {
         var lines: [String] =
             switch state {
             case .idle: ["Nothing is pending, and no change was ever kept."]
@@ -126,6 +130,9 @@ extension StatusReport {
                 state == .pending
                     ? "Another program changed the new rules. The next confirm loads them again."
                     : "Drift: the active rules are no longer the rules that were kept.")
+        }
+        if state == .kept, bootLoader == nil {
+            lines.append("Nothing here loads rules at boot: the kept rules are active until reboot.")
         }
         lines.append("Backend: iptables-\(backend).")
         return lines.flatMap { Wrapping.lines($0, rest: "  ") }.joined(separator: "\n") + "\n"

@@ -106,32 +106,4 @@ package struct Table: Hashable, Sendable {
 
     /// Adds a rule at the end of its chain.
     package mutating func append(_ rule: Rule) { entries.append(Entry(.rule(rule))) }
-
-    /// Puts these rules in the place of all that the chain had, and sets its policy.
-    ///
-    /// The chain is declared if it was not. `rules` that name another chain are taken into this one.
-    package mutating func replaceChain(_ name: String, policy: ChainPolicy?, rules: [Rule]) {
-        let declaration = Entry(.chain(Chain(name, policy: policy, counters: chain(name)?.counters ?? .zero)))
-        let isDeclared = chain(name) != nil
-        let newRules = rules.map { rule in
-            var moved = rule
-            moved.chain = name
-            return Entry(.rule(moved))
-        }
-        let first = entries.firstIndex { if case .rule(let rule) = $0.statement { rule.chain == name } else { false } }
-        var result: [Entry] = []
-        for (index, entry) in entries.enumerated() {
-            if index == first { result += newRules }
-            switch entry.statement {
-            case .chain(let chain) where chain.name == name: result.append(declaration)
-            case .rule(let rule) where rule.chain == name: continue
-            case .chain, .rule, .command, .note: result.append(entry)
-            }
-        }
-        if !isDeclared {
-            let place = result.lastIndex { if case .chain = $0.statement { true } else { false } }
-            result.insert(declaration, at: place.map { $0 + 1 } ?? 0)
-        }
-        entries = first == nil ? result + newRules : result
-    }
 }

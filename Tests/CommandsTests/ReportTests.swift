@@ -29,7 +29,7 @@ struct ReportTests {
                 """)
     }
 
-    @Test("a kept change names what was written for the next start")
+    @Test("a kept change names the files that were saved for boot")
     func kept() throws {
         let report = ChangeReport(
             outcome: .kept, change: "c", snapshot: "s", reason: "confirmed", verified: true,

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("What the next start loads", .kernel, .inTurn)
+@Suite("What boot loads", .kernel, .inTurn)
 struct BootTests {
     // MARK: latchkey's own unit
 
@@ -69,7 +69,7 @@ struct BootTests {
     }
 
     @Test(
-        "what is kept later of some tables, or of one family, takes nothing of the rest away from the next start",
+        "what is kept later of some tables, or of one family, leaves the rest of the saved rules alone",
         arguments: Case.all)
     func laterTables(_ test: Case) async throws {
         try await Machine.with(test.backend) { machine in
@@ -138,7 +138,7 @@ struct BootTests {
         try await Machine.with(test.backend) { machine in
             try installNetfilterPersistent(on: machine)
             try await machine.load(EarlierRules.filterWithoutSets)
-            // In the file are rules that are not in force, and in force are rules that are not in the file.
+            // The file has rules that are not active, and some active rules are not in the file.
             let marks = EarlierRules.table("mangle", of: EarlierRules.other(.ipv4))
             let saved =
                 "\(marks)*filter\n:INPUT ACCEPT [0:0]\n:mine - [0:0]\n-A FORWARD -j mine\n-A mine -j RETURN\nCOMMIT\n"
@@ -271,7 +271,7 @@ struct BootTests {
         return try await namespace.run(["sh", "-c", script])
     }
 
-    /// Expects a machine where nothing is in force to have these rules after a start, and after the unit is run again.
+    /// Expects a machine without active rules to have these rules after a boot, and after the unit is run again.
     private func expectSameAfterBoot(_ machine: Machine, _ location: SourceLocation = #_sourceLocation) async throws {
         let fresh = try await NetworkNamespace()
         defer { fresh.close() }

@@ -52,7 +52,7 @@ struct DeadlineTests {
             if !isThere { lastWithout = now }
             return isThere
         }
-        // Rules are in force before the guard says so and begins to count: that takes at most a few seconds here.
+        // Rules are active before the guard says so and begins to count: that takes at most a few seconds here.
         let status = try await machine.pending()
         let asked = ContinuousClock.now
         let left = try #require(status.number("secondsLeft"))
@@ -70,7 +70,7 @@ struct DeadlineTests {
             return true
         }
         #expect(ContinuousClock.now - lastWithout >= .seconds(10), "reverted before the deadline")
-        #expect(lastSeen - asked < .seconds(left + 5), "in force long after the deadline")
+        #expect(lastSeen - asked < .seconds(left + 5), "active long after the deadline")
         let applied = try await outcome
         #expect(applied.status == 3)
         return applied

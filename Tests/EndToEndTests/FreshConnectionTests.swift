@@ -213,7 +213,7 @@ struct FreshConnectionTests {
         }
     }
 
-    @Test("while a change is pending that is said ahead of any rehearsal, whatever is to be put in force")
+    @Test("while a change is pending that is said ahead of any rehearsal, whatever is applied")
     func pendingFirst() async throws {
         try await SSHServer.with(TestBackend.installed[0]) { server in
             let closed = "*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n"

@@ -65,7 +65,7 @@ struct HandWrittenTests {
             }
             #expect(try await machine.status().truth("drift") == false)
 
-            // Answers that were kept before are no longer what is in force.
+            // Answers that were kept before are no longer what is active.
             try await machine.begin(.replace)
             #expect(try await machine.latchkey("confirm").errors.contains("earlier change") == false)
             #expect(try await Latchkey.run(words, root: machine.root, in: machine.namespace).status == 0)

@@ -128,7 +128,7 @@ struct KeepTests {
     }
 }
 
-/// Expects that exactly what `latchkey plan` prints is in force, behind other programs' jumps.
+/// Expects that exactly what `latchkey plan` prints is active, behind other programs' jumps.
 func expectPlan(_ existing: Existing, on machine: Machine) async throws {
     for family in IPFamily.allCases {
         let words = ["plan", "--family", family.rawValue, "--answers", "\(machine.root.path)/\(existing).yaml"]

@@ -4,7 +4,7 @@ import Testing
 @Suite("Going back to a snapshot", .kernel, .inTurn)
 struct SnapshotsTests {
     @Test(
-        "a kept restore brings back tables, counters, answers and what the next start loads",
+        "a kept restore brings back tables, counters, answers and what boot loads",
         arguments: TestBackend.installed)
     func restore(backend: TestBackend) async throws {
         let server = try await ChangedServer(backend)
@@ -13,7 +13,7 @@ struct SnapshotsTests {
         let second = try await server.keep("version: 1\nservices: [mail]\nports: [8080/tcp]\nexisting: replace\n")
         #expect(try await server.read("/etc/latchkey/answers.yaml").contains("mail"))
 
-        // Back to the first change: its answers, its rules for the next start, and no drift.
+        // Back to the first change: its answers, its saved rules, and no drift.
         try await server.must("snapshots", "restore", second, "--detach")
         #expect(try await server.read("/etc/latchkey/answers.yaml").contains("mail"))
         try await server.must("confirm", "--same-connection")

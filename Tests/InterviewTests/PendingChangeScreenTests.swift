@@ -151,7 +151,7 @@ struct PendingChangeScreenTests {
                 rules are active (verified).
                 """
             ),
-            (.failed(["The emergency opening is in force."]), "\nThe emergency opening is in force."),
+            (.failed(["The emergency opening is active."]), "\nThe emergency opening is active."),
         ])
     func endings(outcome: PendingChangeScreen.Ending, expected: String) {
         #expect(screen().ended(outcome).text == expected)

@@ -123,16 +123,6 @@ struct EditingTests {
 
         """
 
-    @Test("a chain's rules are replaced where they stood, and no other chain's")
-    func replaceChain() throws {
-        var table = try #require(try RuleSet(parsing: text, file: "f")["filter"])
-        table.replaceChain("INPUT", policy: .accept, rules: [Rule("other", target: .drop)])
-        #expect(table.chain("INPUT")?.policy == .accept)
-        #expect(table.rules.map(\.text) == ["-A INPUT -j DROP", "-A mine -j RETURN"])
-        table.replaceChain("new", policy: nil, rules: [])
-        #expect(table.chains.map(\.name) == ["INPUT", "FORWARD", "OUTPUT", "mine", "new"])
-    }
-
     @Test("missing tables and chains let everything through")
     func openTables() throws {
         let empty = RuleSet()

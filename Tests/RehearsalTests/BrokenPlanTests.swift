@@ -12,8 +12,8 @@ struct Breakage: Sendable, CustomTestStringConvertible {
     /// Takes the lines of the family's rules.
     let edit: @Sendable ([String]) -> [String]
     /// The packet that fares otherwise than promised: role, what, whether it is promised open.
-    let role: PlanExpectation.Role
-    let packet: PlanExpectation.Packet
+    let role: PacketExpectation.Role
+    let packet: PacketExpectation.Packet
     let isPromised: Bool
     let answer: Permission.Answer?
     /// What the deciding rule or policy holds.

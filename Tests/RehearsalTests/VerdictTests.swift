@@ -11,7 +11,7 @@ struct VerdictTests {
         let expectations = plan.expectations(
             in: ExpectationContext(
                 servers: StageAddresses.documentation.server, you: try IPAddress(parsing: "203.0.113.9"), yourPort: 22))
-        func isAsPromised(_ isWanted: (PlanExpectation) -> Bool) throws -> Bool {
+        func isAsPromised(_ isWanted: (PacketExpectation) -> Bool) throws -> Bool {
             let expectation = expectations.first(where: isWanted)
             return Verdict(try #require(expectation), .untested("silent")).isAsPromised
         }

@@ -86,7 +86,7 @@ extension GuardTests {
             try await serving.value
         }
 
-        @Test("the opening is said to be in force once a dump shows it, in the log and at every terminal")
+        @Test("the opening is reported as active once a dump shows it, in the log and at every terminal")
         func opening() async throws {
             let bench = try GuardBench()
             let serving = bench.serve()

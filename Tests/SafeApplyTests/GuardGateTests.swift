@@ -62,7 +62,7 @@ extension GuardTests {
             let serving = bench.serve()
             #expect(try await bench.ask(GuardRequest(.begin)).answer == .done)
             bench.connections.setLogin("192.0.2.1", started: bench.environment.clock.now().advanced(milliseconds: 200))
-            // The whole machine stood still: a guard that runs again renews, and begins to count anew.
+            // The whole machine stood still: a guard that runs again renews, and starts counting again.
             bench.moved.passTime(milliseconds: 15_000)
             try await wait("the lapse was noticed") {
                 (bench.journal?.freshSince).map { $0 > bench.environment.clock.now().advanced(milliseconds: -10_000) }
@@ -74,7 +74,7 @@ extension GuardTests {
             try await serving.value
         }
 
-        @Test("a trial that another program flushed is loaded again by confirm, and the answer is that it counts anew")
+        @Test("a trial that another program flushed is loaded again by confirm, and the answer says so")
         func flushed() async throws {
             let serving = bench.serve()
             #expect(try await bench.ask(GuardRequest(.begin)).answer == .done)

@@ -17,7 +17,7 @@ struct RuleEditsTests {
 
     // MARK: Drift
 
-    @Test("the opening counts as in force only ahead of all else")
+    @Test("the opening counts as active only ahead of all else")
     func opened() {
         let opening = RuleEdits.emergencyOpening(family: .ipv4, sshPorts: [22], admins: ["192.0.2.1"])
         let rules = InputChain(
@@ -78,8 +78,9 @@ struct RuleEditsTests {
     /// The same rule set with INPUT's rules changed.
     private static func with(_ set: RuleSet, _ change: ([Rule]) -> [Rule]) -> RuleSet {
         var result = set
-        let chain = InputChain(of: set)
-        result["filter"]?.replaceChain("INPUT", policy: chain.policy, rules: change(chain.rules))
+        guard let filter = set["filter"] else { return set }
+        let others = filter.rules.filter { $0.chain != "INPUT" }
+        result["filter"] = Table("filter", chains: filter.chains, rules: change(filter.rules(in: "INPUT")) + others)
         return result
     }
 }

@@ -52,7 +52,7 @@ configure_image() {
     printf '%s\n' '[Login]' 'KillUserProcesses=yes' 'KillExcludeUsers=' >"$1/etc/systemd/logind.conf.d/test.conf"
     printf '%s\n' '[Manager]' 'DefaultTimeoutStopSec=2s' >"$1/etc/systemd/system.conf.d/test.conf"
     printf '%s\n' 'UseDNS no' 'MaxStartups 100' >"$1/etc/ssh/sshd_config.d/test.conf"
-    # What is in force at the moment before the network comes up.
+    # The rules that are active at the moment before the network comes up.
     printf '%s\n' '[Unit]' 'DefaultDependencies=no' 'After=network-pre.target' 'Before=systemd-networkd.service' \
         'Wants=network-pre.target' '[Service]' 'Type=oneshot' \
         'ExecStart=/bin/sh -c "ip -o address show dev eth0; iptables-save; ip6tables-save >&2"' \

@@ -152,7 +152,7 @@ is_open() {
 }
 is_closed() { ! is_open; }
 
-# The rules in force, without counters and remarks.
+# The active rules, without counters and remarks.
 rules() { inside 'for tool in iptables-save ip6tables-save; do echo $tool; $tool | sort; done' | plain; }
 plain() { sed -e '/^#/d' -e 's/\[[0-9]*:[0-9]*\]//'; }
 

@@ -76,7 +76,7 @@ final class FaultScene: Sendable {
         ]
     }
 
-    /// Puts the change in force.
+    /// Applies the change.
     func apply(deadline: Int = 10) async throws {
         let done = try await latchkey(words(deadline) + ["--detach"])
         guard done.status == 0 else { throw SpawnError("apply ended with \(done.status): \(done.errors)") }

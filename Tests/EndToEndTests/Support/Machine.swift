@@ -64,7 +64,7 @@ final class Machine: Sendable {
             + (more.contains(Self.rehearsed) ? [] : ["--no-rehearsal"]) + more.filter { $0 != Self.rehearsed }
     }
 
-    /// Applies and waits for the outcome, or for the rules to be in force with `--detach`.
+    /// Applies and waits for the outcome, or for the rules to be active with `--detach`.
     func apply(_ existing: Existing, _ more: String...) async throws -> Finished {
         try await Latchkey.run(applyWords(existing, more), root: root, in: namespace, timeout: .seconds(120))
     }

@@ -2,4 +2,4 @@ import Policy
 
 // Swift Testing has an `Expectation` too; a file that does not import it can tell them apart.
 /// What a plan promises about one packet.
-typealias PlanExpectation = Expectation
+typealias PacketExpectation = Expectation
