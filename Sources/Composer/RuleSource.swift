@@ -35,7 +35,7 @@ enum RuleSource: Hashable, Comparable {
     ///   - list: the addresses and networks.
     ///   - family: the family of the rules.
     ///   - usesSets: whether the kernel has sets.
-    /// - Returns: no more than `AddressSet.mostRules` where there are no sets; the first of those beyond tell the caller.
+    /// - Returns: one source for each network; a single set for more than `AddressSet.threshold` of them.
     static func all(_ list: AddressList, _ family: Family, usesSets: Bool) -> [RuleSource] {
         let networks = Set(list.all.filter { $0.family == family }).sorted()
         guard usesSets, networks.count > AddressSet.threshold else { return networks.map { RuleSource($0) } }

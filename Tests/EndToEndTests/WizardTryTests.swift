@@ -60,7 +60,8 @@ struct WizardTryTests {
         try await pty.line("keep untested")
         try await pty.expect("Kept. In a real setup, the rules would also be saved", within: .seconds(30))
         try await pty.expect("Saved. To apply the answers, run: sudo latchkey --answers \(file)", within: .seconds(30))
-        try await caught.expect("\"latchkey try\" has ended. You are back on this machine.", within: .seconds(20))
+        try await caught.expect(
+            "\"latchkey try\" has ended. This is your own machine again.", within: .seconds(20))
         try await caught.expect("ended: 1")
         try await caught.expect("left: 0.")
         #expect(try await pty.exit(within: .seconds(30)) == 0)

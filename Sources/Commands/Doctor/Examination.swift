@@ -97,7 +97,7 @@ struct Examination: Sendable {
                     .missing, "rules", "\(error)",
                     remedy: "Remove the rules that nft added to iptables' tables, or write them with iptables."))
         }
-        if await isOtherBackendInUse(besides: chosen) {
+        if await OtherBackend.isInUse(besides: chosen, in: environment) {
             findings.append(
                 .found(
                     .missing, "two backends",
@@ -105,22 +105,6 @@ struct Examination: Sendable {
                     remedy: "Move all rules to one of them; --backend nft|legacy selects the one latchkey uses."))
         }
         return findings
-    }
-
-    /// Whether the other iptables backend filters incoming packets too.
-    private func isOtherBackendInUse(besides chosen: Backend) async -> Bool {
-        let other: Backend = chosen == .nft ? .legacy : .nft
-        for family in environment.families {
-            // Running legacy tools loads their kernel modules; reading this file does not.
-            let names = Self.text("/proc/net/\(family == .ipv4 ? "ip" : "ip6")_tables_names") ?? ""
-            guard other == .nft || names.split(separator: "\n").contains("filter") else { continue }
-            let live = try? await LiveRules(
-                backend: other, families: [family], toolbox: toolbox, runner: environment.runner)
-            guard let rules = try? await live?.read(family) else { continue }
-            let input = InputChain(of: rules)
-            if input.policy != .accept || !input.rules.isEmpty { return true }
-        }
-        return false
     }
 
     // MARK: - System files

@@ -30,7 +30,7 @@ struct TryShell {
         guard status == 128 + SIGKILL else { return ProgramStatus(rawValue: status) ?? .done }
         // The typed text was for that shell. Discard it, so that it does not run on this machine.
         terminal.restore()
-        context.console.say("\n\"latchkey try\" has ended. You are back on this machine.\n")
+        context.console.say("\n\"latchkey try\" has ended. This is your own machine again.\n")
         return .failed
     }
 

@@ -3,7 +3,7 @@ import Netfilter
 
 /// What loads saved rules when this machine boots.
 ///
-/// Used to save kept rules, and by `doctor`.
+/// Used to save kept rules, and by `doctor` and `status`.
 package enum BootLoader: Sendable, Equatable {
     /// netfilter-persistent of Debian.
     case netfilterPersistent

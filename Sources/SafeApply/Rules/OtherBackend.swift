@@ -2,18 +2,24 @@ import Host
 import Netfilter
 
 /// The iptables backend that a change does not use; packets pass the rules of both.
-enum OtherBackend {
+package enum OtherBackend {
     /// Refuses a change while the other backend filters incoming packets: its rules would stay active, unnoticed.
     ///
     /// - Throws: `host` with `bothBackends`.
     static func refuse(besides chosen: Backend, in environment: ChangeEnvironment) async throws(ChangeError) {
+        if await isInUse(besides: chosen, in: environment) { throw .host(.bothBackends(chosen: chosen)) }
+    }
+
+    /// Whether the other backend filters incoming packets too.
+    package static func isInUse(besides chosen: Backend, in environment: ChangeEnvironment) async -> Bool {
         let other: Backend = chosen == .nft ? .legacy : .nft
         let tables = other == .nft ? await nftTables(in: environment) : nil
         for family in environment.families where mayHold(other, family, tables) {
             guard let rules = await rules(other, family, in: environment) else { continue }
             let input = InputChain(of: rules)
-            if input.policy != .accept || !input.rules.isEmpty { throw .host(.bothBackends(chosen: chosen)) }
+            if input.policy != .accept || !input.rules.isEmpty { return true }
         }
+        return false
     }
 
     /// The tables of nf_tables, for both families with one process; nil if they cannot be listed.
