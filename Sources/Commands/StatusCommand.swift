@@ -134,7 +134,7 @@ extension StatusReport {
         if state == .kept, bootLoader == nil {
             lines.append("Nothing here loads rules at boot: the kept rules are active until reboot.")
         }
-        lines.append("Backend: iptables-\(backend).")
+        lines.append("Backend: \(Backend(rawValue: backend)?.title ?? backend).")
         return lines.flatMap { Wrapping.lines($0, rest: "  ") }.joined(separator: "\n") + "\n"
     }
 }

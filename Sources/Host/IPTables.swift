@@ -1,13 +1,5 @@
 import Netfilter
 
-/// The kernel interface behind the iptables commands; rules of one are invisible to the other's tools.
-package enum Backend: String, Sendable, CaseIterable, Codable {
-    /// nf_tables, what `iptables` means on present systems.
-    case nft
-    /// The older x_tables.
-    case legacy
-}
-
 /// The commands of one backend for one address family.
 package struct IPTables: Sendable {
     /// Which kernel interface they use.
@@ -77,7 +69,7 @@ package struct IPTables: Sendable {
         var path = program
         for _ in 0..<8 {
             let name = SecureFiles.name(of: path)
-            let told = Backend.allCases.first { backend in
+            let told = Backend.iptables.first { backend in
                 name == "xtables-\(backend.rawValue)-multi" || name.hasSuffix("-\(backend.rawValue)")
             }
             if let told { return told }

@@ -24,14 +24,15 @@ package struct TemplateOptions: ParsableArguments {
     package init() {}
 }
 
-/// Which iptables to use.
+/// Which backend to use.
 package struct BackendOptions: ParsableArguments {
     /// The values of the option.
     package enum Choice: String, CaseIterable, ExpressibleByArgument, Sendable {
-        case auto, nft, legacy
+        case auto, nftables, nft, legacy
     }
 
-    @Option(help: "Which iptables to use.")
+    @Option(
+        help: "nftables: a table of its own; nft or legacy: iptables; auto: the last kept, else iptables if installed.")
     package var backend = Choice.auto
 
     package init() {}

@@ -188,7 +188,7 @@ extension SnapshotReport {
     /// The report for people: a header in comment lines, and the rules.
     var text: String {
         let who = address.map { "\(user ?? "") from \($0)" } ?? "\(user ?? ""), local"
-        var lines = ["# snapshot \(snapshot), taken \(taken ?? "") with iptables-\(backend ?? "")"]
+        var lines = ["# snapshot \(snapshot), taken \(taken ?? "") with \(backend.flatMap(Backend.init)?.title ?? "")"]
         lines.append("# before a change by \(who)" + (outcome.map { ": \($0)" } ?? ""))
         if let restores { lines.append("# that restored \(restores)") }
         let parts = [("# IPv4", rules?.ipv4), ("# IPv6", rules?.ipv6), ("# ipset", rules?.sets)]

@@ -60,7 +60,9 @@ package struct ChangeRequest: Codable, Sendable, Equatable {
     package var rules: PerFamily<String>
     /// The names of hand-written rule files, for messages; nil if the rules were composed from answers.
     package var sources: PerFamily<String>
-    /// Which iptables applies and reverts them.
+    /// The nftables tables to activate, as nft(8) reads them; nil for iptables.
+    package var tables: String?
+    /// Which backend applies and reverts them.
     package var backend: Backend
     /// Seconds from the moment the rules become active until they are rolled back.
     package var deadlineSeconds: Int
@@ -86,7 +88,7 @@ package struct ChangeRequest: Codable, Sendable, Equatable {
     /// A request; see the properties.
     package init(
         id: String, scope: ChangeScope, rules: PerFamily<String>,
-        sources: PerFamily<String> = PerFamily(), backend: Backend,
+        tables: String? = nil, sources: PerFamily<String> = PerFamily(), backend: Backend,
         deadlineSeconds: Int,
         requester: Requester, sshPorts: [UInt16], admins: [String], answers: KeptFile?, persists: Bool,
         restores: Restored? = nil, sets: String? = nil
@@ -94,6 +96,7 @@ package struct ChangeRequest: Codable, Sendable, Equatable {
         self.id = id
         self.scope = scope
         self.rules = rules
+        self.tables = tables
         self.sources = sources
         self.backend = backend
         self.deadlineSeconds = deadlineSeconds

@@ -77,7 +77,7 @@ package struct History: Sendable {
         environment.log.notice(
             """
             Change \(request.id) begins: \(who), \(Self.words(request)), scope \(request.scope.rawValue), \
-            iptables-\(request.backend.rawValue), deadline \(request.deadlineSeconds) s.
+            \(request.backend.title), deadline \(request.deadlineSeconds) s.
             """)
         append(line(journal, .began))
     }

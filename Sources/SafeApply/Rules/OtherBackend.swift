@@ -1,7 +1,7 @@
 import Host
 import Netfilter
 
-/// The iptables backend that a change does not use; packets pass the rules of both.
+/// The iptables backends that a change does not use; packets pass the rules of all.
 package enum OtherBackend {
     /// Refuses a change while the other backend filters incoming packets: its rules would stay active, unnoticed.
     ///
@@ -10,14 +10,15 @@ package enum OtherBackend {
         if await isInUse(besides: chosen, in: environment) { throw .host(.bothBackends(chosen: chosen)) }
     }
 
-    /// Whether the other backend filters incoming packets too.
+    /// Whether another iptables backend filters incoming packets too.
     package static func isInUse(besides chosen: Backend, in environment: ChangeEnvironment) async -> Bool {
-        let other: Backend = chosen == .nft ? .legacy : .nft
-        let tables = other == .nft ? await nftTables(in: environment) : nil
-        for family in environment.families where mayHold(other, family, tables) {
-            guard let rules = await rules(other, family, in: environment) else { continue }
-            let input = InputChain(of: rules)
-            if input.policy != .accept || !input.rules.isEmpty { return true }
+        for other in Backend.iptables where other != chosen {
+            let tables = other == .nft ? await nftTables(in: environment) : nil
+            for family in environment.families where mayHold(other, family, tables) {
+                guard let rules = await rules(other, family, in: environment) else { continue }
+                let input = InputChain(of: rules)
+                if input.policy != .accept || !input.rules.isEmpty { return true }
+            }
         }
         return false
     }

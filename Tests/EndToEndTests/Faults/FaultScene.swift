@@ -145,6 +145,22 @@ final class FaultScene: Sendable {
         }
     }
 
+    /// Stops the processes of the change until none runs: each may have resumed the other between two looks.
+    func stopAll(_ roles: [String] = ["guard", "supervise"]) async throws {
+        var quiet = 0
+        while quiet < 5 {
+            send(SIGSTOP, to: roles)
+            quiet = processes(roles).allSatisfy(isStopped) ? quiet + 1 : 0
+            try await Task.sleep(for: .milliseconds(2))
+        }
+    }
+
+    /// Whether a process is stopped (proc(5): the field after the name in parentheses), or has ended.
+    private func isStopped(_ pid: pid_t) -> Bool {
+        guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8) else { return true }
+        return text[(text.lastIndex(of: ")") ?? text.startIndex)...].hasPrefix(") T ")
+    }
+
     func send(_ signal: Int32, to roles: [String]) { for pid in processes(roles) { kill(pid, signal) } }
 
     // MARK: Tools put in front

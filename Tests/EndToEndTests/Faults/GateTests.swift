@@ -28,7 +28,7 @@ struct GateTests {
             switch blow {
             case .killed: try await scene.killAll()
             case .killedOnAndOn: scene.send(SIGKILL, to: ["supervise", "guard"])
-            case .stopped: scene.send(SIGSTOP, to: ["supervise", "guard"])
+            case .stopped: try await scene.stopAll()
             }
             let end = ContinuousClock.now + .seconds(Self.limit)
             let killing = Task.detached {
