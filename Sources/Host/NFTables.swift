@@ -1,15 +1,10 @@
-import FoundationEssentials
-
 /// Tables that were made with nft(8) and that iptables neither shows nor changes.
 package struct NFTables: Sendable {
     private let program: String
     private let runner: any CommandRunner
 
-    /// The names that iptables-nft takes for its own tables (xtables-nft(8)).
-    private static let ofIPTables: Set<String> = ["filter", "nat", "mangle", "raw", "security"]
-    /// Where a packet for this machine passes (nft(8), "Address families").
-    private static let hooks: Set<String> = ["ingress", "prerouting", "input"]
-
+    /// latchkey's own table, with its family.
+    package static let ownTable = "inet latchkey"
     /// The nft command, or nil where it is not installed.
     package init?(toolbox: Toolbox, runner: any CommandRunner) {
         guard let program = toolbox.find("nft") else { return nil }
@@ -25,38 +20,52 @@ package struct NFTables: Sendable {
         return Set(listing.split(separator: "\n").compactMap { $0.hasPrefix("table ") ? String($0.dropFirst(6)) : nil })
     }
 
+    /// All tables, without the numbers of their counters.
+    ///
+    /// - Throws: what running the tool throws.
+    package func tables() async throws(HostError) -> [NFTableText] {
+        NFTableText.split(try await runner.check(Command(program, ["-s", "list", "ruleset"])).text)
+    }
+
+    /// Loads what nft(8) reads, in one transaction.
+    ///
+    /// - Throws: `rulesRefused`, and what running the tool throws.
+    package func load(_ text: String) async throws(HostError) {
+        let command = Command(program, ["-f", "-"], input: Array(text.utf8))
+        let result = try await runner.run(command)
+        guard result.status != 0 else { return }
+        throw .rulesRefused(
+            command: command.words, line: nil, message: String(result.message.prefix { $0 != "\n" }))
+    }
+
+    /// Removes a table.
+    ///
+    /// - Parameter title: the table with its family.
+    /// - Throws: what running the tool throws.
+    package func delete(_ title: String) async throws(HostError) {
+        let words = title.split(separator: " ").map(String.init)
+        _ = try await runner.check(Command(program, ["delete", "table"] + words))
+    }
+
     /// The tables besides iptables' own in which a chain decides about incoming packets, such as `inet filter`.
     ///
     /// Nothing is found where nft may not look.
-    package func judgingInput() async -> [String] {
+    package func judgingInput() async -> [String] { Self.judgingInput(await inputChains()) }
+
+    /// The same, from what nft printed.
+    static func judgingInput(_ json: [UInt8]) -> [String] { judgingInput(InputHookChain.read(json)) }
+
+    private static func judgingInput(_ chains: [InputHookChain]) -> [String] {
+        Set(chains.filter { !$0.isOfIPTables }.map(\.tableTitle)).sorted()
+    }
+
+    /// The chains that decide about incoming packets, iptables' own too, in the order in which a packet passes them.
+    ///
+    /// Nothing is found where nft may not look.
+    package func inputChains() async -> [InputHookChain] {
         guard let result = try? await runner.run(Command(program, ["-j", "list", "chains"])), result.status == 0 else {
             return []
         }
-        return Self.judgingInput(result.output)
-    }
-
-    /// The same, from what nft printed.
-    static func judgingInput(_ json: [UInt8]) -> [String] {
-        guard let listing = try? JSONDecoder().decode(Listing.self, from: Data(json)) else { return [] }
-        let tables = listing.nftables.compactMap(\.chain).filter { chain in
-            guard chain.type == "filter", let hook = chain.hook, hooks.contains(hook) else { return false }
-            return !(["ip", "ip6"].contains(chain.family) && ofIPTables.contains(chain.table))
-        }.map { "\($0.family) \($0.table)" }
-        return Set(tables).sorted()
-    }
-
-    private struct Listing: Decodable {
-        var nftables: [Item]
-
-        struct Item: Decodable {
-            var chain: Chain?
-        }
-
-        struct Chain: Decodable {
-            var family: String
-            var table: String
-            var type: String?
-            var hook: String?
-        }
+        return InputHookChain.read(result.output)
     }
 }
