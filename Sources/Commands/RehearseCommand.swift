@@ -50,7 +50,7 @@ extension RehearsalRunner {
         let machine = await machine(for: plan)
         var result = try await rehearse(
             Piece(
-                rules: composed.rules, sets: composed.sets,
+                rules: composed.rules, tables: composed.table, sets: composed.sets,
                 scope: plan.answers.existing == .keep ? .inputChain : .tables),
             expectations(plan, on: machine), on: machine)
         // Not every address can be put on a stage: a link-local one cannot.

@@ -59,7 +59,7 @@ struct TraceCommand: ContextCommand {
             let plan = try planner.plan(try planner.answers(try answers.read(in: context)))
             let composed = try planner.rules(plan)
             piece = RehearsalRunner.Piece(
-                rules: composed.rules, sets: composed.sets,
+                rules: composed.rules, tables: composed.table, sets: composed.sets,
                 scope: plan.answers.existing == .keep ? .inputChain : .tables)
         }
         let machine = await rehearsalRunner.machine(reaching: [from])
@@ -76,9 +76,9 @@ struct TraceCommand: ContextCommand {
             let stage = try await rehearsalRunner.open([expectation], on: machine)
             defer { stage.close() }
             let kernel = try await rehearsalRunner.kernel(of: stage)
-            let rehearsal = Rehearsal(on: stage, tools: RehearsalRunner.tools(kernel))
+            let rehearsal = kernel.rehearsal
             try await rehearsal.listen(for: [expectation])
-            notes = try await rehearsalRunner.loadLiveRules(kernel, on: stage)
+            notes = try await rehearsalRunner.loadLiveRules(kernel)
             if let piece { try await rehearsalRunner.change(piece, on: stage).makePermanent() }
             trace = try await rehearsal.trace(expectation)
         } catch { throw Failure(rehearsal: error) }
@@ -100,7 +100,7 @@ struct TraceCommand: ContextCommand {
             lines += Wrapping.lines(
                 isEnd ? trace.decision?.text ?? "" : step.rule.text, first: "\(indent)\(mark)", rest: "\(indent)     ")
         }
-        if case .policy = trace.decision { lines.append("  => \(trace.decision?.text ?? "")") }
+        if let decision = trace.decision, decision.rule == nil { lines.append("  => \(decision.text)") }
         let end =
             switch trace.decision?.isAccepted {
             case true?: "Allowed."

@@ -27,12 +27,29 @@ final class AgentProcess: @unchecked Sendable {
         let errors = try Self.pair()
         defer { [input.theirs, output.theirs, errors.theirs].forEach { close($0) } }
 
+        do throws(AgentFailure) {
+            id = try Self.spawn(words, input: input.theirs, output: output.theirs, errors: errors.theirs)
+        } catch {
+            [input.ours, output.ours, errors.ours].forEach { close($0) }
+            throw error
+        }
+        requests = input.ours
+        replies = output.ours
+        self.errors = errors.ours
+    }
+
+    /// Starts a program in a process group of its own.
+    ///
+    /// - Throws: `AgentFailure` when it cannot be started.
+    static func spawn(
+        _ words: [String], input: Int32, output: Int32, errors: Int32
+    ) throws(AgentFailure) -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_adddup2(&actions, input.theirs, 0)
-        posix_spawn_file_actions_adddup2(&actions, output.theirs, 1)
-        posix_spawn_file_actions_adddup2(&actions, errors.theirs, 2)
+        posix_spawn_file_actions_adddup2(&actions, input, 0)
+        posix_spawn_file_actions_adddup2(&actions, output, 1)
+        posix_spawn_file_actions_adddup2(&actions, errors, 2)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -49,14 +66,8 @@ final class AgentProcess: @unchecked Sendable {
         defer { variables.forEach { free($0) } }
         var id: pid_t = 0
         let failure = posix_spawn(&id, words.first ?? "", &actions, &attributes, &arguments, &variables)
-        guard failure == 0 else {
-            [input.ours, output.ours, errors.ours].forEach { close($0) }
-            throw AgentFailure(reason: String(cString: strerror(failure)))
-        }
-        self.id = id
-        requests = input.ours
-        replies = output.ours
-        self.errors = errors.ours
+        guard failure == 0 else { throw AgentFailure(reason: String(cString: strerror(failure))) }
+        return id
     }
 
     /// Sends a request and waits for its reply.
@@ -144,7 +155,8 @@ final class AgentProcess: @unchecked Sendable {
         return line ?? "it ended without a message"
     }
 
-    private static func pair() throws(AgentFailure) -> (ours: Int32, theirs: Int32) {
+    /// Two ends of a connection, closed on exec.
+    static func pair() throws(AgentFailure) -> (ours: Int32, theirs: Int32) {
         var ends: [Int32] = [-1, -1]
         guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
             throw AgentFailure(reason: "socketpair: \(String(cString: strerror(errno)))")

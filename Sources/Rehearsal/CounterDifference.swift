@@ -1,60 +1,59 @@
+import Host
 import Netfilter
 
-/// How a batch of packets changed the counters of one family: in the filter table from INPUT on, and in the raw and
-/// mangle tables before it.
+/// How a batch of packets changed the counters of one family: from the first hook that an incoming packet passes to the
+/// last.
 package struct CounterDifference: Sendable {
     /// A rule and how many packets more it has counted.
     package struct Movement: Sendable {
-        /// The table of the rule.
-        package let table: String
-        /// The rule, without counters.
-        package let rule: Rule
+        /// The rule, without its counter.
+        package let rule: CountedRule
         /// How many packets more.
         package let packets: UInt64
+        /// Whether the rule is in the table that the plan is about.
+        let isDeciding: Bool
 
-        /// Whether the rule decided about the packet; an accept before the filter table is not final.
-        var isFinal: Bool { rule.isFinal && (table == CounterDifference.last || rule.target != .accept) }
+        /// Whether the rule decided about the packet; elsewhere an accept only lets the packet continue.
+        var isFinal: Bool { rule.isFinal && (isDeciding || rule.verdict != .accept) }
     }
 
-    static let last = "filter"
-    /// Where a packet that comes in is asked for, in this order.
-    static let hooks = [("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("mangle", "INPUT"), (last, "INPUT")]
-
-    /// The rules that have counted something, in the order of the tables; of each table its built-in chain's first.
+    /// The rules that have counted something, in the order of the hooks; of each table the chain at the hook first.
     package let movements: [Movement]
     /// The policy for packets that no rule decides.
     package let policy: ChainPolicy
     /// How many packets more that was.
     package let policyPackets: UInt64
 
-    /// The difference between two dumps of the same rules.
-    package init(from before: RuleSet, to after: RuleSet) {
-        movements = Self.hooks.flatMap { name, hook in
-            Self.chains(reachedFrom: hook, in: after[name]).flatMap { chain in
-                zip(before[name]?.rules(in: chain) ?? [], after[name]?.rules(in: chain) ?? []).compactMap {
-                    before, after in
-                    let more = (after.counters?.packets ?? 0) &- (before.counters?.packets ?? 0)
-                    return more > 0 ? Movement(table: name, rule: after.withoutCounters, packets: more) : nil
+    /// The difference between two readings of the same rules.
+    package init(from before: CountedRules, to after: CountedRules) {
+        movements = after.bases.flatMap { base in
+            after.reached(from: base).flatMap { chain in
+                zip(before.chain(chain.name, in: chain.table)?.rules ?? [], chain.rules).compactMap { before, after in
+                    let more = (after.packets ?? 0) &- (before.packets ?? 0)
+                    return more > 0
+                        ? Movement(
+                            rule: after.withoutCounter, packets: more, isDeciding: base.base?.isDeciding ?? false)
+                        : nil
                 }
             }
         }
-        let chain = after[Self.last]?.chain("INPUT")
-        policy = chain?.policy ?? .accept
-        policyPackets =
-            (chain?.counters.packets ?? 0) &- (before[Self.last]?.chain("INPUT")?.counters.packets ?? 0)
+        let base = after.deciding?.base
+        policy = base?.policy ?? .accept
+        policyPackets = (base?.policyPackets ?? 0) &- (before.deciding?.base?.policyPackets ?? 0)
     }
 
     /// The rule or policy that decided about all packets of a batch.
     package enum Decision: Hashable, Sendable {
-        case rule(Rule)
-        /// A rule of another table, ahead of filter.
-        case earlier(Rule, table: String)
+        case rule(CountedRule)
+        /// A rule outside the table that the plan is about.
+        case earlier(CountedRule)
+        /// The policy of the chain that the plan is about.
         case policy(ChainPolicy)
+        /// The policy of another chain.
+        case otherPolicy(ChainPolicy, NFTPlace)
 
         fileprivate init(_ movement: Movement) {
-            self =
-                movement.table == CounterDifference.last
-                ? .rule(movement.rule) : .earlier(movement.rule, table: movement.table)
+            self = movement.isDeciding ? .rule(movement.rule) : .earlier(movement.rule)
         }
     }
 
@@ -72,7 +71,7 @@ package struct CounterDifference: Sendable {
     package func decision(of count: Int, isAccepted: Bool?, icmpv6: UInt8? = nil) -> Decision? {
         let ends = movements.filter { movement in
             let rule = movement.rule
-            guard movement.isFinal, isAccepted.map({ $0 == (rule.target == .accept) }) ?? true else { return false }
+            guard movement.isFinal, isAccepted.map({ $0 == (rule.verdict == .accept) }) ?? true else { return false }
             guard let types = rule.unaskedTypes else { return true }
             return icmpv6.map(types.contains) ?? false
         }
@@ -86,73 +85,43 @@ package struct CounterDifference: Sendable {
         if policyCount > 0 { return policyCount >= count ? .policy(policy) : nil }
         return ends.first { $0.packets >= count }.map(Decision.init)
     }
-
-    private static func chains(reachedFrom first: String, in table: Table?) -> [String] {
-        guard let table else { return [] }
-        var reached = [first]
-        var index = 0
-        while index < reached.count {
-            for case let chain? in table.rules(in: reached[index]).map(\.jumpsTo) where !reached.contains(chain) {
-                if table.chain(chain) != nil { reached.append(chain) }
-            }
-            index += 1
-        }
-        return reached
-    }
 }
 
 extension CounterDifference.Decision {
     /// Whether it accepts packets.
     package var isAccepted: Bool {
         switch self {
-        case .rule(let rule), .earlier(let rule, _): rule.target == .accept
-        case .policy(let policy): policy == .accept
+        case .rule(let rule), .earlier(let rule): rule.verdict == .accept
+        case .policy(let policy), .otherPolicy(let policy, _): policy == .accept
         }
     }
 
-    /// The rule as iptables-save prints it, or the policy.
+    /// The rule as its backend prints it, or the policy.
     package var text: String {
         switch self {
-        case .rule(let rule): rule.text
-        case .earlier(let rule, let table): "-t \(table) \(rule.text)"
+        case .rule(let rule), .earlier(let rule): rule.fullText
         case .policy(let policy): "-P INPUT \(policy.rawValue)"
+        case .otherPolicy(let policy, let place): "\(place): policy \(policy.rawValue.lowercased())"
         }
     }
 
     /// The rule; nil for a policy.
-    package var rule: Rule? {
+    package var rule: CountedRule? {
         switch self {
-        case .rule(let rule), .earlier(let rule, _): rule
-        case .policy: nil
+        case .rule(let rule), .earlier(let rule): rule
+        case .policy, .otherPolicy: nil
         }
     }
 
     /// The rule's comment.
     package var comment: String? { rule?.comment }
-}
 
-extension Rule {
-    /// Whether it decides about a packet that matches.
-    var isFinal: Bool {
-        switch target {
-        case .accept, .drop, .reject: true
-        case .return, .jump, .goto, .log, .unknown, nil: false
+    /// Whether another program's rule or policy decided.
+    package var isOfOthers: Bool {
+        switch self {
+        case .rule(let rule), .earlier(let rule): !rule.isOwned
+        case .policy: false
+        case .otherPolicy(_, let place): place.table != NFTables.ownTable
         }
-    }
-
-    /// Whether the rule accepts packets of a known conversation.
-    var isForReplies: Bool {
-        matches.contains { match in
-            if case .conntrack(let states, false) = match { states.contains(.established) } else { false }
-        }
-    }
-
-    /// The types of ICMPv6 that the rule is for, where they are such as go on unasked: neighbours, routers, multicast
-    /// listeners.
-    var unaskedTypes: [UInt8]? {
-        let types = matches.compactMap { match -> UInt8? in
-            if case .icmpv6(let type, _) = match { type } else { nil }
-        }
-        return types.contains { (130...136).contains($0) || $0 == 143 } ? types : nil
     }
 }

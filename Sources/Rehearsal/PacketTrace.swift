@@ -6,7 +6,7 @@ package struct PacketTrace: Sendable {
     /// One rule that the packet reached.
     package struct Step: Sendable {
         /// The rule.
-        package let rule: Rule
+        package let rule: CountedRule
         /// The number of jumps that lead to it.
         package let depth: Int
         /// Whether it matched the packet; a match that does not decide lets the packet continue.
@@ -21,35 +21,43 @@ package struct PacketTrace: Sendable {
     package let outcome: ProbeOutcome
 
     /// The path of a packet that changed the counters like this.
-    init(_ counted: CounterDifference, in rules: RuleSet, decision: CounterDifference.Decision?, outcome: ProbeOutcome)
-    {
+    init(
+        _ counted: CounterDifference, in rules: CountedRules, decision: CounterDifference.Decision?,
+        outcome: ProbeOutcome
+    ) {
         self.decision = decision
         self.outcome = outcome
-        if case .earlier(let rule, _) = decision {
+        if case .earlier(let rule) = decision {
             steps = [Step(rule: rule, depth: 0, isMatch: true)]
             return
         }
         var steps: [Step] = []
-        _ = Self.walk("INPUT", in: rules["filter"], Set(counted.movements.map(\.rule)), decision, 0, &steps)
+        _ = Self.walk(rules.deciding, in: rules, Set(counted.movements.map(\.rule)), decision, 0, &steps)
         self.steps = steps
+    }
+
+    /// The path of a packet as the kernel traced it.
+    init(steps: [Step], decision: CounterDifference.Decision?, outcome: ProbeOutcome) {
+        self.steps = steps
+        self.decision = decision
+        self.outcome = outcome
     }
 
     /// Returns whether the packet's path ended in the chain.
     private static func walk(
-        _ chain: String, in table: Table?, _ moved: Set<Rule>, _ decision: CounterDifference.Decision?, _ depth: Int,
-        _ steps: inout [Step]
+        _ chain: CountedRules.Chain?, in rules: CountedRules, _ moved: Set<CountedRule>,
+        _ decision: CounterDifference.Decision?, _ depth: Int, _ steps: inout [Step]
     ) -> Bool {
-        guard let table, depth < 16 else { return false }
-        for counted in table.rules(in: chain) {
-            let rule = counted.withoutCounters
+        guard let chain, depth < 16 else { return false }
+        for counted in chain.rules {
+            let rule = counted.withoutCounter
             let isEnd = decision == .rule(rule)
             // The rule for replies also counts the packets after this one.
             let isMatch = isEnd || (moved.contains(rule) && !rule.isFinal)
             steps.append(Step(rule: rule, depth: depth, isMatch: isMatch))
             if isEnd { return true }
-            if isMatch, let next = rule.jumpsTo, walk(next, in: table, moved, decision, depth + 1, &steps) {
-                return true
-            }
+            guard isMatch, let next = rule.verdict.chain else { continue }
+            if walk(rules.chain(next, in: chain.table), in: rules, moved, decision, depth + 1, &steps) { return true }
         }
         return false
     }
@@ -62,12 +70,13 @@ extension Rehearsal {
     /// - Returns: its way.
     /// - Throws: `StageError` and `HostError`, where the stage or a tool in it breaks off.
     package func trace(_ expectation: Expectation) async throws -> PacketTrace {
-        guard let tool = tools[expectation.family] else {
-            throw StageError.agent(place: .server, reason: "there is no \(expectation.family.title) here")
+        let family = expectation.family
+        guard counters.families.contains(family) else {
+            throw StageError.agent(place: .server, reason: "there is no \(family.title) here")
         }
-        let before = try await dump(tool)
+        let before = try await counters.read(family)
         let result = try await stage.probe([expectation.probe], from: expectation.place)
-        let after = try await dump(tool)
+        let after = try await counters.read(family)
         let counted = CounterDifference(from: before, to: after)
         let outcome = result.first?.outcome ?? .unsent
         // A refusal may be a rule's or the kernel's own: the counters tell.

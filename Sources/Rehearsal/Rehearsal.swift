@@ -8,23 +8,37 @@ import Policy
 /// runs after the caller has loaded the rules, and the kernel's counters show which rule decided.
 package struct Rehearsal: Sendable {
     let stage: Stage
-    let tools: [Family: IPTables]
+    let counters: any CounterSource
+    /// The kernel's own trace, for packets that the counters say nothing about; nil without nft.
+    let kernelTrace: KernelTrace?
     /// How long to wait for all packets of one batch without an answer; inside one kernel an answer takes well under a
     /// millisecond.
     let patience: Duration
-
-    private let counters = CounterReader()
 
     /// A rehearsal on a stage.
     ///
     /// - Parameters:
     ///   - stage: the server, without rules, and the outside with every address that the expectations name.
-    ///   - tools: the families that are tried, with the commands of the backend chosen, run inside the stage.
+    ///   - counters: reads the rules inside the stage; its families are tested.
+    ///   - kernelTrace: the kernel's own trace inside the stage, if nft is installed.
     ///   - patience: how long the silent packets of one batch are waited for, together.
-    package init(on stage: Stage, tools: [Family: IPTables], patience: Duration = .milliseconds(100)) {
+    package init(
+        on stage: Stage, counters: any CounterSource, kernelTrace: KernelTrace? = nil,
+        patience: Duration = .milliseconds(100)
+    ) {
         self.stage = stage
-        self.tools = tools
+        self.counters = counters
+        self.kernelTrace = kernelTrace
         self.patience = patience
+    }
+
+    /// A rehearsal of iptables' rules alone.
+    ///
+    /// - Parameters:
+    ///   - stage: the server, without rules, and the outside with every address that the expectations name.
+    ///   - tools: the families that are tested, with the commands of one backend, run inside the stage.
+    package init(on stage: Stage, tools: [Family: IPTables]) {
+        self.init(on: stage, counters: IPTablesCounters(tools))
     }
 
     // MARK: - Before the rules
@@ -100,48 +114,25 @@ package struct Rehearsal: Sendable {
     ///   - untested: those that the control round excluded.
     ///   - decidesAll: whether to find the deciding rule of every packet, or only of those that differ from what was
     ///     promised.
-    ///   - scopes: the families with too many rules to read them all each time.
     /// - Returns: a verdict for every expectation, in order.
     /// - Throws: `StageError` and `HostError`, where the stage or a tool in it breaks off.
     package func verdicts(
-        _ expectations: [Expectation], untested: [Expectation: String], decidesAll: Bool = true,
-        scopes: [Family: CounterScope] = [:]
+        _ expectations: [Expectation], untested: [Expectation: String], decidesAll: Bool = true
     ) async throws -> [Verdict] {
-        counters.look(at: scopes)
+        // Only where other tables decide too, the counters alone do not tell.
+        let kernelTrace = await hiddenDeciders()
         var seen: [Expectation: Bool] = [:]
         var decisions: [Expectation: CounterDifference.Decision] = [:]
-        let testable = expectations.filter { untested[$0] == nil && tools[$0.family] != nil }
+        let testable = expectations.filter { untested[$0] == nil && counters.families.contains($0.family) }
         let visible = testable.filter { $0.isThrough(.silent) != nil }
 
         // The open ones answer at once; all the closed ones share one wait, and their drops are counted.
         try await look(visible.filter(\.isAccepted), &seen)
         let closed = visible.filter { !$0.isAccepted }
-        let before = try await dumps()
-        for (expectation, result) in try await attempt(closed, patience: patience) {
-            seen[expectation] = expectation.isThrough(result.outcome)
-        }
-        let after = try await dumps()
         var open: [[Expectation]] = []
-        for expectation in closed where seen[expectation] == true && expectation.sourcePort != nil {
-            // Sent again from the same port it would belong to a conversation that is known by now.
-            guard let from = before[expectation.family], let to = after[expectation.family] else { continue }
-            decisions[expectation] = CounterDifference(from: from, to: to).decision(of: 1, isAccepted: true)
-        }
-        for (family, _) in tools {
-            let silent = closed.filter { $0.family == family && seen[$0] == false }
-            if let from = before[family], let to = after[family],
-                let decision = CounterDifference(from: from, to: to).decision(of: silent.count, isAccepted: false)
-            {
-                for expectation in silent { decisions[expectation] = decision }
-            } else {
-                // Not all of them were counted as dropped: an answer may still be on its way.
-                for (expectation, result) in try await attempt(
-                    silent.filter { $0.sourcePort == nil }, patience: Self.longPatience)
-                {
-                    seen[expectation] = expectation.isThrough(result.outcome)
-                }
-                if decidesAll { open.append(silent.filter { seen[$0] == false }) }
-            }
+        for families in counters.isShared ? counters.families.map({ [$0] }) : [counters.families] {
+            open += try await lookAtClosed(
+                closed.filter { families.contains($0.family) }, families, decidesAll: decidesAll, &seen, &decisions)
         }
         let rest = visible.filter { expectation in
             let isAsPromised = seen[expectation] == expectation.isAccepted
@@ -152,11 +143,11 @@ package struct Rehearsal: Sendable {
             Dictionary(grouping: rest) { expectation in
                 Batch(expectation, isThrough: seen[expectation] ?? false)
             }.values
-        for (expectation, decision) in try await decide(open.filter { !$0.isEmpty }, seen) {
+        for (expectation, decision) in try await decide(open.filter { !$0.isEmpty }, seen, kernelTrace) {
             decisions[expectation] = decision
         }
         for expectation in testable where expectation.isThrough(.silent) == nil {
-            let decision = try await decideUnseen(expectation)
+            let decision = try await decideUnseen(expectation, kernelTrace)
             decisions[expectation] = decision
             seen[expectation] = decision?.isAccepted
         }
@@ -182,6 +173,43 @@ package struct Rehearsal: Sendable {
         for (expectation, result) in try await attempt(late, patience: Self.longPatience) {
             seen[expectation] = expectation.isThrough(result.outcome)
         }
+    }
+
+    /// Tries what is promised to be closed, of families whose counters do not touch each other.
+    ///
+    /// - Returns: batches of packets that were dropped, but not all by one rule.
+    private func lookAtClosed(
+        _ closed: [Expectation], _ families: [Family], decidesAll: Bool, _ seen: inout [Expectation: Bool],
+        _ decisions: inout [Expectation: CounterDifference.Decision]
+    ) async throws -> [[Expectation]] {
+        let before = try await read(families)
+        for (expectation, result) in try await attempt(closed, patience: patience) {
+            seen[expectation] = expectation.isThrough(result.outcome)
+        }
+        let after = try await read(families)
+        var open: [[Expectation]] = []
+        for expectation in closed where seen[expectation] == true && expectation.sourcePort != nil {
+            // Sent again from the same port it would belong to a conversation that is known by now.
+            guard let from = before[expectation.family], let to = after[expectation.family] else { continue }
+            decisions[expectation] = CounterDifference(from: from, to: to).decision(of: 1, isAccepted: true)
+        }
+        for family in families {
+            let silent = closed.filter { $0.family == family && seen[$0] == false }
+            if let from = before[family], let to = after[family],
+                let decision = CounterDifference(from: from, to: to).decision(of: silent.count, isAccepted: false)
+            {
+                for expectation in silent { decisions[expectation] = decision }
+            } else {
+                // Not all of them were counted as dropped: an answer may still be on its way.
+                for (expectation, result) in try await attempt(
+                    silent.filter { $0.sourcePort == nil }, patience: Self.longPatience)
+                {
+                    seen[expectation] = expectation.isThrough(result.outcome)
+                }
+                if decidesAll { open.append(silent.filter { seen[$0] == false }) }
+            }
+        }
+        return open
     }
 
     /// What is likely to be decided by one rule.
@@ -220,59 +248,101 @@ package struct Rehearsal: Sendable {
 
     // MARK: - The deciding rule
 
-    /// The two families side by side: their counters do not touch each other.
+    /// The trace, if rules decide in the stage that the counters do not show.
+    private func hiddenDeciders() async -> KernelTrace? {
+        guard let kernelTrace, await kernelTrace.isNeeded(beside: counters) else { return nil }
+        return kernelTrace
+    }
+
+    /// The two families side by side, if their counters do not touch each other.
     private func decide(
-        _ batches: [[Expectation]], _ seen: [Expectation: Bool]
+        _ batches: [[Expectation]], _ seen: [Expectation: Bool], _ kernelTrace: KernelTrace?
     ) async throws -> [Expectation: CounterDifference.Decision] {
         try await withThrowingTaskGroup(of: [Expectation: CounterDifference.Decision].self) { group in
-            for family in tools.keys {
+            var found: [Expectation: CounterDifference.Decision] = [:]
+            for family in counters.families {
                 let own = batches.filter { $0.first?.family == family }
-                guard !own.isEmpty, let tool = tools[family] else { continue }
+                guard !own.isEmpty else { continue }
                 group.addTask {
                     var found: [Expectation: CounterDifference.Decision] = [:]
-                    var last = try await dump(tool)
+                    var last = try await counters.read(family)
                     for batch in own {
                         let isThrough = batch.first.flatMap { seen[$0] } ?? false
-                        try await decide(batch[...], isThrough: isThrough, tool, &last, &found)
+                        try await decide(batch[...], isThrough: isThrough, &last, &found, isThrough ? nil : kernelTrace)
                     }
                     return found
                 }
+                if counters.isShared { found.merge(try await group.next() ?? [:]) { first, _ in first } }
             }
-            return try await group.reduce(into: [:]) { $0.merge($1) { first, _ in first } }
+            return try await group.reduce(into: found) { $0.merge($1) { first, _ in first } }
         }
     }
 
     /// Sends a batch again between two readings of the counters; halves it as long as several rules decide.
     private func decide(
-        _ batch: ArraySlice<Expectation>, isThrough: Bool, _ tool: IPTables, _ last: inout RuleSet,
-        _ found: inout [Expectation: CounterDifference.Decision]
+        _ batch: ArraySlice<Expectation>, isThrough: Bool, _ last: inout CountedRules,
+        _ found: inout [Expectation: CounterDifference.Decision], _ kernelTrace: KernelTrace?
     ) async throws {
         guard let first = batch.first else { return }
         let before = last
         _ = try await attempt(Array(batch), patience: patience)
-        last = try await dump(tool)
+        last = try await counters.read(first.family)
         let counted = CounterDifference(from: before, to: last)
         if let decision = counted.decision(of: batch.count, isAccepted: isThrough, icmpv6: first.icmpv6) {
             for expectation in batch { found[expectation] = decision }
+        } else if let kernelTrace {
+            let traced = await trace(Array(batch), by: kernelTrace).mapValues(\.decision)
+            let dropped = traced.filter { $1?.isAccepted == false }.compactMapValues(\.self)
+            found.merge(dropped) { $1 }
+            last = try await counters.read(first.family)
+            let rest = batch.filter { dropped[$0] == nil }
+            try await decide(rest[...], isThrough: isThrough, &last, &found, nil)
         } else if batch.count > 1 {
             let middle = batch.startIndex + batch.count / 2
-            try await decide(batch[..<middle], isThrough: isThrough, tool, &last, &found)
-            try await decide(batch[middle...], isThrough: isThrough, tool, &last, &found)
+            try await decide(batch[..<middle], isThrough: isThrough, &last, &found, nil)
+            try await decide(batch[middle...], isThrough: isThrough, &last, &found, nil)
         }
     }
 
+    /// Sends packets again while the kernel traces them.
+    ///
+    /// - Returns: the path of each packet that was seen.
+    func trace(_ expectations: [Expectation], by kernelTrace: KernelTrace) async -> [Expectation: KernelPath] {
+        var paths: [Expectation: KernelPath] = [:]
+        // The kernel drops reports that nobody reads in time.
+        for begin in stride(from: 0, to: expectations.count, by: Self.tracedAtOnce) {
+            let some = Array(expectations[begin..<min(begin + Self.tracedAtOnce, expectations.count)])
+            let packets = await kernelTrace.follow(some.first?.family ?? .ipv4) {
+                _ = try? await attempt(some, patience: patience)
+            }
+            for expectation in some {
+                paths[expectation] = packets.first { $0.belongs(to: expectation) }?.path
+            }
+        }
+        return paths
+    }
+
+    private static let tracedAtOnce = 32
+
     /// Sends what nothing answers, and reads from the counters what became of it.
-    private func decideUnseen(_ expectation: Expectation) async throws -> CounterDifference.Decision? {
-        guard let tool = tools[expectation.family] else { return nil }
+    private func decideUnseen(
+        _ expectation: Expectation, _ kernelTrace: KernelTrace?
+    ) async throws -> CounterDifference.Decision? {
+        let family = expectation.family
+        guard counters.families.contains(family) else { return nil }
         if expectation.packet == .packetTooBig {
             let flow = Probe(
                 .udp, from: expectation.source, to: expectation.target, port: 53, sourcePort: Expectation.flowPort)
             _ = try await stage.probe([flow], from: .server, patience: patience)
         }
-        let before = try await dump(tool)
+        let before = try await counters.read(family)
         _ = try await attempt([expectation], patience: patience)
-        return CounterDifference(from: before, to: try await dump(tool)).decision(
+        let decision = CounterDifference(from: before, to: try await counters.read(family)).decision(
             of: 1, isAccepted: nil, icmpv6: expectation.icmpv6)
+        // What one table accepts, another one may still drop.
+        guard decision?.isAccepted != false, let kernelTrace else { return decision }
+        let traced = await trace([expectation], by: kernelTrace)[expectation]?.decision
+        return traced?.isAccepted == false ? traced : decision ?? traced
     }
 
     // MARK: - Helpers
@@ -291,14 +361,12 @@ package struct Rehearsal: Sendable {
         return results
     }
 
-    private func dumps() async throws -> [Family: RuleSet] {
-        try await withThrowingTaskGroup(of: (Family, RuleSet).self) { group in
-            for (family, tool) in tools { group.addTask { (family, try await dump(tool)) } }
+    private func read(_ families: [Family]) async throws -> [Family: CountedRules] {
+        try await withThrowingTaskGroup(of: (Family, CountedRules).self) { group in
+            for family in families { group.addTask { (family, try await counters.read(family)) } }
             return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
         }
     }
-
-    func dump(_ tool: IPTables) async throws -> RuleSet { try await counters.read(tool) }
 }
 
 extension Expectation {

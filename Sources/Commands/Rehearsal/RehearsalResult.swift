@@ -98,24 +98,26 @@ extension Verdict {
         }
         let found = observation == .accepted ? "open" : "closed"
         let answer = expectation.answer.map { " by \"\($0.title)\"" } ?? ""
-        let rule =
+        let decided =
             switch decision {
-            case .policy(.drop): "no rule allows it"
-            case .policy(.accept): "no rule blocks it, and the policy is ACCEPT"
-            case .rule?, .earlier?: "decided by \(decision?.text ?? "")"
-            case nil: "the deciding rule is unknown"
+            case .policy(.drop): "; no rule allows it"
+            case .policy(.accept): "; no rule blocks it, and the policy is ACCEPT"
+            case .otherPolicy(let policy, let place): " by \(place) (policy \(policy.rawValue.lowercased()))"
+            case .rule(let rule), .earlier(let rule):
+                rule.place == nil ? "; decided by \(rule.fullText)" : " by \(rule.fullText)"
+            case nil: "; the deciding rule is unknown"
             }
-        return "\(expectation.packet.title) from \(way): expected \(promised)\(answer), found \(found); \(rule)."
+        return "\(expectation.packet.title) from \(way): expected \(promised)\(answer), found \(found)\(decided)."
     }
 }
 
 extension Verdict {
     /// Whether a rule that is not latchkey's blocks a stranger that the answers allow.
     fileprivate var isBlockedByOthers: Bool {
-        guard expectation.role == .stranger, !isAsPromised, expectation.isAccepted, let rule = decision?.rule else {
+        guard expectation.role == .stranger, !isAsPromised, expectation.isAccepted, let decision else {
             return false
         }
-        return !rule.isOwned
+        return decision.isOfOthers
     }
 }
 

@@ -15,14 +15,16 @@ struct RehearsalRunner: Sendable {
     /// The server's address of that connection.
     var yourServerAddress: IPAddress?
     /// The active rules; nil if only root can read them.
-    let live: PerFamily<RuleSet>?
+    let live: LiveFirewall?
     /// Why root cannot read them.
     private let unreadable: ChangeError?
 
     /// Rules to rehearse.
     struct Piece: Sendable {
-        /// The rules of each family.
+        /// The rules of each family, for iptables.
         var rules: PerFamily<RuleSet>
+        /// The table of the backend nftables, as nft(8) reads it; nil for iptables.
+        var tables: String?
         /// Commands for `ipset restore` that make the sets of the rules.
         var sets: String
         /// How far they reach.
@@ -31,7 +33,7 @@ struct RehearsalRunner: Sendable {
 
     /// Reads the active rules, if permitted.
     ///
-    /// - Throws: `Failure` with status 69 if there is no iptables.
+    /// - Throws: `Failure` with status 69 if the backend is not installed.
     init(_ changeRunner: ChangeRunner, _ options: BackendOptions, caller: Caller) async throws(Failure) {
         await self.init(changeRunner, try await changeRunner.backend(options), caller: caller)
     }
@@ -44,23 +46,12 @@ struct RehearsalRunner: Sendable {
         yourPort = caller.peerPort
         yourServerAddress = caller.serverAddress
         do {
-            live = try await Self.rules(backend, changeRunner.environment)
+            live = try await LiveFirewall(backend, in: changeRunner.environment)
             unreadable = nil
         } catch {
             live = nil
             unreadable = geteuid() == 0 ? error : nil
         }
-    }
-
-    private static func rules(
-        _ backend: Backend, _ environment: ChangeEnvironment
-    ) async throws(ChangeError) -> PerFamily<RuleSet> {
-        let rules = try await LiveRules(
-            backend: backend, families: environment.families, toolbox: environment.toolbox,
-            runner: environment.runner
-        ).readAll()
-        for (family, rules) in rules.present { try LiveRules.requireReadable(rules, family, allChains: false) }
-        return rules
     }
 
     // MARK: - Expectations
@@ -94,7 +85,7 @@ struct RehearsalRunner: Sendable {
     private func scene(_ machine: RehearsalMachine) -> ExpectationContext {
         ExpectationContext(
             servers: machine.addresses, you: you, yourPort: yourPort, listening: machine.listening,
-            namedByOtherRules: (live?.present ?? []).flatMap { $0.value.networksInOtherRules })
+            namedByOtherRules: environment.families.flatMap { live?.all($0) ?? [] }.flatMap(\.networksInOtherRules))
     }
 
     // MARK: - Rehearsing
@@ -119,20 +110,21 @@ struct RehearsalRunner: Sendable {
         // Sets alone keep nothing out, and large ones take their time.
         async let sets = loadSets(kernel)
 
-        let rehearsal = Rehearsal(on: stage, tools: Self.tools(kernel))
+        let rehearsal = kernel.rehearsal
         try await rehearsal.listen(for: expectations)
         var untested = try await rehearsal.control(expectations)
-        try await track(kernel)
+        try await kernel.track()
         untested.merge(try await rehearsal.connect(expectations)) { first, _ in first }
 
         let setNotes = await sets
         let existing = try await loadRules(kernel)
+        try await kernel.endTracking()
         var change = try await change(piece, on: stage, loaded: existing.loaded)
-        let scopes = scopes(piece)
+        (kernel.counters as? IPTablesCounters)?.look(at: scopes(piece))
         try await change.activateTrial()
-        let pending = try await rehearsal.verdicts(expectations, untested: untested, decidesAll: false, scopes: scopes)
+        let pending = try await rehearsal.verdicts(expectations, untested: untested, decidesAll: false)
         try await change.makePermanent()
-        let permanent = try await rehearsal.verdicts(expectations, untested: untested, scopes: scopes)
+        let permanent = try await rehearsal.verdicts(expectations, untested: untested)
         return RehearsalResult(
             verdicts: permanent, pending: pending,
             milliseconds: Int((ContinuousClock.now - begun) / .milliseconds(1)), notes: setNotes + existing.notes)
@@ -141,7 +133,7 @@ struct RehearsalRunner: Sendable {
     /// Which counters are read in the families in which there are too many rules to read them all.
     private func scopes(_ piece: Piece) -> [Family: CounterScope] {
         var scopes: [Family: CounterScope] = [:]
-        for (family, rules) in live?.present ?? [] {
+        for (family, rules) in live?.rules.first?.rules.present ?? [] {
             scopes[family] = CounterScope(existing: rules, planned: piece.rules[family] ?? RuleSet(tables: []))
         }
         return scopes
@@ -164,38 +156,24 @@ struct RehearsalRunner: Sendable {
         return try await Stage.open(agent: agent, tools: tools, addresses: addresses)
     }
 
-    /// iptables, inside the stage.
-    func kernel(of stage: Stage) async throws -> LiveRules {
-        try await LiveRules(
-            backend: backend, families: environment.families, toolbox: environment.toolbox,
-            runner: StageRunner(stage, runner: environment.runner))
-    }
-
-    static func tools(_ kernel: LiveRules) -> [Family: IPTables] {
-        Dictionary(uniqueKeysWithValues: kernel.tools.present.map { ($0.family, $0.value) })
-    }
-
-    /// Makes the stage's kernel track connections before the rules are loaded, as the guard does.
-    private func track(_ kernel: LiveRules) async throws {
-        let text = "*filter\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\nCOMMIT\n"
-        for (_, tool) in kernel.tools.present { try await tool.restore(Array(text.utf8), flush: false) }
-    }
+    /// The programs for rules, inside the stage.
+    func kernel(of stage: Stage) async throws -> StageKernel { try await StageKernel(stage, backend, environment) }
 
     /// Loads the machine's active rules on the stage, as far as the stage supports them.
     ///
     /// Not nat: it forwards packets to containers that the stage does not have; `PlanEffects` reports those ports.
     ///
     /// - Returns: notes about rules that could not be loaded.
-    func loadLiveRules(_ kernel: LiveRules, on stage: Stage) async throws -> [String] {
+    func loadLiveRules(_ kernel: StageKernel) async throws -> [String] {
         let notes = await loadSets(kernel)
         return notes + (try await loadRules(kernel)).notes
     }
 
     /// Creates the machine's address sets on a stage.
     ///
-    /// - Parameter kernel: iptables, inside the stage.
+    /// - Parameter kernel: the programs inside the stage.
     /// - Returns: what could not be created.
-    private func loadSets(_ kernel: LiveRules) async -> [String] {
+    private func loadSets(_ kernel: StageKernel) async -> [String] {
         guard live != nil else { return [] }
         let sets = (try? await IPSets(toolbox: environment.toolbox, runner: environment.runner)?.dump()) ?? ""
         do { try await kernel.sets?.restoreMissing(sets) } catch {
@@ -206,36 +184,17 @@ struct RehearsalRunner: Sendable {
 
     /// Loads the machine's rules on a stage.
     ///
-    /// - Parameter kernel: iptables, inside the stage.
+    /// - Parameter kernel: the programs inside the stage.
     /// - Returns: the rules of the families in which these and no others are active there now, and notes about those that
     ///   could not be loaded.
     /// - Throws: `ChangeError` if a family's tools cannot be run.
     private func loadRules(
-        _ kernel: LiveRules
+        _ kernel: StageKernel
     ) async throws(ChangeError) -> (loaded: PerFamily<RuleSet>, notes: [String]) {
         guard let live else {
             return (PerFamily(), ["Only root can read the active rules: the rehearsal ran without them."])
         }
-        let families = try await kernel.eachFamily(live.present.map(\.family)) { family throws(ChangeError) in
-            var notes: [String] = []
-            var loaded = RuleSet(tables: [])
-            // Table by table: one that cannot be loaded does not affect the others.
-            for table in live[family]?.tables ?? [] where table.name != "nat" {
-                let input = DumpText.bytes(RuleSet(tables: [table]).text)
-                do {
-                    try await kernel.tools[family]?.restore(input, flush: true)
-                    loaded[table.name] = table
-                } catch {
-                    notes.append(
-                        "The rehearsal ran without the active rules in \(table.name) (\(family.title)): \(error)")
-                }
-            }
-            // Without a filter table of the machine's, what has the kernel know connections is still there.
-            return (loaded: notes.isEmpty && loaded["filter"] != nil ? loaded : nil, notes: notes)
-        }
-        var loaded = PerFamily<RuleSet>()
-        for (family, rules) in families.present { loaded[family] = rules.loaded }
-        return (loaded, families.present.flatMap(\.value.notes))
+        return try await live.load(on: kernel)
     }
 
     /// A change on the stage, made by the guard's own code.
@@ -254,9 +213,10 @@ struct RehearsalRunner: Sendable {
         return try await RehearsedChange(
             ChangeRequest(
                 id: "rehearsal", scope: piece.scope,
-                rules: PerFamily(ipv4: piece.rules.ipv4?.text, ipv6: piece.rules.ipv6?.text), backend: backend,
-                deadlineSeconds: Deadline.usual, requester: Requester(user: "", address: nil), sshPorts: [], admins: [],
-                answers: nil, persists: false, sets: piece.sets),
+                rules: PerFamily(ipv4: piece.rules.ipv4?.text, ipv6: piece.rules.ipv6?.text),
+                tables: piece.tables, backend: backend, deadlineSeconds: Deadline.usual,
+                requester: Requester(user: "", address: nil), sshPorts: [], admins: [], answers: nil, persists: false,
+                sets: piece.sets),
             in: there, loaded: loaded)
     }
 }

@@ -101,7 +101,7 @@ extension Verdict {
         let decider =
             switch decision {
             case .rule(let rule): rule.comment ?? rule.text
-            case .earlier?: decision?.text ?? ""
+            case .earlier?, .otherPolicy?: decision?.text ?? ""
             case .policy(.drop): "the policy DROP: no rule allows it"
             case .policy(.accept): "the policy ACCEPT: no rule blocks it"
             case nil: ""

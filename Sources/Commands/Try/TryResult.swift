@@ -36,10 +36,9 @@ struct TryResult {
         try await stage.addOutside(sources.filter { $0.description != "127.0.0.1" && $0.description != "::1" }.sorted())
 
         let changeRunner = ChangeRunner(in: context)
-        let kernel = try await LiveRules(
-            backend: try await changeRunner.backend(backend), families: changeRunner.environment.families,
-            toolbox: changeRunner.environment.toolbox, runner: StageRunner(stage))
-        let rehearsal = Rehearsal(on: stage, tools: RehearsalRunner.tools(kernel))
+        let kernel = try await StageKernel(
+            stage, try await changeRunner.backend(backend), changeRunner.environment)
+        let rehearsal = kernel.rehearsal
         try await rehearsal.listen(for: expectations)
         // Uses the rules that the guard has activated. Blocked packets are counted by the rule that drops them.
         let verdicts = try await rehearsal.verdicts(expectations, untested: [:])

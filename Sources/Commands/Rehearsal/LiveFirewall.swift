@@ -1,0 +1,129 @@
+import Host
+import Netfilter
+import SafeApply
+
+/// All active rules of the machine that take part in a rehearsal.
+struct LiveFirewall: Sendable {
+    /// The rules of iptables, by backend.
+    var rules: [(backend: Backend, rules: PerFamily<RuleSet>)] = []
+    /// The tables of nf_tables that iptables does not load.
+    var tables: [NFTableText] = []
+    /// What could not be read.
+    var notes: [String] = []
+
+    /// Reads them.
+    ///
+    /// - Parameters:
+    ///   - backend: the backend of the change.
+    ///   - environment: the machine.
+    ///   - left: tables that are left out, such as `inet latchkey`.
+    /// - Throws: if the rules of the change's own backend cannot be read.
+    init(
+        _ backend: Backend, in environment: ChangeEnvironment, except left: Set<String> = []
+    ) async throws(ChangeError) {
+        if backend != .nftables {
+            rules = [(backend, try await Self.rules(backend, environment))]
+        }
+        var listed: [NFTableText] = []
+        do throws(HostError) {
+            listed = try await NFTables(toolbox: environment.toolbox, runner: environment.runner)?.tables() ?? []
+        } catch {
+            // Without nft's tables, iptables' rules are still worth a rehearsal.
+            guard backend != .nftables else { throw .host(error) }
+            notes.append("The rehearsal ran without tables made with nft: \(error)")
+        }
+        if backend == .nftables {
+            for other in Backend.iptables where Self.mayHold(other, listed) {
+                guard let read = try? await Self.rules(other, environment) else {
+                    // iptables-nft's are then loaded as nft prints them.
+                    if other == .legacy { notes.append("The rehearsal ran without the rules of iptables-legacy.") }
+                    continue
+                }
+                rules.append((other, read))
+            }
+        }
+        let isCovered = rules.contains { $0.backend == .nft }
+        tables = listed.filter { table in
+            !left.contains(table.title) && !table.isDormant && ["inet", "ip", "ip6", "netdev"].contains(table.family)
+                && !(table.isOfIPTables && (isCovered || backend != .nftables))
+        }
+    }
+
+    private static func rules(
+        _ backend: Backend, _ environment: ChangeEnvironment
+    ) async throws(ChangeError) -> PerFamily<RuleSet> {
+        let rules = try await LiveRules(
+            backend: backend, families: environment.families, toolbox: environment.toolbox,
+            runner: environment.runner
+        ).readAll()
+        for (family, rules) in rules.present { try LiveRules.requireReadable(rules, family, allChains: false) }
+        return rules
+    }
+
+    /// Running legacy tools loads their kernel modules; reading these files does not.
+    private static func mayHold(_ backend: Backend, _ tables: [NFTableText]) -> Bool {
+        guard backend == .legacy else { return tables.contains(where: \.isOfIPTables) }
+        return ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"].contains { path in
+            (try? SecureFiles.read(path)).map { !$0.isEmpty } ?? false
+        }
+    }
+
+    /// The rules of one family, of all backends.
+    func all(_ family: Family) -> [RuleSet] { rules.compactMap { $0.rules[family] } }
+}
+
+extension LiveFirewall {
+    /// Loads the rules on a stage, as far as it supports them.
+    ///
+    /// Not nat: it forwards packets to containers that the stage does not have; `PlanEffects` reports those ports.
+    ///
+    /// - Parameter kernel: the stage's programs.
+    /// - Returns: the rules of the families in which these and no others of the change's backend are active there now, and
+    ///   notes about those that could not be loaded.
+    /// - Throws: `ChangeError` if a family's tools cannot be run.
+    func load(on kernel: StageKernel) async throws(ChangeError) -> (loaded: PerFamily<RuleSet>, notes: [String]) {
+        var loaded = PerFamily<RuleSet>()
+        var notes = notes
+        for (backend, rules) in rules {
+            guard let there = await kernel.iptables(of: backend) else { continue }
+            let families = try await there.eachFamily(rules.present.map(\.family)) { family throws(ChangeError) in
+                await Self.load(rules[family]?.tables ?? [], family, there)
+            }
+            for (family, result) in families.present {
+                if backend == kernel.backend { loaded[family] = result.loaded }
+                notes += result.notes
+            }
+        }
+        for table in tables { notes += await Self.load(table, kernel) }
+        return (loaded, notes)
+    }
+
+    /// Loads one family's tables, each by itself: one that cannot be loaded does not affect the others.
+    private static func load(
+        _ tables: [Table], _ family: Family, _ there: LiveRules
+    ) async -> (loaded: RuleSet?, notes: [String]) {
+        var notes: [String] = []
+        var loaded = RuleSet(tables: [])
+        for table in tables where table.name != "nat" {
+            do {
+                try await there.tools[family]?.restore(DumpText.bytes(RuleSet(tables: [table]).text), flush: true)
+                loaded[table.name] = table
+            } catch {
+                notes.append("The rehearsal ran without the active rules in \(table.name) (\(family.title)): \(error)")
+            }
+        }
+        // Without a filter table of the machine's, what has the kernel know connections is still there.
+        return (notes.isEmpty && loaded["filter"] != nil ? loaded : nil, notes)
+    }
+
+    private static func load(_ table: NFTableText, _ kernel: StageKernel) async -> [String] {
+        let missing = "The rehearsal ran without the table \(table.title)"
+        guard !table.hasXtables else { return ["\(missing): only iptables-nft can load it, and it is not installed."] }
+        do throws(HostError) {
+            try await kernel.nft?.load(table.forRehearsal)
+            return []
+        } catch {
+            return ["\(missing): \(error)"]
+        }
+    }
+}

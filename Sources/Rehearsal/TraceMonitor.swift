@@ -1,0 +1,80 @@
+import Dispatch
+import Glibc
+import Synchronization
+
+/// `nft monitor trace` while it runs: what it has printed so far.
+final class TraceMonitor: Sendable {
+    private let id: pid_t
+    private let printed: Printed
+    private let isOver = Mutex(false)
+
+    /// Shared with the thread that reads.
+    private final class Printed: Sendable {
+        let bytes = Mutex<[UInt8]>([])
+    }
+
+    /// Starts the program, in a process group of its own.
+    ///
+    /// - Throws: `AgentFailure` when it cannot be started.
+    init(_ words: [String]) throws(AgentFailure) {
+        let ends = try AgentProcess.pair()
+        let null = open("/dev/null", O_RDWR | O_CLOEXEC)
+        defer {
+            close(ends.theirs)
+            close(null)
+        }
+        do throws(AgentFailure) {
+            id = try AgentProcess.spawn(words, input: null, output: ends.theirs, errors: null)
+        } catch {
+            close(ends.ours)
+            throw error
+        }
+        let printed = Printed()
+        self.printed = printed
+        let descriptor = ends.ours
+        // A thread of its own, which ends with the program: reading blocks.
+        DispatchQueue(label: "latchkey.trace").async {
+            var buffer = [UInt8](repeating: 0, count: 65536)
+            while true {
+                let count = read(descriptor, &buffer, buffer.count)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { break }
+                printed.bytes.withLock { $0 += buffer[..<count] }
+            }
+            close(descriptor)
+        }
+    }
+
+    /// What has been printed so far.
+    var text: String { printed.bytes.withLock { String(decoding: $0, as: UTF8.self) } }
+
+    /// Waits until nothing more is printed.
+    ///
+    /// - Parameters:
+    ///   - pause: how long nothing must have been printed.
+    ///   - limit: how long to wait at most.
+    func settle(_ pause: Duration = .milliseconds(40), within limit: Duration = .seconds(2)) async {
+        let end = ContinuousClock.now + limit
+        var count = -1
+        while ContinuousClock.now < end {
+            let now = printed.bytes.withLock(\.count)
+            if now == count { return }
+            count = now
+            try? await Task.sleep(for: pause)
+        }
+    }
+
+    /// Ends the program and all that it started.
+    func end() {
+        let isFirst = isOver.withLock { over in
+            defer { over = true }
+            return !over
+        }
+        guard isFirst else { return }
+        kill(-id, SIGKILL)
+        var status: Int32 = 0
+        waitpid(id, &status, 0)
+    }
+
+    deinit { end() }
+}
