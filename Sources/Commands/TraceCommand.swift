@@ -98,7 +98,7 @@ struct TraceCommand: ContextCommand {
             let mark = isEnd ? "=> " : step.isMatch ? " > " : "   "
             let indent = String(repeating: "  ", count: step.depth + 1)
             lines += Wrapping.lines(
-                isEnd ? trace.decision?.text ?? "" : step.rule.text, first: "\(indent)\(mark)", rest: "\(indent)     ")
+                isEnd ? step.rule.fullText : step.rule.listedText, first: "\(indent)\(mark)", rest: "\(indent)     ")
         }
         if let decision = trace.decision, decision.rule == nil { lines.append("  => \(decision.text)") }
         let end =

@@ -50,10 +50,10 @@ package struct NFTableText: Sendable, Equatable {
         var kept: [String] = []
         var block: [String] = []
         for line in lines {
-            if block.isEmpty, Self.words(line).first == "flags" {
+            if block.isEmpty, line.hasPrefix(Self.flagsMark) {
                 let others = flags.filter { !["owner", "persist"].contains($0) }
                 if !others.isEmpty { kept.append("\tflags \(others.joined(separator: ","))") }
-            } else if !block.isEmpty || Self.words(line).first == "chain" {
+            } else if !block.isEmpty || line.hasPrefix("\tchain ") {
                 block.append(line)
                 guard line == "\t}" else { continue }
                 if !block.contains(where: { Self.words($0).starts(with: ["type", "nat"]) }) { kept += block }
@@ -65,10 +65,12 @@ package struct NFTableText: Sendable, Equatable {
         return "table \(title) {\n" + kept.map { "\($0)\n" }.joined() + "}\n"
     }
 
-    /// What the table's own flags are.
+    /// How the line with the table's own flags begins; a set has flags too, one level below.
+    private static let flagsMark = "\tflags "
+
+    /// The table's own flags.
     private var flags: [String] {
-        // A set has flags too, one level below.
-        let line = lines.first { $0.hasPrefix("\tflags ") } ?? ""
+        let line = lines.first { $0.hasPrefix(Self.flagsMark) } ?? ""
         return line.split { " \t,;".contains($0) }.dropFirst().map(String.init)
     }
 

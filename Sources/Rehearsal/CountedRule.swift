@@ -112,6 +112,9 @@ package struct CountedRule: Hashable, Sendable {
         }
     }
 
+    /// The rule in a list of rules: as iptables-save prints it, or behind the names of table and chain.
+    package var listedText: String { place == nil ? text : fullText }
+
     /// The chain of nf_tables that holds it; nil for a rule of iptables.
     package var place: NFTPlace? {
         if case .nft = source { NFTPlace(table: table, chain: chain) } else { nil }

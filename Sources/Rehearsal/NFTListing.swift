@@ -130,19 +130,24 @@ extension NFTListing.Rule {
     }
 }
 
-extension JSONValue {
+extension NFTListing {
+    /// A type of ICMPv6 as nft names it, if it does.
+    static func icmpv6Name(of type: UInt8) -> String? { icmpv6Types.first { $0.value == type }?.key }
+
     /// The types of ICMPv6 as nft names them (nft(8), "ICMPV6 TYPE TYPE").
-    private static let names: [String: UInt8] = [
+    fileprivate static let icmpv6Types: [String: UInt8] = [
         "destination-unreachable": 1, "packet-too-big": 2, "time-exceeded": 3, "parameter-problem": 4,
         "echo-request": 128, "echo-reply": 129, "mld-listener-query": 130, "mld-listener-report": 131,
-        "mld-listener-done": 132, "mld-listener-reduction": 132, "nd-router-solicit": 133, "nd-router-advert": 134,
+        "mld-listener-done": 132, "nd-router-solicit": 133, "nd-router-advert": 134,
         "nd-neighbor-solicit": 135, "nd-neighbor-advert": 136, "nd-redirect": 137, "router-renumbering": 138,
         "ind-neighbor-solicit": 141, "ind-neighbor-advert": 142, "mld2-listener-report": 143,
     ]
+}
 
+extension JSONValue {
     /// The types of ICMPv6 that a value stands for.
     fileprivate var icmpv6Types: [UInt8] {
-        if let name = text { return [Self.names[name] ?? UInt8(name)].compactMap(\.self) }
+        if let name = text { return [NFTListing.icmpv6Types[name] ?? UInt8(name)].compactMap(\.self) }
         if let number = count { return [UInt8(exactly: number)].compactMap(\.self) }
         guard let range = self["range"]?.elements.flatMap(\.icmpv6Types), range.count == 2, range[0] <= range[1] else {
             return []

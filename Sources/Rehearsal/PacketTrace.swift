@@ -81,8 +81,14 @@ extension Rehearsal {
         let outcome = result.first?.outcome ?? .unsent
         // A refusal may be a rule's or the kernel's own: the counters tell.
         let isThrough = outcome == .refused ? nil : expectation.isThrough(outcome)
-        return PacketTrace(
-            counted, in: after,
-            decision: counted.decision(of: 1, isAccepted: isThrough, icmpv6: expectation.icmpv6), outcome: outcome)
+        let decision = counted.decision(of: 1, isAccepted: isThrough, icmpv6: expectation.icmpv6)
+        // Where other tables decide too, a packet that one of them drops may have been accepted before.
+        if decision == nil || isThrough == nil, let kernelTrace = await hiddenDeciders(),
+            let path = await trace([expectation], by: kernelTrace)[expectation], let end = path.decision,
+            isThrough.map({ $0 == end.isAccepted }) ?? (decision == nil || !end.isAccepted)
+        {
+            return PacketTrace(steps: path.steps, decision: end, outcome: outcome)
+        }
+        return PacketTrace(counted, in: after, decision: decision, outcome: outcome)
     }
 }

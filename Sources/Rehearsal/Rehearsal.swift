@@ -146,10 +146,11 @@ package struct Rehearsal: Sendable {
         for (expectation, decision) in try await decide(open.filter { !$0.isEmpty }, seen, kernelTrace) {
             decisions[expectation] = decision
         }
-        for expectation in testable where expectation.isThrough(.silent) == nil {
-            let decision = try await decideUnseen(expectation, kernelTrace)
+        for (expectation, decision) in try await decideUnseen(
+            testable.filter { $0.isThrough(.silent) == nil }, kernelTrace)
+        {
             decisions[expectation] = decision
-            seen[expectation] = decision?.isAccepted
+            seen[expectation] = decision.isAccepted
         }
         return expectations.map { expectation in
             if let reason = untested[expectation] { return Verdict(expectation, .untested(reason)) }
@@ -249,7 +250,7 @@ package struct Rehearsal: Sendable {
     // MARK: - The deciding rule
 
     /// The trace, if rules decide in the stage that the counters do not show.
-    private func hiddenDeciders() async -> KernelTrace? {
+    func hiddenDeciders() async -> KernelTrace? {
         guard let kernelTrace, await kernelTrace.isNeeded(beside: counters) else { return nil }
         return kernelTrace
     }
@@ -326,23 +327,36 @@ package struct Rehearsal: Sendable {
 
     /// Sends what nothing answers, and reads from the counters what became of it.
     private func decideUnseen(
-        _ expectation: Expectation, _ kernelTrace: KernelTrace?
-    ) async throws -> CounterDifference.Decision? {
-        let family = expectation.family
-        guard counters.families.contains(family) else { return nil }
-        if expectation.packet == .packetTooBig {
-            let flow = Probe(
-                .udp, from: expectation.source, to: expectation.target, port: 53, sourcePort: Expectation.flowPort)
-            _ = try await stage.probe([flow], from: .server, patience: patience)
+        _ expectations: [Expectation], _ kernelTrace: KernelTrace?
+    ) async throws -> [Expectation: CounterDifference.Decision] {
+        var decisions: [Expectation: CounterDifference.Decision] = [:]
+        for expectation in expectations {
+            try await beginFlow(of: expectation)
+            let before = try await counters.read(expectation.family)
+            _ = try await attempt([expectation], patience: patience)
+            let after = try await counters.read(expectation.family)
+            decisions[expectation] = CounterDifference(from: before, to: after).decision(
+                of: 1, isAccepted: nil, icmpv6: expectation.icmpv6)
         }
-        let before = try await counters.read(family)
-        _ = try await attempt([expectation], patience: patience)
-        let decision = CounterDifference(from: before, to: try await counters.read(family)).decision(
-            of: 1, isAccepted: nil, icmpv6: expectation.icmpv6)
+        guard let kernelTrace else { return decisions }
         // What one table accepts, another one may still drop.
-        guard decision?.isAccepted != false, let kernelTrace else { return decision }
-        let traced = await trace([expectation], by: kernelTrace)[expectation]?.decision
-        return traced?.isAccepted == false ? traced : decision ?? traced
+        for family in counters.families {
+            let open = expectations.filter { $0.family == family && decisions[$0]?.isAccepted != false }
+            for expectation in open { try await beginFlow(of: expectation) }
+            for (expectation, path) in await trace(open, by: kernelTrace) {
+                guard let decision = path.decision else { continue }
+                if !decision.isAccepted || decisions[expectation] == nil { decisions[expectation] = decision }
+            }
+        }
+        return decisions
+    }
+
+    /// Sends the packet from the server that an error message is about.
+    private func beginFlow(of expectation: Expectation) async throws(StageError) {
+        guard expectation.packet == .packetTooBig else { return }
+        let flow = Probe(
+            .udp, from: expectation.source, to: expectation.target, port: 53, sourcePort: Expectation.flowPort)
+        _ = try await stage.probe([flow], from: .server, patience: patience)
     }
 
     // MARK: - Helpers

@@ -76,14 +76,20 @@ struct TracedPacket: Equatable {
         case .tcp, .established: return has("tcp", port, probe.port) && hasSource(probe, "tcp", isReply)
         case .udp:
             return has("udp", port, probe.port) && hasSource(probe, "udp", isReply) || isReply && isICMP
-        case .ping: return fields.contains(isReply ? "echo-reply" : "echo-request")
-        case .neighbour: return fields.contains("nd-neighbor-solicit")
-        case .strayError, .tooBig, .message: return isICMP
+        case .ping: return hasType(isReply ? "echo-reply" : "echo-request")
+        case .neighbour: return hasType("nd-neighbor-solicit")
+        case .message: return NFTListing.icmpv6Name(of: UInt8(truncatingIfNeeded: probe.port)).map(hasType) ?? isICMP
+        case .strayError: return hasType("destination-unreachable")
+        case .tooBig: return hasType(probe.family == .ipv4 ? "destination-unreachable" : "packet-too-big")
         }
     }
 
     private func hasSource(_ probe: Probe, _ transport: Substring, _ isReply: Bool) -> Bool {
         probe.sourcePort.map { has(transport, isReply ? "dport" : "sport", $0) } ?? true
+    }
+
+    private func hasType(_ name: String) -> Bool {
+        fields.indices.dropLast(1).contains { fields[$0] == "type" && fields[$0 + 1] == name }
     }
 
     private var isICMP: Bool { fields.contains("icmp") || fields.contains("icmpv6") }

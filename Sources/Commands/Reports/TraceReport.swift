@@ -6,7 +6,7 @@ import Rehearsal
 package struct TraceReport: Report, Equatable {
     /// A rule that the packet reached.
     package struct Step: Equatable, Codable, Sendable {
-        /// The rule, as iptables-save prints it.
+        /// The rule, as iptables-save prints it, or with its table and chain as nft prints it.
         package var rule: String
         /// Whether it matched the packet; a match that does not decide lets the packet continue.
         package var matched: Bool
@@ -33,7 +33,7 @@ extension TraceReport {
     init(_ expectation: Expectation, _ trace: PacketTrace, notes: [String]) {
         self.init(
             from: "\(expectation.source)", to: "\(expectation.target)", packet: expectation.packet.title,
-            steps: trace.steps.map { Step(rule: $0.rule.text, matched: $0.isMatch) },
+            steps: trace.steps.map { Step(rule: $0.rule.listedText, matched: $0.isMatch) },
             decision: trace.decision?.text, observed: trace.decision.map { $0.isAccepted ? "accept" : "drop" },
             notes: notes)
     }

@@ -1,0 +1,226 @@
+import Glibc
+import Host
+import Netfilter
+import TestSupport
+import Testing
+
+@testable import Policy
+@testable import Rehearsal
+
+/// A packet that a stranger or an admin sends, and what is promised of it.
+private func asked(_ packet: PacketExpectation.Packet, _ from: String, isAccepted: Bool) throws -> PacketExpectation {
+    let source = try IPAddress(parsing: from)
+    return PacketExpectation(
+        role: .stranger, direction: .in, source: source, target: try Scene.server(source.family), packet: packet,
+        sourcePort: nil, isAccepted: isAccepted, answer: nil)
+}
+
+@Suite("Counters and traces of nf_tables", .kernel, .inTurn, .tool("nft"))
+struct NFTablesCountersTests {
+    /// latchkey's table, as the backend nftables makes it.
+    private static let own = """
+        table inet latchkey {
+            chain input {
+                type filter hook input priority filter; policy drop;
+                ct state established,related counter accept comment "latchkey: replies"
+                icmpv6 type { 133, 134, 135, 136 } counter accept comment "latchkey: neighbours"
+                ip saddr 192.168.1.33 counter accept comment "latchkey: admins"
+                tcp dport { 22, 443 } counter accept comment "latchkey: web"
+                counter drop comment "latchkey: drop all else"
+            }
+        }
+
+        """
+    private static let toolbox = Toolbox(layout: Layout(root: nil))
+
+    private static func verdicts(_ tables: String, _ expectations: [PacketExpectation]) async throws -> [Verdict] {
+        let stage = try await Scene.open()
+        defer { stage.close() }
+        let counters = try NFTablesCounters(families: Family.allCases, toolbox: toolbox, runner: StageRunner(stage))
+        let rehearsal = Rehearsal(
+            on: stage, counters: counters, kernelTrace: KernelTrace(on: stage, toolbox: toolbox))
+        try await rehearsal.listen(for: expectations)
+        try await stage.run(["nft", "-f", "-"], input: tables)
+        let verdicts = try await rehearsal.verdicts(expectations, untested: [:])
+        // Nothing of the trace stays.
+        let left = try await stage.run(["nft", "list", "tables"])
+        #expect(!left.contains(KernelTrace.table))
+        return verdicts
+    }
+
+    @Test("the rule that decided is found for accept and drop, of both families")
+    func own() async throws {
+        let expectations = try [
+            asked(.tcp(443), Scene.strangers[0], isAccepted: true),
+            asked(.tcp(443), Scene.strangers[1], isAccepted: true),
+            asked(.tcp(80), Scene.admins[0], isAccepted: true), asked(.tcp(80), Scene.strangers[0], isAccepted: false),
+            asked(.udp(53), Scene.strangers[1], isAccepted: false),
+            asked(.strayError, Scene.strangers[0], isAccepted: false),
+            asked(.neighbour, Scene.strangers[1], isAccepted: true),
+        ]
+        let verdicts = try await Self.verdicts(Self.own, expectations)
+        #expect(verdicts.filter { !$0.isAsPromised }.isEmpty)
+        #expect(
+            verdicts.map { $0.decision?.comment } == [
+                "latchkey: web", "latchkey: web", "latchkey: admins", "latchkey: drop all else",
+                "latchkey: drop all else", "latchkey: drop all else", "latchkey: neighbours",
+            ])
+        #expect(
+            verdicts[0].decision?.text == "table inet latchkey, chain input: "
+                + #"tcp dport { 22, 443 } counter accept comment "latchkey: web""#)
+    }
+
+    @Test("another program's table without counters is named: its policy, its rule, ahead of latchkey's or after it")
+    func foreign() async throws {
+        for priority in [-10, 10] {
+            let other = """
+                table inet firewalld {
+                    chain filter_INPUT {
+                        type filter hook input priority \(priority); policy drop;
+                        ct state established,related accept
+                        icmpv6 type { 133, 134, 135, 136 } accept
+                        tcp dport 22 accept
+                        ip saddr 192.168.1.33 goto admins
+                    }
+                    chain admins {
+                        tcp dport 80 reject with tcp reset
+                        accept
+                    }
+                }
+
+                """
+            let verdicts = try await Self.verdicts(
+                Self.own + other,
+                [
+                    asked(.tcp(22), Scene.strangers[0], isAccepted: true),
+                    asked(.tcp(443), Scene.strangers[0], isAccepted: true),
+                    asked(.tcp(443), Scene.strangers[1], isAccepted: true),
+                    asked(.tcp(80), Scene.admins[0], isAccepted: true),
+                    asked(.tcp(443), Scene.admins[0], isAccepted: true),
+                ])
+            #expect(verdicts.map(\.observation) == [.accepted, .dropped, .dropped, .dropped, .accepted])
+            #expect(
+                verdicts.map { $0.decision?.text.replacing("table inet firewalld, chain ", with: "") }.dropFirst()
+                    .prefix(3) == [
+                        "filter_INPUT: policy drop", "filter_INPUT: policy drop",
+                        "admins: tcp dport 80 reject with tcp reset",
+                    ])
+            #expect(verdicts[0].decision?.comment == "latchkey: web")
+            #expect(verdicts[4].decision?.comment == "latchkey: admins")
+        }
+    }
+}
+
+@Suite("Tables made with nft beside iptables", .kernel, .inTurn, .tool("nft"))
+struct ForeignTableTests {
+    private static let answers = "version: 1\nadmins: [192.168.1.33]\nservices: [web]\n"
+    private static let firewalld = """
+        table inet firewalld {
+            chain filter_INPUT {
+                type filter hook input priority filter + 10; policy drop;
+                ct state established,related accept
+                iifname "lo" accept
+                icmp type != echo-request accept
+                icmpv6 type != echo-request accept
+                ip saddr 192.168.1.33 accept
+                tcp dport 22 accept
+            }
+            chain nat_PREROUTING {
+                type nat hook prerouting priority dstnat; policy accept;
+                tcp dport 22 redirect to :9
+            }
+        }
+
+        """
+
+    private func machine(_ tables: String) async throws -> NetworkNamespace {
+        let machine = try await NetworkNamespace()
+        try await machine.mustRun(["nft", "-f", "-"], input: Array(tables.utf8))
+        return machine
+    }
+
+    @Test(
+        "one that closes what the answers open is named by the refusal and by the trace",
+        arguments: TestBackend.installed)
+    func named(backend: TestBackend) async throws {
+        let root = try TemporaryFolder()
+        let file = try root.write(Self.answers, to: "answers.yaml")
+        let machine = try await machine(Self.firewalld)
+        defer { machine.close() }
+        let before = try await machine.mustRun(["nft", "list", "ruleset"])
+        let words = ["--answers", file, "--backend", backend.rawValue]
+        let finished = try await Latchkey.run(["rehearse"] + words, root: root, in: machine)
+        #expect(finished.status == 4)
+        #expect(
+            finished.errors.contains(
+                "found closed by table inet firewalld, chain filter_INPUT (policy drop)"), "\(finished.errors)")
+        // The nat chain of the table is not loaded: SSH is not sent elsewhere.
+        #expect(!finished.errors.contains("22/tcp"))
+        #expect(!finished.errors.contains("ran without"))
+        let traced = try await Latchkey.run(["trace", "198.51.100.9", "tcp/443"] + words, root: root, in: machine)
+        #expect(traced.output.contains("=> table inet firewalld, chain filter_INPUT: policy drop"), "\(traced.output)")
+        #expect(traced.output.contains("Blocked."))
+        #expect(try await machine.mustRun(["nft", "list", "ruleset"]).contains(before))
+    }
+
+    @Test("a dormant table does nothing, and one that cannot be loaded is said to be left out")
+    func leftOut() async throws {
+        let root = try TemporaryFolder()
+        let file = try root.write(Self.answers, to: "answers.yaml")
+        let machine = try await machine(
+            """
+            table inet asleep {
+                flags dormant
+                chain input {
+                    type filter hook input priority filter; policy drop;
+                }
+            }
+            table netdev guard {
+                chain in {
+                    type filter hook ingress device "lo" priority filter; policy accept;
+                }
+            }
+
+            """)
+        defer { machine.close() }
+        try await machine.mustRun(["ip", "link", "add", "here0", "type", "veth", "peer", "name", "far0"])
+        try await machine.mustRun(
+            [
+                "nft",
+                "add table netdev far; add chain netdev far in { type filter hook ingress device here0 priority 0; }",
+            ])
+        let finished = try await Latchkey.run(["rehearse", "--answers", file], root: root, in: machine)
+        #expect(finished.status == 0, "\(finished.errors)")
+        let said = finished.errors.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        #expect(said.contains("The rehearsal ran without the table netdev far:"), "\(said)")
+        #expect(!said.contains("netdev guard"))
+    }
+
+    @Test("a table that a running program owns takes part")
+    func owned() async throws {
+        let root = try TemporaryFolder()
+        let file = try root.write(Self.answers, to: "answers.yaml")
+        let machine = try await machine("")
+        defer { machine.close() }
+        // The kernel removes such a table when its owner ends, which is when its input ends.
+        var ends: [Int32] = [-1, -1]
+        #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0)
+        let text =
+            "table inet own { flags owner; chain in { type filter hook input priority 5; tcp dport 443 drop; }; }\n"
+        #expect(write(ends[1], text, text.utf8.count) == text.utf8.count)
+        let owner = try Child.start(try machine.enterCommand(["nft", "-i"]), input: ends[0], output: 2, errors: 2)
+        close(ends[0])
+        defer {
+            close(ends[1])
+            var status: Int32 = 0
+            waitpid(owner.id, &status, 0)
+        }
+        _ = try await eventually {
+            try await machine.mustRun(["nft", "list", "tables"]).contains("inet own") ? 1 : nil
+        }
+        let finished = try await Latchkey.run(["rehearse", "--answers", file], root: root, in: machine)
+        #expect(finished.status == 4)
+        #expect(
+            finished.errors.contains("closed by table inet own, chain in: tcp dport 443 drop"), "\(finished.errors)")
+    }
+}
