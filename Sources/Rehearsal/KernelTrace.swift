@@ -44,9 +44,12 @@ package struct KernelTrace: Sendable {
     ///
     /// - Parameters:
     ///   - family: the family of the packets.
-    ///   - send: sends them, and waits until they have arrived.
+    ///   - isComplete: whether these are all the packets, with all that becomes of them.
+    ///   - send: sends them.
     /// - Returns: the packets in the order of their arrival; none if the kernel cannot trace.
-    func follow(_ family: Family, _ send: () async -> Void) async -> [TracedPacket] {
+    func follow(
+        _ family: Family, until isComplete: ([TracedPacket]) -> Bool, _ send: () async -> Void
+    ) async -> [TracedPacket] {
         let name = "\(family == .ipv4 ? "ip" : "ip6") \(Self.table)"
         let rules =
             "table \(name) { chain prerouting { type filter hook prerouting priority -400; "
@@ -55,7 +58,7 @@ package struct KernelTrace: Sendable {
         let monitor = try? TraceMonitor(stage.enterCommand([nft, "monitor", "trace"]))
         if let monitor, await isListening() {
             await send()
-            await monitor.settle()
+            await monitor.settle { isComplete(TracedPacket.read($0)) }
         }
         monitor?.end()
         _ = await isDone(["delete", "table"] + name.split(separator: " ").map(String.init))

@@ -84,7 +84,8 @@ extension Rehearsal {
         let decision = counted.decision(of: 1, isAccepted: isThrough, icmpv6: expectation.icmpv6)
         // Where other tables decide too, a packet that one of them drops may have been accepted before.
         if decision == nil || isThrough == nil, let kernelTrace = await hiddenDeciders(),
-            let path = await trace([expectation], by: kernelTrace)[expectation], let end = path.decision,
+            let path = await trace([expectation], areDropped: isThrough == false, by: kernelTrace)[expectation],
+            let end = path.decision,
             isThrough.map({ $0 == end.isAccepted }) ?? (decision == nil || !end.isAccepted)
         {
             return PacketTrace(steps: path.steps, decision: end, outcome: outcome)

@@ -48,17 +48,20 @@ final class TraceMonitor: Sendable {
     /// What has been printed so far.
     var text: String { printed.bytes.withLock { String(decoding: $0, as: UTF8.self) } }
 
-    /// Waits until nothing more is printed.
+    /// Waits until what is awaited has been printed, and then until nothing more is.
     ///
     /// - Parameters:
     ///   - pause: how long nothing must have been printed.
     ///   - limit: how long to wait at most.
-    func settle(_ pause: Duration = .milliseconds(40), within limit: Duration = .seconds(2)) async {
+    ///   - isComplete: whether the text holds what is awaited.
+    func settle(
+        _ pause: Duration = .milliseconds(40), within limit: Duration = .seconds(1), _ isComplete: (String) -> Bool
+    ) async {
         let end = ContinuousClock.now + limit
         var count = -1
         while ContinuousClock.now < end {
             let now = printed.bytes.withLock(\.count)
-            if now == count { return }
+            if now == count, isComplete(text) { return }
             count = now
             try? await Task.sleep(for: pause)
         }

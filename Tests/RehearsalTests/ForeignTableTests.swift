@@ -183,16 +183,14 @@ struct ForeignTableTests {
 
             """)
         defer { machine.close() }
+        // An interface without an address is not on the stage.
         try await machine.mustRun(["ip", "link", "add", "here0", "type", "veth", "peer", "name", "far0"])
         try await machine.mustRun(
-            [
-                "nft",
-                "add table netdev far; add chain netdev far in { type filter hook ingress device here0 priority 0; }",
-            ])
+            ["nft", "add table inet far; add chain inet far c; add rule inet far c iif here0 drop"])
         let finished = try await Latchkey.run(["rehearse", "--answers", file], root: root, in: machine)
         #expect(finished.status == 0, "\(finished.errors)")
         let said = finished.errors.split(whereSeparator: \.isWhitespace).joined(separator: " ")
-        #expect(said.contains("The rehearsal ran without the table netdev far:"), "\(said)")
+        #expect(said.contains("The rehearsal ran without the table inet far:"), "\(said)")
         #expect(!said.contains("netdev guard"))
     }
 
@@ -222,5 +220,44 @@ struct ForeignTableTests {
         #expect(finished.status == 4)
         #expect(
             finished.errors.contains("closed by table inet own, chain in: tcp dport 443 drop"), "\(finished.errors)")
+    }
+
+    @Test("the backend nftables traces through its own table, others', and iptables' rules of both kinds", .root)
+    func live() async throws {
+        let root = try TemporaryFolder()
+        let machine = try await machine(
+            Self.firewalld + """
+                table inet latchkey {
+                    chain input {
+                        type filter hook input priority filter; policy drop;
+                        ct state established,related counter accept comment "latchkey: replies"
+                        tcp dport { 22, 443, 8080, 8081 } counter accept comment "latchkey: web"
+                        counter drop comment "latchkey: drop all else"
+                    }
+                }
+
+                """)
+        defer { machine.close() }
+        for backend in TestBackend.installed {
+            let port = backend == .nft ? 8080 : 8081
+            try await machine.restore(
+                "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -m tcp --dport \(port) -m comment --comment "
+                    + "\"by \(backend.rawValue)\" -m recent --name who --set -j DROP\nCOMMIT\n", .ipv4, backend)
+        }
+        func traced(_ packet: String) async throws -> String {
+            let words = ["trace", "198.51.100.9", packet, "--live", "--backend", "nftables"]
+            let finished = try await Latchkey.run(words, root: root, in: machine)
+            #expect(finished.status == 0, "\(finished.errors)")
+            #expect(!finished.errors.contains("ran without"), "\(finished.errors)")
+            return finished.output.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        }
+        #expect(try await traced("tcp/22").contains(#"=> table inet latchkey, chain input: tcp dport { 22,"#))
+        #expect(
+            try await traced("tcp/80").contains(
+                #"=> table inet latchkey, chain input: counter drop comment "latchkey: drop all else" Blocked."#))
+        #expect(
+            try await traced("tcp/443").contains("=> table inet firewalld, chain filter_INPUT: policy drop Blocked."))
+        #expect(try await traced("tcp/8080").contains("=> table ip filter, chain INPUT: tcp dport 8080"))
+        #expect(try await traced("tcp/8081").contains("Result: silent."))
     }
 }

@@ -25,8 +25,14 @@ extension RehearsalRunner {
 
     /// Requires that hand-written rules allow a new SSH login from the present address; nothing else is known of them.
     ///
+    /// - Parameters:
+    ///   - rules: the rules for iptables.
+    ///   - tables: the tables of the backend nftables, as nft(8) reads them; nil for iptables.
+    ///   - context: where messages go.
     /// - Throws: `Failure` with status 4 for any other rules.
-    func requireSSHAccess(_ rules: PerFamily<RuleSet>, in context: CommandContext) async throws(Failure) {
+    func requireSSHAccess(
+        _ rules: PerFamily<RuleSet>, tables: String? = nil, in context: CommandContext
+    ) async throws(Failure) {
         let machine = await machine(reaching: [])
         let expectations = expectationsOfCaller(on: machine)
         guard !expectations.isEmpty else {
@@ -35,7 +41,8 @@ extension RehearsalRunner {
         }
         let result: RehearsalResult
         do {
-            result = try await rehearse(Piece(rules: rules, sets: "", scope: .tables), expectations, on: machine)
+            result = try await rehearse(
+                Piece(rules: rules, tables: tables, sets: "", scope: .tables), expectations, on: machine)
         } catch {
             context.console.say(Wrapping.text("\(Self.unchecked) \(Self.reason(error))"))
             return

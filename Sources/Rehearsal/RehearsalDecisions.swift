@@ -1,0 +1,126 @@
+import Netfilter
+import Policy
+
+// Which rule decided about a packet: by the counters, and by the kernel's trace where they do not tell.
+extension Rehearsal {
+    /// The trace, if rules decide in the stage that the counters do not show.
+    func hiddenDeciders() async -> KernelTrace? {
+        guard let kernelTrace, await kernelTrace.isNeeded(beside: counters) else { return nil }
+        return kernelTrace
+    }
+
+    /// The two families side by side, if their counters do not touch each other.
+    func decide(
+        _ batches: [[Expectation]], _ seen: [Expectation: Bool], _ kernelTrace: KernelTrace?
+    ) async throws -> [Expectation: CounterDifference.Decision] {
+        try await withThrowingTaskGroup(of: [Expectation: CounterDifference.Decision].self) { group in
+            var found: [Expectation: CounterDifference.Decision] = [:]
+            for family in counters.families {
+                let own = batches.filter { $0.first?.family == family }
+                guard !own.isEmpty else { continue }
+                group.addTask {
+                    var found: [Expectation: CounterDifference.Decision] = [:]
+                    var last = try await counters.read(family)
+                    for batch in own {
+                        let isThrough = batch.first.flatMap { seen[$0] } ?? false
+                        try await decide(batch[...], isThrough: isThrough, &last, &found, isThrough ? nil : kernelTrace)
+                    }
+                    return found
+                }
+                if counters.isShared { found.merge(try await group.next() ?? [:]) { first, _ in first } }
+            }
+            return try await group.reduce(into: found) { $0.merge($1) { first, _ in first } }
+        }
+    }
+
+    /// Sends a batch again between two readings of the counters; halves it as long as several rules decide.
+    private func decide(
+        _ batch: ArraySlice<Expectation>, isThrough: Bool, _ last: inout CountedRules,
+        _ found: inout [Expectation: CounterDifference.Decision], _ kernelTrace: KernelTrace?
+    ) async throws {
+        guard let first = batch.first else { return }
+        let before = last
+        _ = try await attempt(Array(batch), patience: patience)
+        last = try await counters.read(first.family)
+        let counted = CounterDifference(from: before, to: last)
+        if let decision = counted.decision(of: batch.count, isAccepted: isThrough, icmpv6: first.icmpv6) {
+            for expectation in batch { found[expectation] = decision }
+        } else if let kernelTrace {
+            let traced = await trace(Array(batch), areDropped: true, by: kernelTrace).mapValues(\.decision)
+            let dropped = traced.filter { $1?.isAccepted == false }.compactMapValues(\.self)
+            found.merge(dropped) { $1 }
+            last = try await counters.read(first.family)
+            let rest = batch.filter { dropped[$0] == nil }
+            try await decide(rest[...], isThrough: isThrough, &last, &found, nil)
+        } else if batch.count > 1 {
+            let middle = batch.startIndex + batch.count / 2
+            try await decide(batch[..<middle], isThrough: isThrough, &last, &found, nil)
+            try await decide(batch[middle...], isThrough: isThrough, &last, &found, nil)
+        }
+    }
+
+    /// Sends packets again while the kernel traces them.
+    ///
+    /// - Parameters:
+    ///   - expectations: the packets, of one family.
+    ///   - areDropped: whether it is known that they are dropped.
+    ///   - kernelTrace: traces them.
+    /// - Returns: the path of each packet that was seen.
+    func trace(
+        _ expectations: [Expectation], areDropped: Bool, by kernelTrace: KernelTrace
+    ) async -> [Expectation: KernelPath] {
+        var paths: [Expectation: KernelPath] = [:]
+        // The kernel drops reports that nobody reads in time.
+        for begin in stride(from: 0, to: expectations.count, by: Self.tracedAtOnce) {
+            let some = Array(expectations[begin..<min(begin + Self.tracedAtOnce, expectations.count)])
+            let packets = await kernelTrace.follow(some.first?.family ?? .ipv4) { packets in
+                some.allSatisfy { expectation in
+                    guard let packet = packets.first(where: { $0.belongs(to: expectation) }) else { return false }
+                    return !areDropped || packet.path.decision?.isAccepted == false
+                }
+            } _: {
+                _ = try? await attempt(some, patience: patience)
+            }
+            for expectation in some {
+                paths[expectation] = packets.first { $0.belongs(to: expectation) }?.path
+            }
+        }
+        return paths
+    }
+
+    private static let tracedAtOnce = 32
+
+    /// Sends what nothing answers, and reads from the counters what became of it.
+    func decideUnseen(
+        _ expectations: [Expectation], _ kernelTrace: KernelTrace?
+    ) async throws -> [Expectation: CounterDifference.Decision] {
+        var decisions: [Expectation: CounterDifference.Decision] = [:]
+        for expectation in expectations {
+            try await beginFlow(of: expectation)
+            let before = try await counters.read(expectation.family)
+            _ = try await attempt([expectation], patience: patience)
+            let after = try await counters.read(expectation.family)
+            decisions[expectation] = CounterDifference(from: before, to: after).decision(
+                of: 1, isAccepted: nil, icmpv6: expectation.icmpv6)
+        }
+        guard let kernelTrace else { return decisions }
+        // What one table accepts, another one may still drop.
+        for family in counters.families {
+            let open = expectations.filter { $0.family == family && decisions[$0]?.isAccepted != false }
+            for expectation in open { try await beginFlow(of: expectation) }
+            for (expectation, path) in await trace(open, areDropped: false, by: kernelTrace) {
+                guard let decision = path.decision else { continue }
+                if !decision.isAccepted || decisions[expectation] == nil { decisions[expectation] = decision }
+            }
+        }
+        return decisions
+    }
+
+    /// Sends the packet from the server that an error message is about.
+    private func beginFlow(of expectation: Expectation) async throws(StageError) {
+        guard expectation.packet == .packetTooBig else { return }
+        let flow = Probe(
+            .udp, from: expectation.source, to: expectation.target, port: 53, sourcePort: Expectation.flowPort)
+        _ = try await stage.probe([flow], from: .server, patience: patience)
+    }
+}
