@@ -2,7 +2,7 @@ import Testing
 
 @Suite("apply")
 struct ApplyCommandTests {
-    @Test("a mistake in rules written by hand is told with its place, within 80 columns and indented")
+    @Test("a mistake in hand-written rules is reported with its place, indented and within 80 columns")
     func unreadable() async throws {
         let folder = try TestFolder()
         try folder.write("*filter\nhello, this is no rule\nCOMMIT\n", to: "r")

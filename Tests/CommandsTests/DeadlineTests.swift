@@ -11,17 +11,17 @@ struct DeadlineTests {
     }
 
     @Test(
-        "what is no duration is refused with the text",
+        "text that is not a duration is refused and quoted",
         arguments: ["", "s", "5x", "-60", "+60", "1.5m", "٤٥", "60 s", " 60", "5M", "1m30s", "9999999999999999999999"])
     func notADuration(text: String) {
         #expect(throws: DeadlineError.notADuration(text)) { try DeadlineOption(parsing: text) }
     }
 
-    @Test("what is shorter than 10 s or longer than an hour is refused", arguments: ["0", "9s", "3601", "61m", "2h"])
+    @Test("a deadline below 10 s or above an hour is refused", arguments: ["0", "9s", "3601", "61m", "2h"])
     func outOfRange(text: String) {
         #expect(throws: DeadlineError.outOfRange(text)) { try DeadlineOption(parsing: text) }
     }
 
-    @Test("without a word the deadline is a minute")
+    @Test("the default deadline is one minute")
     func standard() { #expect(DeadlineOption.standard.seconds == 60) }
 }

@@ -10,7 +10,7 @@ struct DoctorTests {
             remedy: "To let latchkey take over: ufw disable"),
     ]
 
-    @Test("the report as a person pastes it")
+    @Test("the report as people see it")
     func text() {
         #expect(
             DoctorReport(version: "1.2.3", findings: Self.findings).text == """
@@ -25,7 +25,7 @@ struct DoctorTests {
                 """)
     }
 
-    @Test("the report as a program reads it; a missing remedy is null")
+    @Test("the report as JSON; a missing remedy is null")
     func json() throws {
         #expect(
             try DoctorReport(version: "1.2.3", findings: Self.findings).json() == """
@@ -37,14 +37,14 @@ struct DoctorTests {
                 """)
     }
 
-    @Test("only what is missing makes it end with 69", arguments: Finding.State.allCases)
+    @Test("only a missing requirement ends with exit code 69", arguments: Finding.State.allCases)
     func status(state: Finding.State) {
         let report = DoctorReport(findings: Self.findings + [.found(state, "x", "y", remedy: "z")])
         #expect(report.status == (state == .missing ? .missing : .done))
         #expect(report.text.contains("latchkey cannot work here") == (state == .missing))
     }
 
-    @Test("on this machine every finding that is not as it should be has its remedy, within 80 columns")
+    @Test("on this machine every finding with a problem has a remedy, within 80 columns")
     func here() async {
         let run = await ProgramRun.of(["doctor"])
         #expect(run.talk.isEmpty)
@@ -61,7 +61,7 @@ struct DoctorTests {
 
 @Suite("Shell completions")
 struct CompletionTests {
-    @Test("each shell gets a script that knows the commands", arguments: ["bash", "zsh", "fish"])
+    @Test("each shell gets a script that includes the commands", arguments: ["bash", "zsh", "fish"])
     func scripts(shell: String) async {
         let run = await ProgramRun.of(["--generate-completion-script", shell])
         #expect(run.status == 0)

@@ -2,7 +2,7 @@ import Commands
 import Host
 import Testing
 
-@Suite("Failures in words")
+@Suite("Failure messages")
 struct FailureTests {
     @Test("a failure says what failed, which rules are active and what to do")
     func threeThings() {
@@ -17,13 +17,13 @@ struct FailureTests {
                 """)
     }
 
-    @Test("several lines stay several lines, and begin where an editor looks for file and line")
+    @Test("lines stay separate and start with file and line, where editors look for them")
     func lines() {
         let failure = Failure(.badData, "Two mistakes.\na.yaml:1: one\na.yaml:2: two")
         #expect(failure.rendered == "latchkey: Two mistakes.\na.yaml:1: one\na.yaml:2: two\n")
     }
 
-    @Test("long text is broken at 80 columns, and a long word is not")
+    @Test("long text is wrapped at 80 columns, but a long word is not broken")
     func wrapping() {
         let path = "/" + String(repeating: "x", count: 100)
         let rendered = Failure(.failed, String(repeating: "word ", count: 40) + path).rendered
@@ -33,7 +33,7 @@ struct FailureTests {
     }
 
     @Test(
-        "what the machine lacks is 69, what is not to be trusted is 65, the rest is 1",
+        "missing system features are 69, untrusted data is 65, anything else is 1",
         arguments: [
             (HostError.toolMissing(name: "iptables", lookedIn: ["/usr/sbin"]), ProgramStatus.missing),
             (.insecure(path: "/etc/latchkey/templates", reason: "others may write it"), .badData),
@@ -44,7 +44,7 @@ struct FailureTests {
 
 @Suite("Exit codes")
 struct ProgramStatusTests {
-    @Test("the numbers are the interface's, all of them and no other")
+    @Test("the exit codes are exactly the documented ones")
     func numbers() {
         #expect(ProgramStatus.allCases.map(\.rawValue) == [0, 1, 3, 4, 5, 6, 7, 8, 64, 65, 69, 77, 130])
     }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Commands
 
-/// A folder of its own for one test.
+/// A separate folder for one test.
 struct TestFolder: ~Copyable {
     let path: String
 
@@ -27,7 +27,7 @@ struct TestFolder: ~Copyable {
     }
 }
 
-/// What a closure failed with.
+/// The failure that a closure throws.
 func failure(_ body: () throws -> Void) -> Failure? {
     do {
         try body()
@@ -39,7 +39,7 @@ func failure(_ body: () throws -> Void) -> Failure? {
 
 @Suite("Paths on the command line and in the environment")
 struct PathTests {
-    @Test("a path is made whole here, for a guard that works in no folder of ours")
+    @Test("a relative path is made absolute here, because the guard runs in another folder")
     func absolute() {
         let here = FileManager.default.currentDirectoryPath
         #expect(CommandContext.absolute("x/y") == "\(here)/x/y")
@@ -48,7 +48,7 @@ struct PathTests {
     }
 }
 
-@Suite("The answers' file")
+@Suite("The answers file")
 struct AnswersInputTests {
     private func options(_ arguments: [String]) throws -> AnswersOptions { try AnswersOptions.parse(arguments) }
 
@@ -61,7 +61,7 @@ struct AnswersInputTests {
         #expect(read == NamedText(name: folder.path + "/a.yaml", text: "version: 1\n"))
     }
 
-    @Test("without a name the answers that were kept are read")
+    @Test("without a name the saved answers are read")
     func kept() throws {
         let folder = try TestFolder()
         try folder.write("version: 1\n", to: "etc/latchkey/answers.yaml")
@@ -69,7 +69,7 @@ struct AnswersInputTests {
         #expect(try options([]).read(in: context).text == "version: 1\n")
     }
 
-    @Test("without a name and without kept answers the command line is wrong")
+    @Test("without a name and without saved answers the command line is wrong")
     func none() throws {
         let folder = try TestFolder()
         let context = CommandContext.test(root: folder.path, console: RecordingConsole())
@@ -79,7 +79,7 @@ struct AnswersInputTests {
         #expect(found?.next?.contains("--answers FILE") == true)
     }
 
-    @Test("a name that leads to no file is a wrong command line", arguments: ["/missing.yaml", ""])
+    @Test("a path to a missing file is a wrong command line", arguments: ["/missing.yaml", ""])
     func missing(name: String) throws {
         let folder = try TestFolder()
         let context = CommandContext.test(root: folder.path, console: RecordingConsole())
@@ -99,7 +99,7 @@ struct AnswersInputTests {
         #expect(found?.what == "\(folder.path)/a.yaml:3: this line is not UTF-8 text.")
     }
 
-    @Test("a file without an end is not read to its end")
+    @Test("an endless file is not read to its end")
     func endless() throws {
         let context = CommandContext.test(console: RecordingConsole())
         #expect(failure { _ = try options(["--answers", "/dev/zero"]).read(in: context) }?.status == .badData)
@@ -113,7 +113,7 @@ struct TemplateInputTests {
             in: .test(root: "/nonexistent", console: RecordingConsole()))
     }
 
-    @Test("services and rule templates are found in the folder and in its two sub-folders")
+    @Test("services and rule templates are found in the folder and in its two subfolders")
     func found() throws {
         let folder = try TestFolder()
         try folder.write("a", to: "t/web.yaml")
@@ -125,7 +125,7 @@ struct TemplateInputTests {
         #expect(read.rules.map(\.name) == [folder.path + "/t/rules/input.mustache"])
     }
 
-    @Test("without a word the administrator's folder is read, and may be missing")
+    @Test("by default the administrator's folder is read, and it may be missing")
     func usual() throws {
         let folder = try TestFolder()
         let context = CommandContext.test(root: folder.path, console: RecordingConsole())
@@ -134,13 +134,13 @@ struct TemplateInputTests {
         #expect(try TemplateOptions.parse([]).read(in: context).services.map(\.text) == ["a"])
     }
 
-    @Test("a folder that is not there is a wrong command line")
+    @Test("a missing folder is a wrong command line")
     func missing() throws {
         let folder = try TestFolder()
         #expect(failure { _ = try read(folder.path + "/t") }?.status == .usage)
     }
 
-    @Test("what others may write is bad data", arguments: ["t", "t/web.yaml", "t/services"], [0o775, 0o757])
+    @Test("files that others can write are bad data", arguments: ["t", "t/web.yaml", "t/services"], [0o775, 0o757])
     func writable(place: String, mode: Int) throws {
         let folder = try TestFolder()
         try folder.write("a", to: "t/web.yaml")
@@ -152,7 +152,7 @@ struct TemplateInputTests {
     }
 
     @Test(
-        "a symbolic link is refused, however the folder's name ends",
+        "a symbolic link is refused, even if the folder's path ends in a slash or dot",
         arguments: ["t", "t/services", "t/web.yaml"], ["", "/", "/.", "/./", "//."])
     func link(place: String, end: String) throws {
         let folder = try TestFolder()
@@ -166,7 +166,7 @@ struct TemplateInputTests {
         #expect(found?.what.hasPrefix("\(folder.path)/\(place): ") == true)
     }
 
-    @Test("a template that is too large is called so, and nothing is said of its owner")
+    @Test("a template that is too large is reported as such, with no remark about its owner")
     func large() throws {
         let folder = try TestFolder()
         try folder.write(String(repeating: "#", count: 1 << 20 + 1), to: "t/web.yaml")
@@ -176,7 +176,7 @@ struct TemplateInputTests {
         #expect(found?.next == nil)
     }
 
-    @Test("what belongs to another user is refused", .root)
+    @Test("files that belong to another user are refused", .root)
     func foreign() throws {
         let folder = try TestFolder()
         try folder.write("a", to: "t/web.yaml")

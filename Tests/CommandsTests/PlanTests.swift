@@ -3,7 +3,7 @@ import Testing
 @Suite("plan")
 struct PlanCommandTests {
     @Test(
-        "what is for the admins while there are none is said beside the result",
+        "ports for admins are reported beside the result when there are no admins",
         arguments: [
             ("services: [mysql]", ["mysql"]), ("services: [mysql]\nadmins: [192.0.2.1]", []),
             ("services: [web]\nssh: { from: admins }", ["ssh"]),
@@ -18,7 +18,7 @@ struct PlanCommandTests {
         #expect(run.talk == notes.joined())
     }
 
-    @Test("the mistakes of service and rule templates are told at once with file and line")
+    @Test("mistakes in service and rule templates are reported together, with file and line")
     func templates() async throws {
         let folder = try TestFolder()
         try folder.write("version: 1\nservices: [web]\n", to: "a.yaml")
@@ -31,7 +31,7 @@ struct PlanCommandTests {
         #expect(run.talk.contains("\n\(folder.path)/t/rules/log.mustache:1: "))
     }
 
-    @Test("what rule templates make wrongly is told of both families at once, a line of a template once")
+    @Test("mistakes in rule templates are reported for both families together, once per template line")
     func families() async throws {
         let folder = try TestFolder()
         try folder.write("version: 1\nlog: true\n", to: "a.yaml")
@@ -47,7 +47,7 @@ struct PlanCommandTests {
         #expect(run.talk.hasPrefix("latchkey: 2 mistakes in "))
     }
 
-    @Test("a rule template in the folder and in its sub-folder too is refused")
+    @Test("a rule template that is in both the folder and its subfolder is refused")
     func twice() async throws {
         let folder = try TestFolder()
         try folder.write("version: 1\n", to: "a.yaml")

@@ -4,7 +4,7 @@ import Testing
 @Suite("The command line")
 struct ProgramTests {
     @Test(
-        "help and version are results",
+        "help and version go to standard output",
         arguments: [["--help"], ["-h"], ["help"], ["--version"], ["help", "snapshots", "list"]])
     func help(arguments: [String]) async {
         let run = await ProgramRun.of(arguments)
@@ -14,7 +14,7 @@ struct ProgramTests {
     }
 
     @Test(
-        "a bad command line is 64 and talk",
+        "a bad command line exits with 64 and writes to standard error",
         arguments: [["--bogus"], ["bogus"], ["help", "--bogus"], ["help", "bogus"], ["help", "snapshots", "bogus"]])
     func usage(arguments: [String]) async {
         let run = await ProgramRun.of(arguments)

@@ -2,7 +2,7 @@ import Commands
 import Host
 import Synchronization
 
-/// A console that remembers what was written, results and talk apart.
+/// A console that records what is written, results and messages separately.
 final class RecordingConsole: Console {
     private let written = Mutex<(results: String, talk: String)>(("", ""))
 
@@ -14,19 +14,19 @@ final class RecordingConsole: Console {
 }
 
 extension CommandContext {
-    /// A context under a folder of its own, of an ordinary user unless told otherwise.
+    /// A context under a separate folder, for an ordinary user unless specified otherwise.
     static func test(root: String = "/nonexistent", userID: UInt32 = 1_000, console: RecordingConsole) -> Self {
         CommandContext(layout: Layout(root: root), userID: userID, console: console)
     }
 }
 
-/// What one run of the program came to.
+/// The outcome of one run of the program.
 struct ProgramRun: Equatable {
     var status: Int32
     var results: String
     var talk: String
 
-    /// Runs the program in this process against a context of a test.
+    /// Runs the program in this process with a test's context.
     static func of(_ arguments: [String], root: String = "/nonexistent", userID: UInt32 = 1_000) async -> Self {
         let console = RecordingConsole()
         let status = await Program.run(arguments, in: .test(root: root, userID: userID, console: console))

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Results as JSON")
 struct ReportTests {
-    @Test("an idle machine names every key, with null where there is nothing")
+    @Test("an idle machine reports every key, with null where there is no value")
     func idle() throws {
         #expect(
             try StatusReport(state: .idle, backend: "nft").json() == """
@@ -29,7 +29,7 @@ struct ReportTests {
                 """)
     }
 
-    @Test("a kept change names the files that were saved for boot")
+    @Test("a kept change lists the files that were saved for boot")
     func kept() throws {
         let report = ChangeReport(
             outcome: .kept, change: "c", snapshot: "s", reason: "confirmed", verified: true,
@@ -42,7 +42,7 @@ struct ReportTests {
                 """)
     }
 
-    @Test("a change that was refused before it had a name says null")
+    @Test("a change that was refused before it had a name reports null")
     func refused() throws {
         let report = ChangeReport(outcome: .refused, change: nil, snapshot: nil, reason: "\"x\"", verified: false)
         #expect(
@@ -52,7 +52,7 @@ struct ReportTests {
                 """)
     }
 
-    @Test("the words for states, outcomes and supervisors are the interface's")
+    @Test("the words for states, outcomes and supervisors are the documented ones")
     func words() {
         #expect(StatusReport.State.allCases.map(\.rawValue) == ["idle", "pending", "kept", "reverted", "failed"])
         #expect(

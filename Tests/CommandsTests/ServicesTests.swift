@@ -10,7 +10,7 @@ struct ServicesTests {
         #expect(run.results.split(separator: "\n").allSatisfy { $0.count <= 80 })
     }
 
-    @Test("an administrator's template shadows the built-in one, and says where it comes from")
+    @Test("an administrator's template overrides the built-in one, and its source is shown")
     func shadow() async throws {
         let folder = try TestFolder()
         let text = """
@@ -33,7 +33,7 @@ struct ServicesTests {
                 """)
     }
 
-    @Test("mistakes in a template are 65, all at once with file and line")
+    @Test("mistakes in a template exit with 65, reported together with file and line")
     func mistakes() async throws {
         let folder = try TestFolder()
         try folder.write("name: web\nports: [99999/tcp]\ncolour: red\n", to: "etc/latchkey/templates/web.yaml")
@@ -44,7 +44,7 @@ struct ServicesTests {
         #expect(run.talk.contains("\(folder.path)/etc/latchkey/templates/web.yaml:3: "))
     }
 
-    @Test("an unknown name is 64 and a suggestion")
+    @Test("an unknown name exits with 64 and a suggestion")
     func unknown() async {
         let run = await ProgramRun.of(["services", "show", "wbe"])
         #expect(run.status == 64)

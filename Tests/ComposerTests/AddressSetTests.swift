@@ -17,7 +17,7 @@ struct AddressSetTests {
         (rules["filter"]?.rules(in: "INPUT") ?? []).map(\.text)
     }
 
-    @Test("eight addresses are eight rules, nine are one look into a set")
+    @Test("eight addresses become eight rules, nine become one lookup in a set")
     func threshold() throws {
         let composer = try Composer()
         for (count, rules, sets) in [(8, 8, 0), (9, 1, 1)] {
@@ -25,13 +25,13 @@ struct AddressSetTests {
             let composed = try composer.composeWithSets(plan, family: .ipv4)
             #expect(inputRules(composed.rules).count { $0.contains("latchkey: admins") } == rules)
             #expect(composed.sets.count == sets)
-            // The other family has none of them.
+            // The other family has none of these addresses.
             let other = try composer.composeWithSets(plan, family: .ipv6)
             #expect(other.sets.isEmpty && !inputRules(other.rules).contains { $0.contains("admins") })
         }
     }
 
-    @Test("admins, SSH and services look into sets, and equal lists share one")
+    @Test("admins, SSH and services use sets, and equal lists share one")
     func everywhere() throws {
         let list = AddressList(try hosts(9))
         let plan = try plan(
@@ -49,7 +49,7 @@ struct AddressSetTests {
         #expect(looking.contains { $0.contains("-p esp ") })
     }
 
-    @Test("the commands make the set, and everything is its two halves")
+    @Test("the commands create the set; a network of all addresses is added as two halves")
     func commands() throws {
         let everything = try ["0.0.0.0/0"].map { try CIDR(parsing: $0) }
         let list = AddressList(try hosts(9))
@@ -66,7 +66,7 @@ struct AddressSetTests {
             ])
     }
 
-    @Test("without sets two hundred addresses are rules, and more are refused")
+    @Test("without sets 200 addresses become rules, and more are refused")
     func withoutSets() throws {
         let composer = try Composer(usesSets: false)
         let most = try plan(Answers(admins: AddressList(hosts(200))))

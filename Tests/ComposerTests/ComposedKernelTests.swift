@@ -3,8 +3,8 @@ import Netfilter
 import TestSupport
 import Testing
 
-/// The kernel and both of its iptables take every golden rule set and print it back in the same bytes.
-@Suite("Rule sets come back from the kernel as they went in", .kernel)
+/// The kernel accepts every golden rule set with both iptables backends, and prints it back byte for byte.
+@Suite("The kernel prints rule sets back unchanged", .kernel)
 struct ComposedKernelTests {
     @Test("each golden case", arguments: TestBackend.installed, Family.allCases)
     func goldens(_ backend: TestBackend, _ family: Family) async throws {
@@ -17,7 +17,7 @@ struct ComposedKernelTests {
             let dump = try RuleSet(parsing: await namespace.dump(tool, backend), file: "dump")
             for table in rules.tables {
                 let found = try #require(dump[table.name], "\(golden.name): \(table.name)")
-                // With "keep" only INPUT is named; the kernel adds the table's other chains.
+                // With "keep" only INPUT is listed; the kernel adds the table's other chains.
                 let chains = Set(table.chains.map(\.name))
                 let same = Table(
                     table.name, chains: found.chains.filter { chains.contains($0.name) }, rules: found.rules)

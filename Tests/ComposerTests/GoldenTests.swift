@@ -7,11 +7,11 @@ import Testing
 
 /// One folder under `Golden` is one case: answers in, both families' rule sets out.
 ///
-/// `LATCHKEY_RECORD=1 swift test --filter GoldenTests` writes what comes out over the rule sets; the run still fails,
-/// so that nobody records by accident. Read the difference before it is committed.
-@Suite("What answers become")
+/// `LATCHKEY_RECORD=1 swift test --filter GoldenTests` overwrites the rule sets with the output; the run still fails,
+/// so that nobody records by accident. Read the difference before you commit it.
+@Suite("Golden rule sets")
 struct GoldenTests {
-    @Test("a case's answers become its rule sets", arguments: try GoldenCase.all(), Family.allCases)
+    @Test("the answers of each case produce its rule sets", arguments: try GoldenCase.all(), Family.allCases)
     func composed(_ golden: GoldenCase, _ family: Family) throws {
         let text = try Composer().compose(golden.plan(), family: family).text
         let file = golden.file(family)
@@ -22,14 +22,14 @@ struct GoldenTests {
         #expect(text == (try String(contentsOf: file, encoding: .utf8)))
     }
 
-    @Test("the golden tutorial is the example that latchkey ships")
+    @Test("the golden tutorial is the example that ships with latchkey")
     func shippedExample() throws {
         let example = try #require(Templates.examples.first { $0.name == "tutorial.yaml" })
         let golden = try #require(try GoldenCase.all().first { $0.name == "tutorial" })
         #expect(example.text == golden.answersText)
     }
 
-    @Test("every rule is latchkey's by its comment, of at most 255 bytes", arguments: try GoldenCase.all())
+    @Test("every rule has a latchkey comment of at most 255 bytes", arguments: try GoldenCase.all())
     func owned(_ golden: GoldenCase) throws {
         for family in Family.allCases {
             let rules = try Composer().compose(golden.plan(), family: family).tables.flatMap(\.rules)
@@ -37,7 +37,7 @@ struct GoldenTests {
         }
     }
 
-    @Test("the first rule decides packets of known conversations, and SSH comes before the services")
+    @Test("the first rule accepts packets of known connections, and SSH comes before the services")
     func fewRules() throws {
         let golden = try #require(try GoldenCase.all().first { $0.name == "everything" })
         for family in Family.allCases {
@@ -51,7 +51,7 @@ struct GoldenTests {
         }
     }
 
-    @Test("a comment that would be too long for the kernel tells how many answers it leaves out")
+    @Test("a comment that would be too long for the kernel says how many answers it leaves out")
     func longComment() throws {
         let ports = try (1000...1099).map { try PortSpec(parsing: "\($0)/tcp") }
         let catalog = try TemplateCatalog.builtIn()

@@ -1,6 +1,6 @@
 import Netfilter
 
-/// The first packet of a conversation, as the rules see it.
+/// The first packet of a connection, as the rules see it.
 struct Packet {
     var source: IPAddress
     var destination: IPAddress?
@@ -8,7 +8,7 @@ struct Packet {
     var port: UInt16 = 0
     var echoRequest = false
 
-    /// What becomes of the packet in INPUT, worked out rule by rule.
+    /// What happens to the packet in INPUT, worked out rule by rule.
     ///
     /// - Returns: nil when a rule has a condition that this walk does not know.
     func isAccepted(by rules: RuleSet) -> Bool? {
@@ -17,7 +17,7 @@ struct Packet {
         return filter.rules(in: "INPUT")[number - 1].target == .accept
     }
 
-    /// The number in INPUT, counted from 1, of the rule that accepts or drops the packet; 0 where the policy decides.
+    /// The number of the INPUT rule, counted from 1, that accepts or drops the packet; 0 if the policy decides.
     ///
     /// - Returns: nil when a rule has a condition that this walk does not know.
     func decidingRule(in filter: Table) -> Int? {

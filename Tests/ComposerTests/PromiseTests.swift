@@ -3,7 +3,7 @@ import Netfilter
 import Policy
 import Testing
 
-/// What a plan promises, held against what its rules would do with packets: two ways that share no code.
+/// Compares what a plan promises with what its rules do to packets; the two calculations share no code.
 @Suite("The rules do what the plan promises")
 struct PromiseTests {
     private static let sources = [
@@ -16,7 +16,7 @@ struct PromiseTests {
         61000, 61001, 65535,
     ]
 
-    @Test("every port of every source is open or closed as promised", arguments: try GoldenCase.all())
+    @Test("every port is open or closed to every source as promised", arguments: try GoldenCase.all())
     func ports(_ golden: GoldenCase) throws {
         let plan = try golden.plan()
         for family in Family.allCases {

@@ -4,10 +4,10 @@ import Policy
 import Templates
 import Testing
 
-/// An administrator's own rule template may hold any mistake; none of them may reach the kernel.
-@Suite("A rule template that does not say the plan is refused")
+/// An administrator's rule template may contain any mistake; none of them may reach the kernel.
+@Suite("A rule template that does not match the plan is refused")
 struct StrictnessTests {
-    /// What goes wrong with a template that replaces a built-in one.
+    /// The mistakes found in a template that replaces a built-in one.
     private func refusal(
         _ name: String, _ change: (String) -> String, answers: Answers? = nil
     ) throws -> ComposerError? {
@@ -39,7 +39,7 @@ struct StrictnessTests {
         }
     }
 
-    /// A line of the template that was changed.
+    /// A changed line of the template.
     private func place(_ name: String, _ line: Int) -> TemplatePlace {
         TemplatePlace(path: "/t/\(name).mustache", line: line)
     }
@@ -47,7 +47,7 @@ struct StrictnessTests {
     private let ssh = #"-A INPUT -p tcp -m tcp --dport 22 -m comment --comment "latchkey: ssh" -j ACCEPT"#
     private let loopback = #"-A INPUT -i lo -m comment --comment "latchkey: loopback" -j ACCEPT"#
 
-    @Test("a rule that is missing is missed where its template begins, or behind the rule before it")
+    @Test("a missing rule is reported where its template begins, or after the rule before it")
     func missing() throws {
         #expect(try refusal("ssh") { _ in "" } == .missing(ssh, at: place("ssh", 1)))
         #expect(
@@ -61,7 +61,7 @@ struct StrictnessTests {
         #expect(error?.description.hasPrefix("\(place): the planned line \"-A INPUT") == true)
     }
 
-    @Test("a template that is not included is missed in the one that includes")
+    @Test("a template that is not included is reported in the template that should include it")
     func notIncluded() throws {
         #expect(try refusal("ruleset", replacing("{{> ssh}}\n", "")) == .notIncluded("ssh", at: place("ruleset", 1)))
         let error = try refusal("ruleset") { $0.replacing("{{> ssh}}\n", with: "").replacing("{{> log}}\n", with: "") }
@@ -72,25 +72,25 @@ struct StrictnessTests {
                 ]))
     }
 
-    @Test("a rule more", arguments: [("ssh", 5), ("log", 6), ("services", 13)])
+    @Test("an extra rule", arguments: [("ssh", 5), ("log", 6), ("services", 13)])
     func extra(_ name: String, _ line: Int) throws {
         let rule = #"-A INPUT -p tcp -m tcp --dport 23 -m comment --comment "latchkey: telnet" -j ACCEPT"#
         #expect(try refusal(name) { $0 + rule + "\n" } == .unplanned(rule, at: place(name, line)))
         #expect(try refusal(name) { $0 + rule } == .unplanned(rule, at: place(name, line)))
     }
 
-    @Test("a planned rule written twice, there or in another's template", arguments: [("replies", 5), ("ssh", 5)])
+    @Test("a planned rule that appears twice, in one template or in two", arguments: [("replies", 5), ("ssh", 5)])
     func twice(_ name: String, _ line: Int) throws {
         #expect(try refusal(name) { $0 + loopback + "\n" } == .wrongOrder(loopback, at: place(name, line)))
     }
 
-    @Test("rules in another order are the fault of what includes them")
+    @Test("rules in the wrong order are reported in the template that includes them")
     func order() throws {
         let error = try refusal("ruleset", replacing("{{> admins}}\n{{> ssh}}", "{{> ssh}}\n{{> admins}}"))
         #expect(error == .wrongOrder(ssh, at: place("ruleset", 14)))
     }
 
-    @Test("a planned rule that was put in another table too")
+    @Test("a planned rule that also appears in another table")
     func otherTable() throws {
         let error = try refusal("ruleset") { text in
             text.replacingCharacters(text.lastRange(of: "COMMIT"), "{{> log}}\nCOMMIT")
@@ -116,7 +116,7 @@ struct StrictnessTests {
         #expect(found != planned && planned.hasPrefix("-A INPUT "))
     }
 
-    @Test("another policy or table, one chain more or less, a table without an end")
+    @Test("another policy or table, an extra or missing chain, a table without an end")
     func tables() throws {
         func refusal(_ old: String, _ new: String) throws -> ComposerError? {
             try self.refusal("ruleset", replacing(old, new))
@@ -134,11 +134,11 @@ struct StrictnessTests {
             try refusal(":FORWARD", ":EXTRA - [0:0]\n:FORWARD") == .unplanned(":EXTRA - [0:0]", at: place("ruleset", 7))
         )
         guard case .missing("COMMIT", _) = try refusal("COMMIT\n{{#replace}}", "{{#replace}}") else {
-            return #expect(Bool(false), "a COMMIT is not missed")
+            return #expect(Bool(false), "a missing COMMIT is not reported")
         }
     }
 
-    @Test("with keep, a last rule that is lost, moved or changed, and a policy that drops")
+    @Test("with keep, a last rule that is missing, moved or changed, and a policy that drops")
     func lastRule() throws {
         func refusal(_ name: String, _ old: String, _ new: String) throws -> ComposerError? {
             let answers = Answers(services: [ServiceChoice("web")], log: true, existing: .keep)
@@ -159,14 +159,14 @@ struct StrictnessTests {
                 == .differs(":INPUT DROP [0:0]", planned: ":INPUT ACCEPT [0:0]", at: place("ruleset", 11)))
     }
 
-    @Test("with replace, a last rule besides the policy")
+    @Test("with replace, a last rule in addition to the policy")
     func lastRuleWithReplace() throws {
         let last = #"-A INPUT -m comment --comment "latchkey: drop all else" -j DROP"#
         #expect(
             try refusal("last", replacing("{{^replace}}", "{{#replace}}")) == .unplanned(last, at: place("last", 4)))
     }
 
-    @Test("another spelling than iptables-save's")
+    @Test("a spelling that differs from iptables-save's")
     func spelling() throws {
         for spelled in ["-A INPUT  -i lo", "-A INPUT --in-interface lo", "[0:0] -A INPUT -i lo"] {
             let line = loopback.replacing("-A INPUT -i lo", with: spelled)
@@ -181,7 +181,7 @@ struct StrictnessTests {
         }
     }
 
-    @Test("what is no rule at all is named with its line in the template")
+    @Test("text that is not a rule is reported with its line in the template")
     func noRule() throws {
         let error = try refusal("ssh") { $0 + "hello\n" }
         #expect(
@@ -190,7 +190,7 @@ struct StrictnessTests {
                 + "Begin the line with -A and a chain.")
     }
 
-    @Test("a line that ends in a carriage return is named, the first of a whole file's too")
+    @Test("a line that ends in a carriage return is reported, including the first line of a file")
     func carriageReturn() throws {
         let error = ComposerError.badTemplate(place("ssh", 5), text: loopback + "\r", reason: .controlCharacter)
         #expect(try refusal("ssh") { $0 + loopback + "\r\n" } == error)
@@ -200,12 +200,12 @@ struct StrictnessTests {
         else { return #expect(Bool(false), "another line is named") }
     }
 
-    @Test("the last line of a template may lack its end", arguments: PlannedTemplates.names)
+    @Test("the last line of a template may lack its line end", arguments: PlannedTemplates.names)
     func unended(_ name: String) throws {
         #expect(try refusal(name) { String($0.dropLast()) } == nil)
     }
 
-    @Test("everything that is not planned is told at once, a line of a template once")
+    @Test("all differences from the plan are reported together, once per template line")
     func allAtOnce() throws {
         let error = try refusal("replies") { text in
             "hello\n" + text.replacing("RELATED,ESTABLISHED", with: "ESTABLISHED") + "-A INPUT -j ACCEPT\n"
@@ -216,7 +216,7 @@ struct StrictnessTests {
         #expect(both?.description.split(separator: "\n").count == 1)
     }
 
-    @Test("a folder's name that looks like a tag, or has lines, is a name")
+    @Test("a folder name that looks like a tag, or contains line breaks, is treated as a name")
     func oddFolder() throws {
         let text = try #require(Templates.rules.first { $0.name == "log.mustache" }).text
         let plan = try Plan(answers: Answers(log: true), catalog: TemplateCatalog.builtIn(), sshPorts: [22])
@@ -227,7 +227,7 @@ struct StrictnessTests {
         }
     }
 
-    @Test("the mistakes of all templates are told at once")
+    @Test("the mistakes of all templates are reported together")
     func several() throws {
         let bad = { (name: String) in RuleTemplate(path: "/t/\(name).mustache", text: "{{bad}}\n{{worse}}\n") }
         do throws(ComposerError) {
@@ -243,7 +243,7 @@ struct StrictnessTests {
         }
     }
 
-    @Test("limits and the log line are the administrator's choice")
+    @Test("the administrator can choose the limits and the log line")
     func choices() throws {
         #expect(try refusal("ping", replacing("5/sec --limit-burst 10", "2/min --limit-burst 3")) == nil)
         #expect(try refusal("log", replacing("latchkey drop: ", "dropped ")) == nil)
@@ -251,7 +251,7 @@ struct StrictnessTests {
     }
 
     @Test(
-        "tags that Mustache would pass over in silence",
+        "tags that Mustache would ignore silently",
         arguments: [
             ("{{comments}}", ComposerError.TemplateMistake.unknownName), ("{{#adminz}}{{/adminz}}", .unknownName),
             ("{{comment", .unfinishedTag), ("{{}}", .unknownName), ("{{=<% %>=}}", .unknownKind),
@@ -272,7 +272,7 @@ struct StrictnessTests {
     }
 
     @Test(
-        "a template that includes itself, one that is not there, or one amid a line",
+        "a template that includes itself, is missing, or is included in the middle of a line",
         arguments: [
             ("{{> ruleset}}", ""), ("{{> rulez}}", ""), (" {{> log}}", ""), ("{{> log}}", " "), ("# {{> log}}", ""),
         ])
@@ -283,7 +283,7 @@ struct StrictnessTests {
                 == .badTemplate(place("ruleset", 31), text: tag, reason: .partial))
     }
 
-    @Test("a section without an end is named where it begins, and every one of them")
+    @Test("every section without an end is reported where it begins")
     func unclosed() throws {
         #expect(
             try refusal("ssh") { "{{#ssh}}\n{{#log}}\n" + $0 }
@@ -293,7 +293,7 @@ struct StrictnessTests {
                 ]))
     }
 
-    @Test("a template under a name that nothing includes")
+    @Test("a template with a name that nothing includes")
     func unknown() throws {
         #expect(throws: ComposerError.self) {
             try Composer(ruleTemplates: ["telnet": RuleTemplate(path: "/t/telnet.mustache", text: "")])
@@ -307,12 +307,12 @@ enum PlannedTemplates {
 }
 
 extension String {
-    /// The text with a part of it replaced.
+    /// The text with one part replaced.
     func replacingCharacters(_ range: Range<Index>?, _ new: String) -> String {
         guard let range else { return self }
         return String(self[..<range.lowerBound]) + new + String(self[range.upperBound...])
     }
 
-    /// Where a text stands last.
+    /// The position of a text's last occurrence.
     func lastRange(of text: String) -> Range<Index>? { ranges(of: text).last }
 }

@@ -3,19 +3,19 @@ import Netfilter
 import Policy
 import Testing
 
-/// The tutorial, line by line, and what in the composed rule set fulfils each.
-@Suite("Every line of the tutorial is fulfilled")
+/// The tutorial, line by line, and the part of the composed rule set that implements each line.
+@Suite("Every line of the tutorial is implemented")
 struct TutorialTests {
-    /// What a line of the tutorial asks for.
+    /// What a line of the tutorial requires.
     enum Promise: Sendable {
-        /// The table is loaded whole, which flushes rules, user chains and counters.
+        /// The whole table is loaded, which flushes rules, user chains and counters.
         case flushed(table: String)
         case policy(table: String, chain: String, ChainPolicy)
         /// A rule that accepts.
         case rule(String)
-        /// A new packet to the port gets in from anywhere.
+        /// A new packet to the port is accepted from anywhere.
         case open(UInt16, TransportProtocol)
-        /// Replies get in by the first rule; a new packet with that source port opens nothing.
+        /// The first rule accepts replies; a new packet with that source port is not accepted.
         case repliesOnly
     }
 
@@ -70,7 +70,7 @@ struct TutorialTests {
         }
     }
 
-    @Test("with keep, few rules decide, and the last one drops")
+    @Test("with keep, a few rules decide, and the last one drops")
     func ruleNumbers() throws {
         let golden = try #require(try GoldenCase.all().first { $0.name == "tutorial-keep" })
         let filter = try #require(try Composer().compose(golden.plan(), family: .ipv4)["filter"])

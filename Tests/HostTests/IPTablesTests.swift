@@ -6,14 +6,14 @@ import Testing
 
 @testable import Host
 
-/// Tools of one word, the same for every command.
+/// Tools that give one fixed answer to every command.
 private struct OneWord: CommandRunner {
     let result: CommandResult
 
     func run(_ command: Command) async throws(HostError) -> CommandResult { result }
 }
 
-@Suite("The tables of the kernel")
+@Suite("The kernel's tables")
 struct IPTablesTests {
     private func has(_ status: Int32, _ message: String = "") async throws -> Bool {
         let folder = try TemporaryFolder()
@@ -38,7 +38,7 @@ struct IPTablesTests {
     }
 
     @Test(
-        "a tool that stumbles has said nothing about the kernel",
+        "a tool that fails to run says nothing about the kernel",
         arguments: [
             "Another app is currently holding the xtables lock; still 0s 0us time ahead to have a chance to grab the lock...",
             "iptables v1.8.9 (legacy): can't initialize iptables table `nat': Permission denied (you must be root)",
@@ -48,13 +48,13 @@ struct IPTablesTests {
         await #expect(throws: HostError.self) { try await has(4, message) }
     }
 
-    @Test("it is there where the tool prints it")
+    @Test("a table exists if the tool prints it")
     func present() async throws {
         #expect(try await has(0))
     }
 }
 
-/// A runner that counts what it runs.
+/// A runner that counts the processes it runs.
 private final class Counting: CommandRunner {
     let runs = Mutex(0)
     let version: String
@@ -67,7 +67,7 @@ private final class Counting: CommandRunner {
     }
 }
 
-@Suite("The backend behind iptables")
+@Suite("The backend that iptables uses")
 struct BackendTests {
     private let folder: TemporaryFolder
     private var toolbox: Toolbox { Toolbox(layout: Layout(root: folder.path)) }
@@ -81,7 +81,7 @@ struct BackendTests {
     }
 
     @Test(
-        "the links tell it without a process",
+        "the links show it without running a process",
         arguments: [
             ("xtables-nft-multi", Backend.nft), ("xtables-legacy-multi", .legacy), ("iptables-nft", .nft),
             ("iptables-legacy", .legacy),
@@ -96,7 +96,7 @@ struct BackendTests {
     }
 
     @Test(
-        "the program is asked where no name tells it",
+        "the program is run if no name shows it",
         arguments: [("iptables v1.8.9 (nf_tables)\n", Backend.nft), ("iptables v1.6.1\n", .legacy)])
     func version(text: String, backend: Backend) async throws {
         try folder.write("", to: "usr/sbin/xtables-multi", mode: 0o700)
@@ -106,7 +106,7 @@ struct BackendTests {
         #expect(runner.runs.withLock { $0 } == 1)
     }
 
-    @Test("commands under their full names are found without a process", arguments: Backend.iptables)
+    @Test("commands under their full names are found without running a process", arguments: Backend.iptables)
     func fullNames(backend: Backend) async throws {
         for name in ["iptables", "ip6tables"] {
             for end in ["", "-save", "-restore"] {

@@ -2,9 +2,9 @@ import Testing
 
 @testable import Host
 
-@Suite("Tables made with nft")
+@Suite("Tables created with nft")
 struct NFTablesTests {
-    @Test("a table besides iptables' own is named where a chain of it decides about what comes in")
+    @Test("a table that is not iptables' own is reported if one of its chains filters incoming packets")
     func tables() {
         let json = """
             {"nftables": [

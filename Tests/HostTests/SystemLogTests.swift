@@ -4,7 +4,7 @@ import Testing
 
 @testable import Host
 
-@Suite("The system's log")
+@Suite("The system log")
 struct SystemLogTests {
     private static func line(_ message: String) -> String {
         var time = tm()
@@ -12,24 +12,24 @@ struct SystemLogTests {
         return SystemLog.line(priority: 85, time: time, pid: 4_711, message: message)
     }
 
-    @Test("a message is RFC 3164's: priority, time with the day padded by a blank, tag and process")
+    @Test("a message follows RFC 3164: priority, time with a space-padded day, tag and process")
     func form() {
         #expect(Self.line("Hello.") == "<85>Feb  3 04:05:06 latchkey[4711]: Hello.")
     }
 
-    @Test("whatever a message holds, it is one line", arguments: ["a\nb", "a\rb", "a\u{0}b", "a\u{1B}b", "a\u{85}b"])
+    @Test("a message always takes one line", arguments: ["a\nb", "a\rb", "a\u{0}b", "a\u{1B}b", "a\u{85}b"])
     func oneLine(message: String) {
         #expect(Self.line(message).hasSuffix(": a b"))
     }
 
-    @Test("no message is longer than 1,024 bytes, and none breaks within a character", arguments: ["x", "ä", "€", "😀"])
+    @Test("no message is longer than 1,024 bytes, and none is cut inside a character", arguments: ["x", "ä", "€", "😀"])
     func length(filler: String) {
         let line = Self.line(String(repeating: filler, count: 2_000))
         #expect((1_018...1_024).contains(line.utf8.count))
         #expect(line.hasSuffix("\(filler)..."))
     }
 
-    @Test("it waits for no receiver: neither a missing one nor one that has stopped reading")
+    @Test("it does not wait for a receiver that is missing or has stopped reading")
     func nobodyReads() throws {
         let folder = try TemporaryFolder()
         UnixSocket.sendDatagram("x", to: folder.path + "/missing")

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Running tools")
 struct SystemRunnerTests {
-    @Test("a tool that takes too long is stopped, and what it started with it")
+    @Test("a tool that takes too long is stopped together with its child processes")
     func timeout() async throws {
         let folder = try TemporaryFolder()
         let script = "sleep 60 & echo $! > \(folder.path)/child; wait"
@@ -15,7 +15,7 @@ struct SystemRunnerTests {
             try await SystemRunner().run(command)
         }
         let child = try #require(pid_t(try folder.read("child").prefix { $0.isNumber }))
-        // Dead, though its new parent may not have heard of it yet.
+        // Ended, though its new parent may not have collected it yet.
         #expect(kill(child, 0) != 0 || ProcessTable().process(child)?.state == "Z")
     }
 }

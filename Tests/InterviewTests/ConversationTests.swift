@@ -33,7 +33,7 @@ struct ConversationTests {
         #expect(await prompter.transcript.contains("\"/nowhere\" cannot be written."))
     }
 
-    @Test("the end of input and Ctrl-C leave everything as it was", arguments: [true, false])
+    @Test("the end of input and Ctrl-C change nothing", arguments: [true, false])
     func leaving(byInterrupt: Bool) async throws {
         let prompter = ScriptedPrompter([
             .type("", at: "admins [203.0.113.7] > "), byInterrupt ? .interrupt : .endOfInput,
@@ -46,7 +46,7 @@ struct ConversationTests {
         #expect(await prompter.transcript.hasSuffix("Nothing was changed.\n"))
     }
 
-    @Test("what was typed before the review appeared is discarded")
+    @Test("input typed before the review appeared is discarded")
     func typedAhead() async throws {
         let prompter = ScriptedPrompter(
             [.type("", at: "> "), .type("", at: "> "), .type("", at: "> "), .type("", at: "> "), .type("", at: "> ")]
@@ -55,7 +55,7 @@ struct ConversationTests {
         await prompter.finish()
         let discards = await prompter.discards
         #expect(discards.count == 1)
-        // After the rehearsal, and before what comes of it.
+        // After the rehearsal, and before its result is shown.
         #expect(discards.first?.contains("Rehearsing with real packets") == true)
         #expect(discards.first?.contains("as expected") == false)
     }
@@ -74,7 +74,7 @@ struct ConversationTests {
     }
 }
 
-/// A guard whose state is scripted: one status for each time it is asked.
+/// A guard with scripted states: one status per request.
 private actor FakeGuard: GuardConnection {
     private var statuses: [PendingChangeStatus]
     private(set) var requests: [String] = []
@@ -133,7 +133,7 @@ struct PendingChangeLoopTests {
         #expect(text.contains("IPv6 was not tested."))
     }
 
-    @Test("an outcome that comes from elsewhere ends the asking, and is shown once")
+    @Test("an outcome that comes from elsewhere ends the prompt, and is shown once")
     func overtaken() async {
         let reverted = PendingChangeScreen.Ending.reverted(.deadline, verified: true)
         let connection = FakeGuard([
@@ -145,14 +145,14 @@ struct PendingChangeLoopTests {
         #expect(text.components("Not kept within") == 1)
     }
 
-    @Test("a change that has ended before the first prompt asks nothing")
+    @Test("a change that ended before the first prompt shows no prompt")
     func endedAlready() async {
         let kept = PendingChangeScreen.Ending.kept(saved: [], undo: nil)
         let (ending, _) = await run([], FakeGuard([PendingChangeStatus(secondsLeft: 0, outcome: kept)]))
         #expect(ending == .outcome(kept))
     }
 
-    @Test("refusals are shown, and asking goes on")
+    @Test("refusals are shown, and the prompt continues")
     func refusals() async {
         let reverted = PendingChangeScreen.Ending.reverted(.request, verified: true)
         let connection = FakeGuard(
@@ -165,7 +165,7 @@ struct PendingChangeLoopTests {
         #expect(text.contains("The limit is 1 h.") && text.contains("More time: 100 s left."))
     }
 
-    @Test("the end of input waits for the outcome without asking")
+    @Test("after the end of input it waits for the outcome without prompting")
     func endOfInput() async {
         let reverted = PendingChangeScreen.Ending.reverted(.deadline, verified: true)
         let connection = FakeGuard(
@@ -180,7 +180,7 @@ struct PendingChangeLoopTests {
         #expect(text.contains("No more input"))
     }
 
-    @Test("Ctrl-C twice leaves the guard to itself")
+    @Test("Ctrl-C twice leaves, and the guard continues alone")
     func leaving() async {
         let connection = FakeGuard([PendingChangeStatus(secondsLeft: 40)])
         let (ending, _) = await run([.interrupt, .interrupt], connection)
@@ -199,7 +199,7 @@ struct PendingChangeLoopTests {
 }
 
 extension String {
-    /// How often the word stands in the text.
+    /// How many times the word occurs in the text.
     fileprivate func components(_ word: String) -> Int {
         indices.count { self[$0...].hasPrefix(word) }
     }

@@ -14,7 +14,7 @@ struct DraftTests {
         return Wizard(discovery: try Machine.discovery(), catalog: try .builtIn(), draft: draft)
     }
 
-    @Test("its answers are shown, and Enter resumes at the first question that was not answered")
+    @Test("its answers are shown, and Enter resumes at the first unanswered question")
     func resume() throws {
         var wizard = try wizard([.admins, .ssh])
         let text = wizard.begin().lines.text
@@ -29,7 +29,7 @@ struct DraftTests {
         #expect(wizard.request.prompt.hasSuffix("ssh [admins] > "))
     }
 
-    @Test("with everything answered the review comes next")
+    @Test("if everything is answered the review comes next")
     func complete() throws {
         var wizard = try wizard(Set(Question.allCases))
         _ = wizard.begin()
@@ -38,7 +38,7 @@ struct DraftTests {
         #expect(wizard.answers.ping == .limited)
     }
 
-    @Test("what was not answered has the defaults that this machine gives, not those of an empty file")
+    @Test("unanswered questions have this machine's defaults, not those of an empty file")
     func defaults() throws {
         var wizard = try wizard([.admins, .ssh])
         #expect(wizard.begin().lines.text.contains("3 services   web (not asked yet)"))
@@ -56,7 +56,7 @@ struct DraftTests {
         #expect(wizard.answers == Answers())
     }
 
-    @Test("? explains, nonsense is named, quit leaves")
+    @Test("? explains, unknown input is reported, quit leaves")
     func others() throws {
         var wizard = try wizard([.admins])
         _ = wizard.begin()
@@ -66,7 +66,7 @@ struct DraftTests {
         #expect(wizard.input("quit").request == .quit)
     }
 
-    @Test("every answer is handed out to be kept, and nothing before the first")
+    @Test("every answer is passed on to be saved, and nothing before the first one")
     func kept() async throws {
         let prompter = ScriptedPrompter([
             .type("?", at: "admins [203.0.113.7] > "), .type("192.168.1.33", at: "admins [203.0.113.7] > "),

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Interview
 
-/// The machine of the tests: a web server with a forgotten node and a database for itself.
+/// The machine of the tests: a web server with a forgotten node process and a local database.
 enum Machine {
     static func address(_ text: String) throws -> IPAddress { try IPAddress(parsing: text) }
 
@@ -26,7 +26,7 @@ enum Machine {
             ], rulesNow: 0, docker: false)
     }
 
-    /// The same machine with Docker's and fail2ban's chains, and one rule that nobody owns.
+    /// The same machine with Docker's and fail2ban's chains, and one rule that belongs to no known program.
     static func crowded() throws -> Discovery {
         var discovery = try discovery()
         discovery.rulesNow = 21
@@ -55,12 +55,12 @@ enum Machine {
 }
 
 extension [Line] {
-    /// The lines as one text, for comparing.
+    /// The lines as one text, for comparisons.
     var text: String { map(\.text).joined(separator: "\n") }
 }
 
 extension Wizard {
-    /// Types one line after the other, and the review's facts where they are asked for; what the last one showed.
+    /// Types the lines in turn, and the review's facts when asked for; returns what the last line showed.
     @discardableResult
     mutating func type(_ lines: String..., report: RehearsalReport = .allWell) -> Turn {
         var turn = Turn([])

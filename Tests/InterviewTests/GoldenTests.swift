@@ -5,7 +5,7 @@ import Testing
 
 @testable import Interview
 
-/// Whole conversations as they appear on the screen, in the folder `Screens`.
+/// Whole conversations as they appear on screen, in the folder `Screens`.
 ///
 /// `LATCHKEY_RECORD=1 swift test --filter InterviewTests.GoldenTests` records these files again. The run still fails;
 /// read the difference before you commit it.
@@ -13,7 +13,7 @@ import Testing
 struct GoldenTests {
     private static let isRecording = ProcessInfo.processInfo.environment["LATCHKEY_RECORD"] == "1"
 
-    @Test("the screens are the ones recorded")
+    @Test("the screens match the recorded ones")
     func screens() async throws {
         var screens: [String: String] = [:]
         for columns in [80, 40] {

@@ -9,7 +9,7 @@ struct PendingChangeScreenTests {
         PendingChangeScreen(secondsLeft: 60, entry: entry, loginTest: .login(command: "ssh ops@198.51.100.20"))
     }
 
-    @Test("the countdown stands in the prompt")
+    @Test("the prompt contains the countdown")
     func countdown() throws {
         var screen = screen()
         screen.tick(secondsLeft: 47)
@@ -18,7 +18,7 @@ struct PendingChangeScreenTests {
         #expect(screen.secondsLeft == 0)
     }
 
-    @Test("a new login is told once and changes what is asked")
+    @Test("a new login is reported once and changes the prompt")
     func freshLogin() throws {
         var screen = screen()
         screen.tick(secondsLeft: 31)
@@ -49,7 +49,7 @@ struct PendingChangeScreenTests {
     }
 
     @Test(
-        "words and what they ask of the guard",
+        "each word sends its request to the guard",
         arguments: [
             ("revert", PendingChangeScreen.Request.revert), ("more", .extend), ("", nil), ("wait", nil), ("show", nil),
             ("?", nil),
@@ -62,7 +62,7 @@ struct PendingChangeScreenTests {
         #expect(!turn.lines.text.contains("\u{1B}"))
     }
 
-    @Test("Ctrl-C is explained first and leaves the second time; a command in between resets it")
+    @Test("Ctrl-C is explained the first time and leaves the second time; a command in between resets it")
     func interrupted() {
         var screen = screen()
         #expect(screen.interrupted().request == nil)
@@ -157,7 +157,7 @@ struct PendingChangeScreenTests {
         #expect(screen().ended(outcome).text == expected)
     }
 
-    @Test("after more time was added, the ending names no number of seconds")
+    @Test("after a deadline was extended, the final message contains no number of seconds")
     func extended() {
         var screen = screen()
         screen.tick(secondsLeft: 20)

@@ -4,14 +4,14 @@ import Testing
 
 @testable import Interview
 
-/// For each question: what is understood, what is not, and what Enter takes on the machine of the tests.
+/// For each question: valid and invalid input, and the default on the machine of the tests.
 struct QuestionCase: Sendable {
-    /// A typed line, and the answer as it is typed back.
+    /// A typed line, and the answer as it is printed.
     let valid: [(line: String, answer: String)]
-    /// A typed line, the part that is wrong, and what is said about it.
+    /// A typed line, its invalid part, and the message about it.
     let invalid: [(line: String, part: String, message: String)]
     let proposal: String
-    /// A word that the explanation cannot do without.
+    /// A word that the explanation must contain.
     let explains: String
 }
 
@@ -144,7 +144,7 @@ struct QuestionTests {
         #expect(!cases.valid.isEmpty && !cases.invalid.isEmpty)
     }
 
-    @Test("what is understood is typed back the same", arguments: Question.allCases)
+    @Test("a valid answer is printed in its standard form", arguments: Question.allCases)
     func valid(question: Question) throws {
         let context = try Machine.context()
         for (line, expected) in try #require(questionCases[question]).valid {
@@ -155,12 +155,12 @@ struct QuestionTests {
         }
     }
 
-    @Test("what is wrong is named, with what to do", arguments: Question.allCases)
+    @Test("a mistake is reported with what to do", arguments: Question.allCases)
     func invalid(question: Question) throws {
         let context = try Machine.context()
         for (line, part, message) in try #require(questionCases[question]).invalid {
             guard case .failure(let mistake) = question.parse(line, context) else {
-                Issue.record("\(line) was taken")
+                Issue.record("\(line) was accepted")
                 continue
             }
             #expect(mistake.parts.contains(.init(text: part, message: message)), "\(line): \(mistake.parts)")
@@ -171,7 +171,7 @@ struct QuestionTests {
     func allMistakes() throws {
         let context = try Machine.context()
         guard case .failure(let mistake) = Question.admins.parse("10.0.0.300 10.0.0.1 x 10.0.0.1/8", context) else {
-            Issue.record("taken")
+            Issue.record("accepted")
             return
         }
         #expect(mistake.parts.map(\.text) == ["10.0.0.300", "x", "10.0.0.1/8"])
@@ -196,14 +196,14 @@ struct QuestionTests {
         #expect(changed == answers)
     }
 
-    @Test("Enter takes what suits the machine, and it can be read", arguments: Question.allCases)
+    @Test("the default answer suits the machine and is valid", arguments: Question.allCases)
     func proposal(question: Question) throws {
         let context = try Machine.context()
         #expect(question.defaultAnswer(context) == questionCases[question]?.proposal)
         _ = try question.parse(question.defaultAnswer(context), context).get()
     }
 
-    @Test("Enter takes the earlier answer once there is one", arguments: Question.allCases)
+    @Test("Enter accepts the previous answer if there is one", arguments: Question.allCases)
     func earlierAnswer(question: Question) throws {
         let last = try #require(questionCases[question]?.valid.last)
         let answers = try question.parse(last.line, try Machine.context()).get()
@@ -219,7 +219,7 @@ struct QuestionTests {
         #expect(flat.contains(try #require(questionCases[question]).explains))
     }
 
-    @Test("the explanation of pings covers the replies to mail and DNS, and who may begin")
+    @Test("the explanation of pings covers the replies to mail and DNS, and who may send pings")
     func tutorialExplained() throws {
         let text = Question.ping.help(try Machine.context(), screen: Screen()).text
         for word in ["ESTABLISHED", "RELATED", "port 53", "port 25", "conversation"] {
@@ -238,7 +238,7 @@ struct QuestionTests {
         #expect(!question.completions(context).isEmpty)
     }
 
-    @Test("the sixth question is asked only where there is something to keep or replace")
+    @Test("the sixth question is asked only if there are rules to keep or replace")
     func existingOnlyWithRules() throws {
         #expect(!Question.asked(try Machine.discovery()).contains(.existing))
         #expect(Question.asked(try Machine.crowded()).contains(.existing))
@@ -247,30 +247,30 @@ struct QuestionTests {
         #expect(Question.asked(chainsOnly).contains(.existing))
     }
 
-    @Test("a flood is refused unread, and a mistake's message stays short")
+    @Test("very long input is refused unread, and the message about a mistake stays short")
     func hostile() throws {
         let context = try Machine.context()
         guard case .failure(let flood) = Question.admins.parse(String(repeating: "1 ", count: 4000), context),
             case .failure(let long) = Question.services.parse(String(repeating: "x", count: 4000), context)
         else {
-            Issue.record("taken")
+            Issue.record("accepted")
             return
         }
         #expect(flood.parts.count == 1 && flood.parts[0].message.hasPrefix("The line is too long"))
         #expect(long.parts[0].message.count < 120)
     }
 
-    @Test("answers that close IPv6 take no address of it")
+    @Test("answers that turn off IPv6 accept no IPv6 address")
     func closedIPv6() throws {
         let context = try Machine.context(answers: Answers(ipv6: false))
         guard case .failure(let mistake) = Question.admins.parse("2001:db8::1", context) else {
-            Issue.record("taken")
+            Issue.record("accepted")
             return
         }
         #expect(mistake.parts[0].message.contains("ipv6: false"))
     }
 
-    @Test("from a local console nobody is proposed as administrator")
+    @Test("at a local console no administrator is proposed")
     func noPeer() throws {
         var discovery = try Machine.discovery()
         discovery.peer = nil
@@ -281,14 +281,14 @@ struct QuestionTests {
         #expect(Question.admins.defaultAnswer(try Machine.context(discovery)) == "none")
     }
 
-    @Test("a program that only this machine reaches is not proposed to the world")
+    @Test("a program that only this machine can reach is not proposed for everyone")
     func loopbackOnly() throws {
         var discovery = try Machine.discovery()
         discovery.listeners = [.init(program: "nginx", port: 80, transport: .tcp, loopbackOnly: true)]
         #expect(Question.services.defaultAnswer(try Machine.context(discovery)) == "none")
     }
 
-    @Test("a database that listens to the world is not proposed for everyone")
+    @Test("a database that listens on all addresses is not proposed for everyone")
     func databaseNotProposed() throws {
         var discovery = try Machine.discovery()
         discovery.listeners = [.init(program: "postgres", port: 5432, transport: .tcp)]

@@ -13,7 +13,7 @@ struct ReviewTests {
         ).lines.text
     }
 
-    @Test("who reaches what, row by row")
+    @Test("who can reach what, row by row")
     func rows() throws {
         let answers = Answers(
             admins: [try Machine.network("192.168.1.33")],
@@ -37,7 +37,7 @@ struct ReviewTests {
         }
     }
 
-    @Test("UDP is named where TCP has not the same port")
+    @Test("UDP is shown separately if TCP does not have the same port")
     func transports() throws {
         let text = try review(
             Answers(services: [ServiceChoice("wireguard"), ServiceChoice("dns"), ServiceChoice("web")]))
@@ -51,13 +51,13 @@ struct ReviewTests {
         #expect(text.hasPrefix("Review                       everyone"))
     }
 
-    @Test("what shuts you out is said where it stands")
+    @Test("an answer that blocks you is reported beside its row")
     func shutOut() throws {
         let text = try review(Answers(ssh: SSHAnswer(from: .admins)))
         #expect(text.contains("! locks you out, 203.0.113.7"))
     }
 
-    @Test("the table agrees with the plan, for admins, strangers and those named")
+    @Test("the table matches the plan for admins, strangers and listed addresses")
     func agreesWithPlan() throws {
         let answers = Answers(
             admins: [try Machine.network("192.168.1.33")],
@@ -83,7 +83,7 @@ struct ReviewTests {
         }
     }
 
-    @Test("rules that nobody owns are shown before they go")
+    @Test("rules that belong to no known program are shown before they are removed")
     func unowned() throws {
         let summary = ChangeSummary(
             rulesRemoved: 1, rulesAdded: 13, replacedRules: ["-A INPUT -p tcp -m tcp --dport 8443 -j ACCEPT"])
@@ -94,7 +94,7 @@ struct ReviewTests {
             ))
     }
 
-    @Test("what one answer limits and another opens is open, for SSH too")
+    @Test("a port that one answer limits and another opens is open, also for SSH")
     func overlapping() throws {
         let answers = Answers(
             admins: [try Machine.network("192.168.1.33")], ports: [try PortSpec(parsing: "1-65535/tcp")],
@@ -107,14 +107,14 @@ struct ReviewTests {
         #expect(closed.contains("  ssh 22                     open          closed   ! locks you out, 203.0.113.7"))
     }
 
-    @Test("nothing that changes is said so")
+    @Test("a review without changes says so")
     func unchanged() throws {
         let summary = ChangeSummary(rulesRemoved: 0, rulesAdded: 0)
         let text = Review(context: try Machine.context(), summary: summary, screen: Screen()).lines.text
         #expect(text.contains("Rules: no changes."))
     }
 
-    @Test("other firewalls are named, whatever becomes of their rules")
+    @Test("other firewalls are listed whether their rules are kept or replaced")
     func rivals() throws {
         var discovery = try Machine.discovery()
         discovery.otherFirewalls = ["firewalld", "nft table inet filter"]

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("The screen")
 struct ScreenTests {
-    @Test("text is broken between words, and inside a word only where it must be")
+    @Test("text is wrapped between words, and inside a word only if necessary")
     func wrapping() {
         let screen = Screen(columns: 20)
         #expect(
@@ -16,13 +16,13 @@ struct ScreenTests {
     }
 
     @Test(
-        "no wider than 80, and a width that cannot be is 80",
+        "at most 80 columns, and an impossible width counts as 80",
         arguments: [(200, 80), (80, 80), (40, 40), (3, 80), (0, 80)])
     func widths(window: Int, columns: Int) {
         #expect(Screen(columns: window).columns == columns)
     }
 
-    @Test("no text, however long its words, leaves the screen", arguments: [20, 33, 40, 57, 72, 80])
+    @Test("no text exceeds the screen's width, even with long words", arguments: [20, 33, 40, 57, 72, 80])
     func neverWider(columns: Int) {
         let screen = Screen(columns: columns)
         for length in 1...90 {
@@ -46,7 +46,7 @@ struct ScreenTests {
             ])
     }
 
-    @Test("a remark goes to the right edge, or below")
+    @Test("a remark is right-aligned, or goes below")
     func headline() {
         #expect(
             Screen().headline("4/5  Any?", remark: "x on 1").map(\.text) == [

@@ -6,15 +6,15 @@ import Testing
 ///
 /// Unexpected prompts and unused steps fail the test.
 actor ScriptedPrompter: Prompter {
-    /// One expected prompt and what the person does there.
+    /// One expected prompt and the input for it.
     enum Step: Sendable {
-        /// Where the prompt ends like this, types that.
+        /// Types the text at a prompt with this ending.
         case type(String, at: String)
-        /// Lets this many ticks pass and then types.
+        /// Types after this many ticks.
         case afterTicks(Int, type: String, at: String)
-        /// Watches until the asking is over.
+        /// Watches until the prompt is closed.
         case watch
-        /// The pipe ends.
+        /// Closes the input pipe.
         case endOfInput
         /// Presses Ctrl-D.
         case endByKey
@@ -25,7 +25,7 @@ actor ScriptedPrompter: Prompter {
     private var steps: [Step]
     private(set) var transcript = ""
     private(set) var prefills: [String] = []
-    /// How much of the transcript was there when what was typed ahead was dropped.
+    /// The length of the transcript when the typeahead was discarded.
     private(set) var discards: [String] = []
     private let width: Int
 
@@ -55,7 +55,7 @@ actor ScriptedPrompter: Prompter {
     private func answer(_ request: LineRequest, _ onTick: @Sendable () async -> Tick) async -> LineInput {
         prefills.append(request.prefill)
         guard !steps.isEmpty else {
-            Issue.record("nobody expected to be asked: \(request.prompt)")
+            Issue.record("unexpected prompt: \(request.prompt)")
             return .endOfInput
         }
         switch steps.removeFirst() {
@@ -76,7 +76,7 @@ actor ScriptedPrompter: Prompter {
                 write(tick.lines)
                 if tick.stops { return .overtaken }
             }
-            Issue.record("the asking never ended")
+            Issue.record("the prompt never ended")
             return .endOfInput
         case .endOfInput: return .endOfInput
         case .endByKey: return .endedByKey
@@ -90,9 +90,9 @@ actor ScriptedPrompter: Prompter {
         return .line(text)
     }
 
-    /// Fails if something was expected that was never asked.
+    /// Fails if an expected prompt was never shown.
     func finish() {
-        if !steps.isEmpty { Issue.record("never asked: \(steps)") }
+        if !steps.isEmpty { Issue.record("prompts never shown: \(steps)") }
     }
 }
 

@@ -14,7 +14,7 @@ struct WarningTests {
         return question.warnings(context)
     }
 
-    @Test("your own address is missing among the admins")
+    @Test("your own address is missing from the admins")
     func ownAddress() throws {
         #expect(
             try warnings(.admins, "192.168.1.33 2001:db8:5::1") == [
@@ -23,7 +23,7 @@ struct WarningTests {
         #expect(try warnings(.admins, "203.0.113.0/24 2001:db8:5::1") == [])
     }
 
-    @Test("no admin with a fixed address leaves SSH alone as the way in")
+    @Test("without an admin with a fixed address, SSH is the only way in")
     func noAdmin() throws {
         #expect(
             try warnings(.admins, "none") == [
@@ -31,7 +31,7 @@ struct WarningTests {
             ])
     }
 
-    @Test("a server with IPv6 whose admins have none, and one whose answers close it")
+    @Test("a server with IPv6 whose admins have no IPv6 address, or whose answers turn it off")
     func ipv6() throws {
         let text = "This server also has IPv6, and none of these addresses is IPv6."
         #expect(try warnings(.admins, "203.0.113.7") == [text])
@@ -44,7 +44,7 @@ struct WarningTests {
             ])
     }
 
-    @Test("SSH open to the world beside administrators, and to a very wide network")
+    @Test("SSH open to everyone beside the admins, and to a very wide network")
     func worldSSH() throws {
         let own = Answers(admins: [try Machine.network("203.0.113.7")])
         #expect(
@@ -55,7 +55,7 @@ struct WarningTests {
         #expect(try warnings(.ssh, "192.0.0.0/8", answers: own) == ["192.0.0.0/8 contains 16 million addresses."])
     }
 
-    @Test("closing what listens and opening what nobody listens on are both said")
+    @Test("blocking a listening port and opening an unused port are both reported")
     func closedAndDeaf() throws {
         var discovery = try Machine.discovery()
         discovery.listeners.append(.init(program: "redis", port: 6379, transport: .tcp))
@@ -68,7 +68,7 @@ struct WarningTests {
     }
 
     @Test(
-        "a very wide network is named with its size",
+        "a very wide network is reported with its size",
         arguments: [
             ("10.0.0.0/8 203.0.113.7", "10.0.0.0/8 contains 16 million addresses. All of them get full access."),
             ("0.0.0.0/0", "0.0.0.0/0 contains every IPv4 address. All of them get full access."),
@@ -81,7 +81,7 @@ struct WarningTests {
         #expect(try warnings(.admins, line).contains(expected))
     }
 
-    @Test("the server's own address is no administrator")
+    @Test("the server's own address is not an administrator")
     func ownServer() throws {
         #expect(
             try warnings(.admins, "203.0.113.7 198.51.100.20 2001:db8:5::1") == [
@@ -89,13 +89,13 @@ struct WarningTests {
             ])
     }
 
-    @Test("SSH for admins only, and there are none")
+    @Test("SSH for admins only, without any admins")
     func nobodyLeft() throws {
         #expect(
             try warnings(.ssh, "admins") == ["There are no administrators, so nobody could log in by SSH."])
     }
 
-    @Test("SSH without the address you come from")
+    @Test("SSH without the address of your connection")
     func shutOut() throws {
         let text = "You are connected from 203.0.113.7. You could not log in again from there."
         #expect(try warnings(.ssh, "192.0.2.1") == [text])
@@ -106,7 +106,7 @@ struct WarningTests {
         #expect(try warnings(.ssh, "192.0.2.1", answers: own) == [])
     }
 
-    @Test("an SSH port that nobody listens on, and the one in use left out")
+    @Test("an SSH port without a listener, and the port in use left out")
     func sshPorts() throws {
         #expect(
             try warnings(.ssh, "everyone port 2222") == [
@@ -133,7 +133,7 @@ struct WarningTests {
                 == "5432/tcp would open postgres to everyone, not only to administrators.")
     }
 
-    @Test("what another program does on a shared port is no database")
+    @Test("another program on a shared port is not reported as a database")
     func sharedPort() throws {
         #expect(
             try warnings(.ports, "3000/tcp 8086/tcp").filter { $0.contains(" would open ") }.map {
@@ -141,7 +141,7 @@ struct WarningTests {
             } == [true])
     }
 
-    @Test("a port in use that will be closed to whoever uses it")
+    @Test("a port that will be blocked while somebody uses it")
     func portInUse() throws {
         let text = "Port 3000 (node) is in use by 198.51.100.44. New connections from there will be blocked."
         #expect(try warnings(.ports, "none", answers: Answers(services: [ServiceChoice("web")])) == [text])
@@ -150,7 +150,7 @@ struct WarningTests {
         #expect(!(try warnings(.ports, "none", answers: admin)).contains(text))
     }
 
-    @Test("SSH's port among the ports undoes its limit")
+    @Test("the SSH port among the other ports removes its limit")
     func sshPortOpened() throws {
         let answers = Answers(ssh: SSHAnswer(from: .admins))
         #expect(
@@ -158,7 +158,7 @@ struct WarningTests {
                 "22/tcp is the SSH port. This opens it to everyone, despite your answer there."))
     }
 
-    @Test("a very wide range, and a database in it beside another program")
+    @Test("a very wide range, with a database in it beside another program")
     func wideRange() throws {
         let found = try warnings(.ports, "1-65535/tcp")
         #expect(
@@ -168,7 +168,7 @@ struct WarningTests {
         #expect(!(try warnings(.ports, "60000-61000/udp").contains { $0.contains("any program that listens there") }))
     }
 
-    @Test("pings for admins, and there are none")
+    @Test("pings for admins, without any admins")
     func pingAdmins() throws {
         #expect(
             try warnings(.ping, "admins") == [
@@ -176,7 +176,7 @@ struct WarningTests {
             ])
     }
 
-    @Test("other firewalls come back after a replacement")
+    @Test("other firewalls that load their rules again after a replacement")
     func replacing() throws {
         #expect(
             try warnings(.existing, "replace", discovery: try Machine.crowded()) == [
@@ -191,7 +191,7 @@ struct WarningTests {
         #expect(try warnings(.existing, "keep", discovery: try Machine.crowded()) == [])
     }
 
-    @Test("a warning is shown once, and the way goes on")
+    @Test("a warning is shown once, and the wizard continues")
     func once() throws {
         var wizard = try Machine.wizard()
         _ = wizard.begin()

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("The wizard")
 struct WizardTests {
-    /// A wizard that stands at the question, all before it answered with Enter.
+    /// A wizard at the given question, with the defaults accepted for all questions before it.
     private func wizard(at question: Question) throws -> Wizard {
         var wizard = try Machine.wizard(try Machine.crowded())
         _ = wizard.begin()
@@ -20,7 +20,7 @@ struct WizardTests {
         return wizard
     }
 
-    @Test("Enter everywhere leads to the review with the machine's defaults")
+    @Test("Enter at every question leads to the review with the machine's defaults")
     func defaults() throws {
         var wizard = try Machine.wizard()
         _ = wizard.begin()
@@ -51,7 +51,7 @@ struct WizardTests {
         #expect(wizard.input("192.168.1.33") == Wizard.Turn([]))
     }
 
-    @Test("back asks the question before again and proposes what was answered", arguments: Question.allCases)
+    @Test("back returns to the previous question and proposes the given answer", arguments: Question.allCases)
     func back(question: Question) throws {
         var wizard = try wizard(at: question)
         let index = try #require(Question.allCases.firstIndex(of: question))
@@ -61,7 +61,7 @@ struct WizardTests {
         #expect(wizard.request.prompt.contains("[\(before.defaultAnswer(wizard.context))]"))
     }
 
-    @Test("show tells the answers so far", arguments: Question.allCases)
+    @Test("show prints the answers so far", arguments: Question.allCases)
     func show(question: Question) throws {
         var wizard = try wizard(at: question)
         let text = wizard.input("show").lines.text
@@ -70,7 +70,7 @@ struct WizardTests {
         #expect(wizard.stage == .asking(question, fromReview: false))
     }
 
-    @Test("a wrong line comes back for editing, without a default", arguments: Question.allCases)
+    @Test("a line with a mistake comes back for editing, without a default", arguments: Question.allCases)
     func mistake(question: Question) throws {
         var wizard = try wizard(at: question)
         let (line, _, message) = try #require(questionCases[question]?.invalid.first)
@@ -82,7 +82,7 @@ struct WizardTests {
         #expect(wizard.request.prompt.hasSuffix("\(question.rawValue) > "))
     }
 
-    @Test("an emptied line after a mistake consents to nothing")
+    @Test("an empty line after a mistake accepts nothing")
     func emptiedLine() throws {
         var wizard = try wizard(at: .ping)
         wizard.type("some", "")
@@ -92,14 +92,14 @@ struct WizardTests {
         #expect(wizard.stage == .asking(.existing, fromReview: false))
     }
 
-    @Test("what is given back for editing holds nothing that a terminal obeys")
+    @Test("a line that comes back for editing contains no terminal control characters")
     func harmlessPrefill() throws {
         var wizard = try wizard(at: .admins)
         wizard.type("10.0.0.1\u{1B}[2J\u{7}x\u{9B}y")
         #expect(wizard.request.prefill == "10.0.0.1[2Jxy")
     }
 
-    @Test("the answers of a file are proposed, what is not asked is carried along")
+    @Test("the answers of a file are proposed, and those to questions that are not asked are preserved")
     func proposals() throws {
         let proposals = Answers(
             admins: [], services: [ServiceChoice("mail", from: .networks([try Machine.network("192.168.1.0/24")]))],
@@ -112,7 +112,7 @@ struct WizardTests {
         #expect(wizard.answers == proposals)
     }
 
-    @Test("\"list\" names every service on one screen, at its question only", arguments: [80, 40])
+    @Test("\"list\" shows every service on one screen, at its question only", arguments: [80, 40])
     func list(columns: Int) throws {
         var wizard = try wizard(at: .services)
         wizard.screen = Screen(columns: columns)
@@ -127,7 +127,7 @@ struct WizardTests {
     }
 
     @Test(
-        "\"list\" with a word tells more about the services it means",
+        "\"list\" with a word describes the matching services",
         arguments: [
             ("mail", "] mail", "] postgres"), ("databases", "] postgres", "] mail"), ("websites", "] web ", "] mail"),
             ("prometheus", "] prometheus-node-exporter  Prometheus", "] mail"),
@@ -139,7 +139,7 @@ struct WizardTests {
         #expect(!text.contains(other))
     }
 
-    @Test("a word that a program or a title knows leads to its service", arguments: ["nginx", "websites"])
+    @Test("a program name or a word of a title finds its service", arguments: ["nginx", "websites"])
     func programName(word: String) throws {
         var wizard = try wizard(at: .services)
         let text = wizard.input(word).lines.text
@@ -147,7 +147,7 @@ struct WizardTests {
     }
 
     @Test(
-        "a command typed behind a line that was given back is obeyed", arguments: ["?", " ?", "back", " show", " quit"])
+        "a command typed after a line to be edited is executed", arguments: ["?", " ?", "back", " show", " quit"])
     func commandBehindLine(typed: String) throws {
         var wizard = try wizard(at: .ssh)
         wizard.type("192.168.1.300")
@@ -160,14 +160,14 @@ struct WizardTests {
         }
     }
 
-    @Test("the second mistake in a row says how to empty the line")
+    @Test("the second mistake in a row explains how to clear the line")
     func emptyingKey() throws {
         var wizard = try wizard(at: .ping)
         #expect(!wizard.input("some").lines.text.contains("Ctrl-U"))
         #expect(wizard.input("some").lines.text.contains("Ctrl-U clears the line."))
     }
 
-    @Test("another answer with the same danger is warned of again, the same answer is not")
+    @Test("another answer with the same danger is warned about again, the same answer is not")
     func repeatedDanger() throws {
         let warning = "Your SSH connection uses port 22"
         var wizard = try wizard(at: .ssh)
@@ -178,7 +178,7 @@ struct WizardTests {
         #expect(wizard.input("everyone port 2200").lines.text.contains(warning))
     }
 
-    @Test("rules that are all latchkey's own are nothing to ask about")
+    @Test("the question about rules is not asked if all of them are latchkey's own")
     func ownRulesOnly() throws {
         var discovery = try Machine.discovery()
         discovery.rulesNow = 31
@@ -199,7 +199,7 @@ struct WizardTests {
         #expect(wizard.answers.admins == AddressList(admins))
     }
 
-    @Test("lists in files stay when a default is accepted, and are named by a word")
+    @Test("lists in files stay when a default is accepted, and a word refers to them")
     func addressFiles() throws {
         let file = AddressFile(path: "/etc/latchkey/office list.txt", networks: [try Machine.network("192.0.2.0/24")])
         let network = try Machine.network("198.51.100.7")
@@ -236,7 +236,7 @@ struct WizardTests {
         #expect(wizard.answers.services == [ServiceChoice("dns")])
     }
 
-    @Test("back out of an edit leaves the review as it was")
+    @Test("back from an edit leaves the review unchanged")
     func backFromEdit() throws {
         var wizard = try Machine.wizard()
         _ = wizard.begin()
@@ -245,7 +245,7 @@ struct WizardTests {
     }
 
     @Test(
-        "the review's commands ask the program for what they need",
+        "the review's commands request what they need from the program",
         arguments: [
             ("rules", Wizard.Request.rules), ("diff", .diff), ("save", .save(nil)),
             ("deadline 5m", .deadline("5m")), ("deadline", nil),
@@ -289,7 +289,7 @@ struct WizardTests {
     }
 
     @Test(
-        "a plan that failed its rehearsal is not offered; Enter edits the answer to change",
+        "a plan that failed its rehearsal is not offered; Enter edits the relevant answer",
         arguments: [
             RehearsalReport.lockout(peer: "203.0.113.7", port: 22),
             .failed(
@@ -309,7 +309,7 @@ struct WizardTests {
         #expect(wizard.stage == .asking(.ssh, fromReview: true))
     }
 
-    @Test("a plan that cannot be applied here can still be seen and saved")
+    @Test("a plan that cannot be applied here can still be shown and saved")
     func obstacle() throws {
         var wizard = try Machine.wizard()
         _ = wizard.begin()

@@ -1,6 +1,6 @@
 import Testing
 
-/// What each room may import of the package and of its libraries; the C library and Foundation are free.
+/// The modules and libraries that each module may import; the C library and Foundation are always allowed.
 private let allowed: [String: Set<String>] = [
     "CLinux": [],
     "EmbedTemplates": [],
@@ -24,12 +24,12 @@ private let allowed: [String: Set<String>] = [
 
 private let free: Set<String> = ["Glibc", "Foundation", "FoundationEssentials", "Synchronization", "Dispatch"]
 
-/// Where a room's files lie.
+/// Where a module's files are.
 private func folder(of room: String) -> String { room == "Templates" ? "templates" : "Sources/\(room)" }
 
 @Suite("Import directions")
 struct ImportDirectionTests {
-    @Test("the manifest gives every room what it may use, and no more")
+    @Test("the manifest gives every module exactly the dependencies it may use")
     func manifest() throws {
         let targets = try PackageDescription.current().targets
         let rooms = targets.filter { !["test", "plugin"].contains($0.type) && $0.name != "TestSupport" }
@@ -40,8 +40,8 @@ struct ImportDirectionTests {
         }
     }
 
-    // The manifest alone does not show it: a module that a dependency brought along can be imported, too.
-    @Test("every import of a room is one it may use", arguments: allowed.keys.sorted())
+    // The manifest is not enough: a dependency's own dependencies can be imported, too.
+    @Test("every module imports only what it may use", arguments: allowed.keys.sorted())
     func imports(room: String) throws {
         for file in try Repository.swiftFiles(under: folder(of: room)) {
             let beyond = try Repository.imports(of: file).subtracting(free).subtracting(allowed[room] ?? [])
@@ -49,7 +49,7 @@ struct ImportDirectionTests {
         }
     }
 
-    @Test("every dependency that the manifest names is imported, by rooms and by tests")
+    @Test("every dependency in the manifest is imported, in modules and in tests")
     func unused() throws {
         let package = try PackageDescription.current()
         for target in package.targets where !["system", "plugin"].contains(target.type) {
@@ -70,7 +70,7 @@ struct ImportDirectionTests {
     }
 
     @Test(
-        "a library or shim has one room that imports it",
+        "each library or shim is imported by one module only",
         arguments: [
             ("CReadline", "ReadlineUI"), ("Subprocess", "Host"), ("ArgumentParser", "Commands"),
             ("CYAML", "Policy"), ("Crypto", "SafeApply"),
@@ -79,7 +79,7 @@ struct ImportDirectionTests {
         #expect(allowed.filter { $0.value.contains(module) }.map(\.key) == [room])
     }
 
-    @Test("the rules that read files read real ones")
+    @Test("the checks read real files")
     func readable() throws {
         let files = try Repository.swiftFiles(under: "Sources", "templates")
         #expect(files.count > 20)

@@ -43,7 +43,7 @@ struct PackageDescription: Decodable {
     /// `{"byName": ["Host", null]}` or `{"product": ["Logging", "swift-log", null, null]}`.
     struct Dependency: Decodable {
         let name: String
-        /// The package that a product comes from; nil for a target of this one.
+        /// The package that provides a product; nil for a target of this package.
         let package: String?
 
         init(from decoder: any Decoder) throws {
@@ -75,9 +75,9 @@ struct PackageDescription: Decodable {
     let targets: [Target]
     let dependencies: [PackageDependency]
 
-    /// Asks SwiftPM, which only reads the manifest for this.
+    /// Runs SwiftPM, which only reads the manifest for this.
     ///
-    /// The scratch folder is its own: the usual one is locked by the `swift test` that runs this.
+    /// It uses a separate scratch folder: the usual one is locked by the `swift test` that runs this.
     static func current() throws -> Self {
         let scratch = FileManager.default.temporaryDirectory.appending(path: "latchkey-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: scratch) }

@@ -37,7 +37,7 @@ struct AddressTests {
     }
 
     @Test(
-        "what is not an address is refused, with the text and what to do",
+        "text that is not an address is refused, with the text and what to do",
         arguments: [
             ("192.168.1.300", "\"192.168.1.300\" is not an address: 300 is more than 255."),
             ("192.168.01.3", "\"192.168.01.3\" is ambiguous: write 1, not 01."),
@@ -107,7 +107,7 @@ struct CIDRTests {
     }
 
     @Test(
-        "what is not a network is refused, with the text and what to do",
+        "text that is not a network is refused, with the text and what to do",
         arguments: [
             ("10.0.0.1/8", "\"10.0.0.1/8\" has host bits set: write 10.0.0.1 or 10.0.0.0/8."),
             ("2001:db8::1/64", "\"2001:db8::1/64\" has host bits set: write 2001:db8::1 or 2001:db8::/64."),
@@ -138,7 +138,7 @@ struct CIDRTests {
     }
 
     @Test(
-        "a network that packets come from is read; what no packet has as its source is refused, with what to write",
+        "a source network is read; a network that cannot be a source is refused, with what to write instead",
         arguments: [
             ("192.168.1.33", nil), ("0.0.0.0/0", nil), ("::/0", nil), ("fe80::1", nil), ("::1", nil),
             ("240.0.0.1", nil),
@@ -166,7 +166,7 @@ struct CIDRTests {
     }
 
     @Test(
-        "a network contains its addresses, not its neighbours', and never the other family's",
+        "a network contains its own addresses, not its neighbours', and never the other family's",
         arguments: [
             ("10.0.0.0/8", "10.255.255.255", true), ("10.0.0.0/8", "11.0.0.0", false),
             ("192.168.1.128/25", "192.168.1.127", false), ("192.168.1.128/25", "192.168.1.200", true),
@@ -189,7 +189,7 @@ struct CIDRTests {
         #expect(large < small)
     }
 
-    @Test("a built network has no host bits either")
+    @Test("a network created in code has no host bits either")
     func built() throws {
         let address = try IPAddress(parsing: "10.1.2.3")
         #expect(throws: AddressError.hostBits("10.1.2.3/24", network: "10.1.2.0/24")) {

@@ -2,9 +2,9 @@ import Testing
 
 @testable import Netfilter
 
-@Suite("One chain as iptables lists it")
+@Suite("A single chain as listed by iptables")
 struct ChainListingTests {
-    @Test("a listing takes the place of the chain in a dump, counters and policy too")
+    @Test("a listing replaces the chain in a dump, with counters and policy")
     func replaced() throws {
         let dump = """
             *filter

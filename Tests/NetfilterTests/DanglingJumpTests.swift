@@ -2,10 +2,10 @@ import Testing
 
 @testable import Netfilter
 
-@Suite("Jumps to nowhere")
+@Suite("Jumps to missing chains")
 struct DanglingJumpTests {
     @Test(
-        "one is told with its line and its name, in whatever table it stands and however it is spelled",
+        "a jump to a missing chain is reported with line and name, in any table and any spelling",
         arguments: [
             (3, "gone", "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j gone\nCOMMIT\n"),
             (6, "other", "# note\n*raw\nCOMMIT\n*filter\n:others - [0:0]\n-A INPUT -i lo -g other\nCOMMIT\n"),
@@ -20,7 +20,7 @@ struct DanglingJumpTests {
     }
 
     @Test(
-        "a declared chain, a new one, a verdict and an extension are no such thing",
+        "a declared chain, a new one, a verdict and an extension are not reported",
         arguments: [
             ":doors - [0:0]\n-A INPUT -j doors", "-N doors\n-A INPUT -g doors", "--new doors\n-A INPUT -j doors",
             ":old - [0:0]\n-E old doors\n-A INPUT -j doors",

@@ -3,8 +3,8 @@ import Testing
 
 @testable import Netfilter
 
-/// Real dumps of iptables 1.8.9, both backends: what Docker, fail2ban, ufw, firewalld, Kubernetes and a cloud's
-/// images put there, and the oddest quoting that iptables takes.
+/// Real dumps of iptables 1.8.9 with both backends: rules of Docker, fail2ban, ufw, firewalld, Kubernetes and a
+/// cloud provider's images, and the strangest quoting that iptables accepts.
 enum Dumps {
     static let names: [String] = {
         let folder = Bundle.module.bundleURL.appendingPathComponent("Dumps").path
@@ -19,7 +19,7 @@ enum Dumps {
 
 @Suite("Real dumps")
 struct DumpTests {
-    @Test("there are dumps of every program, backend and with counters")
+    @Test("there are dumps of every program, for both backends, and with counters")
     func complete() {
         let programs = ["docker", "fail2ban", "firewalld", "kubernetes", "odd", "oracle", "six", "ufw"]
         let expected = programs.flatMap { program in
@@ -37,7 +37,7 @@ struct DumpTests {
     }
 
     @Test(
-        "a dump's every line is understood as iptables prints it, without keeping its spelling", arguments: Dumps.names)
+        "every line of a dump is understood as iptables prints it, without keeping its text", arguments: Dumps.names)
     func noSpelling(name: String) throws {
         let set = try RuleSet(bytes: Dumps.bytes(name), file: name)
         #expect(!set.tables.isEmpty)
@@ -45,7 +45,7 @@ struct DumpTests {
     }
 
     @Test(
-        "both backends' dumps, with counters and without, mean the same",
+        "the dumps of both backends, with and without counters, mean the same",
         arguments: ["docker", "kubernetes", "six", "ufw"])
     func sameMeaning(program: String) throws {
         let sets = try Dumps.names.filter { $0.hasPrefix(program) }.map { name in
@@ -63,7 +63,7 @@ struct DumpTests {
         #expect(try RuleSet(parsing: normalized.text, file: name) == normalized)
     }
 
-    @Test("comments, owners and jumps are found whatever the quoting")
+    @Test("comments, owners and jumps are found with any quoting")
     func comments() throws {
         let set = try RuleSet(bytes: Dumps.bytes("odd-nft.rules"), file: "odd")
         let rules = try #require(set["filter"]).rules(in: "INPUT")

@@ -2,10 +2,10 @@ import Testing
 
 @testable import Netfilter
 
-@Suite("Dumps of whatever others wrote")
+@Suite("Dumps with arbitrary content")
 struct DumpTextTests {
     @Test(
-        "any bytes are a text and the same bytes again",
+        "any bytes become text and the same bytes again",
         arguments: [
             [], Array("plain\n".utf8), Array("Grüße, 世界 🎉".utf8), [0xE9], Array("caf".utf8) + [0xE9, 0x0A],
             [0xFF, 0xFE],
@@ -17,7 +17,7 @@ struct DumpTextTests {
         #expect(DumpText.bytes(DumpText.decode(bytes)) == bytes)
     }
 
-    @Test("random bytes too", arguments: 0..<200)
+    @Test("random bytes become text and the same bytes again", arguments: 0..<200)
     func random(seed: Int) {
         var state = UInt64(seed) &* 0x9E37_79B9_7F4A_7C15 &+ 1
         let bytes = (0..<64).map { _ -> UInt8 in
@@ -28,7 +28,7 @@ struct DumpTextTests {
     }
 
     @Test(
-        "a rule that a person could not have written is carried through byte for byte",
+        "a rule that cannot be written by hand is preserved byte for byte",
         arguments: [
             Array("-A FORWARD -m comment --comment \"caf".utf8) + [0xE9] + Array("\" -j ACCEPT".utf8),
             Array("-A FORWARD -m comment --comment \"two\nlines\" -j ACCEPT".utf8),
@@ -47,7 +47,7 @@ struct DumpTextTests {
     }
 
     @Test(
-        "a quote that is not iptables-save's own swallows no other rule",
+        "a quotation mark that iptables-save did not write does not hide other rules",
         arguments: ["x\"y", "\"x", "x\"", "x\"y\"z"], ["", "[3:4] "])
     func quote(name: String, counters: String) throws {
         let odd = "\(counters)-A PREROUTING -m recent --set --name \(name) --mask 255.255.255.255 --rsource"
@@ -73,7 +73,7 @@ struct DumpTextTests {
     }
 
     @Test(
-        "a rule that iptables-restore would refuse or misread is told from others",
+        "a rule that iptables-restore would refuse or misread is recognized",
         arguments: [
             ("-m comment --comment \"two\nlines\" -j ACCEPT", false),
             ("-m comment --comment \"it\\'s \\\"odd\\\"\" -j ACCEPT", true),

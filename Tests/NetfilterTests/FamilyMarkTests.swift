@@ -43,7 +43,7 @@ struct FamilyMarkTests {
         #expect(try six.normalized() == RuleSet(parsing: expectedSix, file: "six").normalized())
     }
 
-    @Test("without a family, a marked line is no rule of either")
+    @Test("without a family, a marked line belongs to neither")
     func unknownFamily() throws {
         let filter = try #require(try RuleSet(parsing: Self.both, file: "mine")["filter"])
         #expect(filter.rules.map(\.text) == ["-A INPUT -i lo -j ACCEPT"])
@@ -51,7 +51,7 @@ struct FamilyMarkTests {
     }
 
     @Test(
-        "what only looks like a mark is an option's value",
+        "an option's value that looks like a mark is not one",
         arguments: [
             "-A INPUT -m comment --comment -4 -j DROP", "-A INPUT -m recent --set --name -6 --rsource -j DROP",
             "-A INPUT -j LOG --log-prefix -4", "-A INPUT -i -4 -j DROP",
@@ -63,7 +63,7 @@ struct FamilyMarkTests {
         }
     }
 
-    @Test("a jump to nowhere on a line for the other family is not looked at")
+    @Test("a jump to a missing chain on a line for the other family is ignored")
     func danglingJump() throws {
         let text = Self.rules("-6 -A INPUT -j gone")
         try RuleSet(parsing: text, file: "mine", for: .ipv4).requireChains(file: "mine")
@@ -85,7 +85,7 @@ struct FamilyMarkTests {
         #expect(try set.normalized() == RuleSet(parsing: expected, file: "expected").normalized())
     }
 
-    @Test("a chain that the file does not know, or a name that is taken, is left to the tool")
+    @Test("a rename of an unknown chain, or to a name in use, is left to the tool")
     func notRenamed() throws {
         for lines in ["-E gone new", ":old - [0:0]\n-E old INPUT", ":old - [0:0]\n:new - [0:0]\n-E old new"] {
             let filter = try #require(try RuleSet(parsing: Self.rules(lines), file: "mine")["filter"])

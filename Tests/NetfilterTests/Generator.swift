@@ -1,6 +1,6 @@
 @testable import Netfilter
 
-/// A small random generator with a seed (SplitMix64), so that a failure can be had again.
+/// A small random generator with a seed (SplitMix64), so that a failure can be reproduced.
 struct SeededGenerator: RandomNumberGenerator {
     var state: UInt64
 
@@ -13,7 +13,7 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 }
 
-/// Makes rule sets of every kind of match and target.
+/// Generates rule sets with every kind of match and target.
 struct RuleSetGenerator {
     var random: SeededGenerator
 

@@ -3,13 +3,13 @@ import Testing
 
 @testable import Netfilter
 
-/// Whether this machine lets a user make a network namespace of their own and has both iptables.
+/// Whether a user can create a network namespace on this machine, and both iptables backends are installed.
 private let kernelIsThere: Bool =
     ((try? inNamespace("iptables-nft -L -n && iptables-legacy -L -n", input: [])) ?? nil) != nil
 
 private let kernelIsRequired = ProcessInfo.processInfo.environment["LATCHKEY_REQUIRE_KERNEL"] == "1"
 
-/// Runs a line of shell in a network namespace of its own; nil when it fails.
+/// Runs a shell command in a separate network namespace; nil when it fails.
 private func inNamespace(_ line: String, input: [UInt8]) throws -> [UInt8]? {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("netfilter-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -32,7 +32,7 @@ private func inNamespace(_ line: String, input: [UInt8]) throws -> [UInt8]? {
 
 @Suite("Dumps of the running kernel", .enabled(if: kernelIsThere || kernelIsRequired, "needs unshare -rn and iptables"))
 struct KernelTests {
-    @Test("loaded, dumped, read and written, the rules come back", arguments: Dumps.names, ["", " -c"])
+    @Test("rules that are loaded, dumped, read and written stay the same", arguments: Dumps.names, ["", " -c"])
     func roundTrip(name: String, counters: String) throws {
         let tool = (name.hasPrefix("six") ? "ip6tables" : "iptables") + (name.contains("nft") ? "-nft" : "-legacy")
         let original = try RuleSet(bytes: Dumps.bytes(name), file: name)
@@ -46,7 +46,7 @@ struct KernelTests {
         #expect(try RuleSet(bytes: again, file: "again").normalized() == original.normalized())
     }
 
-    @Test("both tools take a file for both families as it is read here", arguments: ["nft", "legacy"], Family.allCases)
+    @Test("both tools read a file for both families as our reader does", arguments: ["nft", "legacy"], Family.allCases)
     func familyMarks(backend: String, family: Family) throws {
         let text = FamilyMarkTests.both
         let tool = (family == .ipv4 ? "iptables" : "ip6tables") + "-\(backend)"
@@ -55,7 +55,7 @@ struct KernelTests {
         #expect(RuleSet.differences(from: read, to: try RuleSet(bytes: dump, file: "live")) == [])
     }
 
-    @Test("a chain is renamed as it is read here; the nft tool cannot rename one of the same file")
+    @Test("a chain is renamed as this reader does it; the nft tool cannot rename a chain created in the same file")
     func renamedChain() throws {
         let text = """
             *filter
@@ -72,7 +72,7 @@ struct KernelTests {
         #expect(RuleSet.differences(from: read, to: try RuleSet(bytes: dump, file: "live")) == [])
     }
 
-    @Test("an apostrophe is no quote to iptables either", arguments: ["nft", "legacy"])
+    @Test("iptables does not treat an apostrophe as a quotation mark either", arguments: ["nft", "legacy"])
     func apostrophe(backend: String) throws {
         let rules = "*filter\n-A INPUT -m comment --comment 'two words' -j ACCEPT\nCOMMIT\n"
         #expect(try inNamespace("iptables-\(backend)-restore", input: Array(rules.utf8)) == nil)

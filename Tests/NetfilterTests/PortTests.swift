@@ -17,7 +17,7 @@ struct PortTests {
     }
 
     @Test(
-        "what is not a port is refused, with the text and what to do",
+        "text that is not a port is refused, with the text and what to do",
         arguments: [
             ("", "\"\" is not a port; write it like 8080/tcp or 60000-61000/udp."),
             ("http", "\"http\" is not a port; write it like 8080/tcp or 60000-61000/udp."),
@@ -41,7 +41,7 @@ struct PortTests {
     }
 
     @Test(
-        "ports with their protocol are refused with the whole text",
+        "malformed ports with a protocol are refused with the whole text",
         arguments: [
             ("8080", "\"8080\" has no protocol; write it like 8080/tcp or 51820/udp."),
             ("8080/sctp", "\"8080/sctp\": the protocol \"sctp\" is not supported; use tcp or udp."),
@@ -60,7 +60,7 @@ struct PortTests {
         #expect(error?.text == text)
     }
 
-    @Test("ports with their protocol print as they were written", arguments: ["8080/tcp", "60000-61000/udp"])
+    @Test("ports with their protocol are printed as they were written", arguments: ["8080/tcp", "60000-61000/udp"])
     func specForms(text: String) throws {
         #expect(try PortSpec(parsing: text).description == text)
     }
@@ -72,7 +72,7 @@ struct PortTests {
         #expect(throws: PortError.reversed("9-8", lower: 9, upper: 8)) { try PortRange(validating: 9, 8) }
     }
 
-    @Test("overlapping and touching ranges become one")
+    @Test("overlapping and adjacent ranges are merged")
     func merging() {
         let ranges = [PortRange(8080), PortRange(lower: 10, upper: 20), PortRange(21), PortRange(lower: 15, upper: 18)]
         #expect(PortRange.merged(ranges) == [PortRange(lower: 10, upper: 21), PortRange(8080)])

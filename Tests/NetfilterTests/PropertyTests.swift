@@ -6,7 +6,7 @@ import Testing
 struct PropertyTests {
     private static let seeds = (0..<40).map { _ in UInt64.random(in: 0...UInt64.max) } + [1, 2, 3]
 
-    @Test("what is written is read back the same, and written again the same", arguments: seeds)
+    @Test("a written rule set is read back the same, and written again the same", arguments: seeds)
     func inverse(seed: UInt64) throws {
         var generator = RuleSetGenerator(seed: seed)
         let set = try generator.ruleSet()
@@ -17,7 +17,7 @@ struct PropertyTests {
         #expect(RuleSet.differences(from: set, to: read) == [], "seed \(seed)")
     }
 
-    @Test("counters, notes and the order of tables change no meaning; a rule does", arguments: seeds)
+    @Test("counters, notes and the order of tables do not change the meaning; a rule does", arguments: seeds)
     func meaning(seed: UInt64) throws {
         var generator = RuleSetGenerator(seed: seed)
         let set = try generator.ruleSet()
@@ -45,7 +45,7 @@ struct TypedRuleTests {
         "-j REJECT --reject-with tcp-reset", "-j MASQUERADE",
     ]
 
-    @Test("every match and target has an example that is read as just that")
+    @Test("every match and target has an example that is read as its own case")
     func completeness() throws {
         var seen: Set<String> = []
         for line in Self.lines {
@@ -58,7 +58,7 @@ struct TypedRuleTests {
         #expect(seen.count == Self.lines.count, "an example is read as another's case")
     }
 
-    // No default: a new case does not compile until it is named here, and the count above then asks for its example.
+    // No default: a new case does not compile until it is listed here, and the count above then requires its example.
     private static func name(_ match: Match) -> String {
         switch match {
         case .source: "source"
@@ -92,7 +92,7 @@ struct TypedRuleTests {
     }
 
     @Test(
-        "what is not written as iptables prints it stays as it is",
+        "rules that are not written as iptables prints them stay as they are",
         arguments: [
             "-s 10.0.0.1", "-s 10.1.2.3/8", "-s 10.0.0.0/255.0.255.0", "-m tcp --dport 0:79", "-m tcp --dport 022",
             "-m tcp --dport http", "-m tcp --syn", "-m conntrack --ctstate ESTABLISHED,UNHEARD",
@@ -123,7 +123,7 @@ struct EditingTests {
 
         """
 
-    @Test("missing tables and chains let everything through")
+    @Test("missing tables and chains accept everything")
     func openTables() throws {
         let empty = RuleSet()
         let seeded = try RuleSet(parsing: "*nat\n:OUTPUT ACCEPT [1:2]\nCOMMIT\n*filter\nCOMMIT\n", file: "f")
@@ -161,7 +161,7 @@ struct EditingTests {
         #expect(left.normalized() != right.normalized())
     }
 
-    @Test("a table that iptables could not print, or not whole, is named")
+    @Test("a table that iptables could not print, or only in part, is reported")
     func unreadable() throws {
         let text = """
             # Table `nat' is incompatible, use 'nft' tool.

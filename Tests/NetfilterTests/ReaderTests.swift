@@ -7,7 +7,7 @@ struct ReaderTests {
     private func filter(_ lines: String) -> String { "*filter\n\(lines)\nCOMMIT\n" }
 
     @Test(
-        "what iptables-restore takes is taken, and keeps its spelling",
+        "input that iptables-restore accepts is accepted, and keeps its spelling",
         arguments: [
             "", "# only a comment", "\n\n", "*filter\nCOMMIT", "*filter  \nCOMMIT\n",
             "*nat\n:PREROUTING ACCEPT\nCOMMIT\n",
@@ -22,7 +22,7 @@ struct ReaderTests {
     }
 
     @Test(
-        "what is not a rule set is refused, with the line, the text and what to do",
+        "input that is not a rule set is refused, with the line, the text and what to do",
         arguments: [
             ("-A INPUT -j DROP\n", 1, "-A INPUT -j DROP", RuleSetError.Problem.outsideTable),
             ("COMMIT\n", 1, "COMMIT", .outsideTable),

@@ -5,7 +5,7 @@ import Testing
 @Suite("Names that iptables-save prints without quotes")
 struct UnquotedNameTests {
     @Test(
-        "a name with a blank is read as one word, and written so that it can be loaded",
+        "a name with a space is read as one word, and written so that it can be loaded",
         arguments: [
             (
                 "-A INPUT -p tcp -m hashlimit --hashlimit-above 30/min --hashlimit-name ssh guard --hashlimit-srcmask 24 -j DROP",
@@ -22,7 +22,7 @@ struct UnquotedNameTests {
         let rule = try #require(set["filter"]?.rules.first)
         #expect(rule.body == body)
         #expect(rule.isRestorable)
-        #expect(set.text == text, "what was printed is kept as it was")
+        #expect(set.text == text, "the printed text is unchanged")
         #expect(try Rule(parsing: "-A INPUT \(body)").body == body)
     }
 }

@@ -17,35 +17,35 @@ struct AddressFileTests {
         }
     }
 
-    @Test("one address or network a line, with comments, blank lines and any line end")
+    @Test("one address or network per line, with comments, blank lines and any line ending")
     func plain() throws {
         let file = try read("# office\n192.168.1.33\r\n\n  10.0.0.0/8  # all of it\n2001:db8:5::/64")
         #expect(file.networks.map(\.description) == ["10.0.0.0/8", "192.168.1.33", "2001:db8:5::/64"])
         #expect(file.count == 3)
     }
 
-    @Test("networks that overlap are merged, and every line counts")
+    @Test("overlapping networks are merged, and every line is counted")
     func overlapping() throws {
         let file = try read("10.1.2.3\n10.0.0.0/8\n10.1.0.0/16\n10.1.2.3\n11.0.0.1\n2001:db8::/32\n2001:db8::1\n")
         #expect(file.networks.map(\.description) == ["10.0.0.0/8", "11.0.0.1", "2001:db8::/32"])
         #expect(file.count == 7)
     }
 
-    @Test("every mistake is told with its line")
+    @Test("every mistake is reported with its line")
     func mistakes() {
         let found = lines("192.168.1.33\n192.168.1.300\n10.0.0.1/8\n\n::ffff:1.2.3.4\nhost\n")
         #expect(found.map { $0.prefix { $0 != " " } } == [2, 3, 5, 6].map { "/etc/latchkey/admins.txt:\($0):" })
         #expect(found[0].contains("\"192.168.1.300\" is not an address: 300 is more than 255."))
     }
 
-    @Test("the first 20 mistakes are told in full, the others counted")
+    @Test("the first 20 mistakes are reported in full, the others are counted")
     func manyMistakes() {
         let found = lines(String(repeating: "x\n", count: 25))
         #expect(found.count == 21)
         #expect(found.last == "/etc/latchkey/admins.txt:26: 5 more lines have mistakes.")
     }
 
-    @Test("a mistake far down is found, and a million lines are the most")
+    @Test("a mistake far down is found, and the limit is a million lines")
     func longFile() {
         let blank = String(repeating: "\n", count: 734_111)
         #expect(lines(blank + "10.0.0\n").map { $0.prefix { $0 != " " } } == ["/etc/latchkey/admins.txt:734112:"])
@@ -54,7 +54,7 @@ struct AddressFileTests {
         #expect(lines(full + "192.0.2.1\n").first?.contains("more than 1000000 lines") == true)
     }
 
-    @Test("an empty file, one of comments, and a megabyte on one line are refused")
+    @Test("an empty file, one with only comments, and a megabyte on one line are refused")
     func noAddresses() {
         #expect(
             lines("").first == "/etc/latchkey/admins.txt:1: The file has no address. "

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Policy
 
-/// What is printed about a file, line by line; nothing when it is accepted.
+/// The messages about a file, line by line; none when it is accepted.
 private func complaints(_ yaml: String) -> [String] {
     do {
         _ = try AnswersFile.parse(
@@ -178,7 +178,7 @@ struct AnswersFileMistakesTests {
         #expect(complaints(yaml) == expected)
     }
 
-    @Test("a mistake carries its place and the text as it was read")
+    @Test("a mistake includes its place and the original text")
     func evidence() throws {
         let error = #expect(throws: DataErrors.self) {
             try AnswersFile.parse("version: 1\nping: \"Nobody\"\n", file: "a.yaml", services: ServiceNames([]))
@@ -192,7 +192,7 @@ struct AnswersFileMistakesTests {
             ])
     }
 
-    @Test("ipv6: false refuses IPv6 wherever it stands, also ahead of the key")
+    @Test("ipv6: false refuses IPv6 addresses everywhere, also before the key")
     func families() {
         let yaml = """
             version: 1
@@ -209,7 +209,7 @@ struct AnswersFileMistakesTests {
 
 @Suite("Answers file: hostile values")
 struct AnswersFileHostileTests {
-    /// Each stands in quotes, so that YAML lets it through to the reader.
+    /// Each is quoted, so that YAML passes it on to the reader.
     static let hostile = [
         "{{admins}}", "{{{x}}}", "{{> rule}}", "$(reboot)", "`reboot`", "; reboot", "web; reboot", "| sh", "&& x",
         "-j ACCEPT", "22 -j ACCEPT", "10.0.0.1 -j ACCEPT", "10.0.0.1,10.0.0.2", "10.0.0.1 ", " 10.0.0.1", "'", "''",
@@ -220,7 +220,7 @@ struct AnswersFileHostileTests {
         "WEB", "wеb", "../web", "web/../../x", "", " ", "*", "!", "any", "all", "true", "~", "null",
     ]
 
-    @Test("nothing but an address, a port, a name or a word gets through", arguments: hostile)
+    @Test("only addresses, ports, names and keywords are accepted", arguments: hostile)
     func values(value: String) {
         for key in [
             "admins: [\"@\"]", "ports: [\"@\"]", "services: [\"@\"]", "services: [{name: \"@\"}]",
@@ -236,14 +236,14 @@ struct AnswersFileHostileTests {
         }
     }
 
-    @Test("a value of a whole line's length is cut in the message")
+    @Test("a value that fills a whole line is shortened in the message")
     func long() {
         let lines = complaints("version: 1\nadmins: [\(String(repeating: "1", count: 60_000))]\n")
         #expect(lines.count == 1)
         #expect(lines.allSatisfy { $0.count < 160 }, "\(lines)")
     }
 
-    @Test("a bomb in an answers file is refused, and so is anything too large")
+    @Test("an alias bomb in an answers file is refused, and so is anything too large")
     func bombs() {
         let clock = ContinuousClock()
         let duration = clock.measure {
@@ -254,7 +254,7 @@ struct AnswersFileHostileTests {
         #expect(duration < .seconds(2))
     }
 
-    @Test("no bytes whatever make the reader crash", arguments: 0..<60 as Range<UInt64>)
+    @Test("no input makes the reader crash", arguments: 0..<60 as Range<UInt64>)
     func noise(seed: UInt64) throws {
         var random = SplitMix(state: seed)
         let pieces = [

@@ -9,7 +9,7 @@ private func parse(_ yaml: String) throws(DataErrors) -> Answers {
     try AnswersFile.parse(yaml, file: "answers.yaml", services: names)
 }
 
-/// What is printed about a file, line by line; nothing when it is accepted.
+/// The messages about a file, line by line; none when it is accepted.
 private func complaints(_ yaml: String) -> [String] {
     do {
         _ = try parse(yaml)
@@ -21,7 +21,7 @@ private func complaints(_ yaml: String) -> [String] {
 
 private func cidr(_ text: String) throws -> CIDR { try CIDR(parsing: text) }
 
-@Suite("Answers file: what is read")
+@Suite("Answers file: reading")
 struct AnswersFileReadingTests {
     @Test("the smallest file gives the defaults")
     func smallest() throws {
@@ -61,7 +61,7 @@ struct AnswersFileReadingTests {
         #expect(try parse("\u{feff}" + yaml) == expected)
     }
 
-    @Test("who may reach a service is everyone, the admins or a list, in either layout of YAML")
+    @Test("a service is for everyone, the admins or a list, in both YAML layouts")
     func sources() throws {
         let yaml = """
             version: 1
@@ -89,7 +89,7 @@ struct AnswersFileReadingTests {
                     ssh: SSHAnswer(ports: nil, from: .networks([try cidr("10.1.2.3")]))))
     }
 
-    @Test("the ports of SSH alone leave it open to everyone, and ssh among the services changes nothing")
+    @Test("an SSH answer with only ports leaves it open to everyone, and ssh among the services changes nothing")
     func sshAlone() throws {
         #expect(
             try parse("version: 1\nservices: [ssh]\nssh: {ports: [2222]}\n")
@@ -104,7 +104,7 @@ struct AnswersFileReadingTests {
                 == Answers(ping: ping, existing: existing))
     }
 
-    @Test("ipv6: false goes with IPv4 addresses")
+    @Test("ipv6: false works with IPv4 addresses")
     func withoutIPv6() throws {
         #expect(
             try parse("version: 1\nadmins: [10.0.0.1]\nipv6: false\n")
@@ -112,7 +112,7 @@ struct AnswersFileReadingTests {
     }
 }
 
-@Suite("Answers file: what is written")
+@Suite("Answers file: writing")
 struct AnswersFileWritingTests {
     @Test("the file explains itself")
     func whole() throws {
@@ -130,7 +130,7 @@ struct AnswersFileWritingTests {
         #expect(AnswersFile.render(Answers()).split(separator: "\n").allSatisfy { $0.count <= 80 })
     }
 
-    @Test("what is written is read back as the same answers", arguments: 0..<200 as Range<UInt64>)
+    @Test("written answers are read back unchanged", arguments: 0..<200 as Range<UInt64>)
     func inverse(seed: UInt64) throws {
         var random = SplitMix(state: seed)
         let answers = AnswersGenerator.answers(&random)
@@ -139,7 +139,7 @@ struct AnswersFileWritingTests {
         #expect(try AnswersFile.parse(written, file: "answers.yaml", services: names) == answers, "\(written)")
     }
 
-    @Test("answers that could not be read back once they are written are refused")
+    @Test("answers that could not be read back are not written")
     func tooLong() {
         let addresses = (0..<70_000).map { "10.\($0 / 62_500).\($0 / 250 % 250).\($0 % 250)" }
         let yaml = "version: 1\nadmins: [\(addresses.joined(separator: ","))]\n"

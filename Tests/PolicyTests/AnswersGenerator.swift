@@ -2,7 +2,7 @@ import Netfilter
 
 @testable import Policy
 
-/// A small random number generator, so that a failing case can be had again from its seed.
+/// A small random number generator, so that a failure can be reproduced from its seed.
 struct SplitMix: RandomNumberGenerator {
     var state: UInt64
 
@@ -15,9 +15,9 @@ struct SplitMix: RandomNumberGenerator {
     }
 }
 
-/// Makes answers of every kind that the format can hold.
+/// Generates answers of every kind that the format can hold.
 enum AnswersGenerator {
-    /// Names that YAML could take for something else are among them.
+    /// They include names that YAML could interpret as something else.
     static let names = ["ssh", "web", "no", "on", "null", "1", "1e3", "-", "a b", "a: b", "x\"y\\z", "~", "#c", "é"]
 
     static func answers(_ random: inout SplitMix) -> Answers {

@@ -24,7 +24,7 @@ struct CatalogTests {
         }
     }
 
-    @Test("all are read without a mistake, and are many")
+    @Test("all are read without a mistake, and there are many")
     func parsed() throws {
         let catalog = try TemplateCatalog.builtIn()
         #expect(catalog.names.count == Templates.services.count)
@@ -33,11 +33,11 @@ struct CatalogTests {
     }
 
     @Test(
-        "each has something that hints at it, a heading, a source and one sentence",
+        "each has a way to be detected, a heading, a source and one sentence",
         arguments: try TemplateCatalog().all)
     func complete(_ template: ServiceTemplate) {
         #expect(!template.programs.isEmpty)
-        // The kernel tells no more of a program's name (proc_pid_comm(5)).
+        // The kernel reports no more of a program's name (proc_pid_comm(5)).
         #expect(template.programs.allSatisfy { $0.utf8.count <= 15 })
         #expect(template.group != .other)
         #expect(template.reference?.isEmpty == false)
@@ -49,7 +49,7 @@ struct CatalogTests {
     }
 
     @Test(
-        "what gives strangers the machine or its data is for the admins by default",
+        "services that give access to the machine or its data are for admins by default",
         arguments: [
             "postgres", "mysql", "redis", "mongodb", "elasticsearch", "memcached", "docker-api-tls", "kubernetes-api",
             "cockpit", "webmin", "prometheus-node-exporter", "rdp", "vnc", "nfs", "samba", "squid", "etcd", "snmp",
@@ -59,7 +59,7 @@ struct CatalogTests {
         #expect(try TemplateCatalog.builtIn()[name]?.audience == .admins)
     }
 
-    @Test("port 9090 alone tells nothing: it is Cockpit's and Prometheus's", arguments: ["cockpit", "prometheus"])
+    @Test("port 9090 identifies nothing: Cockpit and Prometheus both use it", arguments: ["cockpit", "prometheus"])
     func sharedPort(_ name: String) throws {
         #expect(try TemplateCatalog.builtIn()[name]?.hintPorts == [])
     }

@@ -2,7 +2,7 @@ import Netfilter
 import Policy
 import Testing
 
-@Suite("What a plan lets through")
+@Suite("What a plan allows")
 struct PlanTests {
     private let stranger = try? IPAddress(parsing: "203.0.113.9")
     private let stranger6 = try? IPAddress(parsing: "2001:db8:ffff::9")
@@ -25,12 +25,12 @@ struct PlanTests {
         #expect(plan.permissions.allSatisfy { $0.source == .everyone })
     }
 
-    @Test("where nobody could find out what sshd listens on, 22 is taken")
+    @Test("if sshd's ports are unknown, 22 is used")
     func sshUnknown() throws {
         #expect(try plan(Answers(), sshPorts: []).sshPorts == [22])
     }
 
-    @Test("the ssh answer alone decides: ssh among the services changes nothing")
+    @Test("only the ssh answer decides: ssh among the services changes nothing")
     func sshService() throws {
         let answer = SSHAnswer(ports: [2022], from: .admins)
         let without = try plan(Answers(ssh: answer))
@@ -41,7 +41,7 @@ struct PlanTests {
         #expect(!with.accepts(from: stranger, transport: .tcp, port: 2022))
     }
 
-    @Test("port 0 and unknown services are refused even from a program")
+    @Test("port 0 and unknown services are refused even if they come from code")
     func refused() throws {
         #expect(throws: PlanError.portZero) { try plan(Answers(ssh: SSHAnswer(ports: [0]))) }
         let error = PlanError.unknownService("webb", nearest: "web")
@@ -51,7 +51,7 @@ struct PlanTests {
 
     // MARK: Sources
 
-    @Test("the admins reach everything, and may ping")
+    @Test("the admins can reach everything, and may ping")
     func admins() throws {
         let plan = try plan(Answers(admins: [try CIDR(parsing: "10.0.0.0/8")], ssh: SSHAnswer(from: .admins)))
         let admin = try IPAddress(parsing: "10.1.2.3")
@@ -61,7 +61,7 @@ struct PlanTests {
         #expect(try !plan.accepts(from: #require(stranger), transport: .tcp, port: 22))
     }
 
-    @Test("a template for the admins stays closed to others until the answers name somebody")
+    @Test("a template for the admins stays closed to others unless the answers say otherwise")
     func defaultSource() throws {
         let stranger = try #require(stranger)
         let closed = try plan(Answers(services: [ServiceChoice("postgres")]))
@@ -89,7 +89,7 @@ struct PlanTests {
         }
     }
 
-    @Test("with ipv6: false nothing new gets in over IPv6, not even from an admin")
+    @Test("with ipv6: false no new connection is allowed over IPv6, not even from an admin")
     func ipv6Off() throws {
         let admin = try CIDR(parsing: "2001:db8:5::1")
         let plan = try plan(
@@ -101,7 +101,7 @@ struct PlanTests {
 
     // MARK: Ports, pings and the rest
 
-    @Test("a port is open for its own protocol only, a range to its ends")
+    @Test("a port is open for its own protocol only, and a range includes both ends")
     func ports() throws {
         let stranger = try #require(stranger)
         let plan = try plan(Answers(ports: [try PortSpec(parsing: "60000-61000/udp")]))
@@ -120,7 +120,7 @@ struct PlanTests {
         #expect(try plan.acceptsPing(from: #require(stranger)) == (policy == .limited || policy == .everyone))
     }
 
-    @Test("multicast ports are open for packets to the group, and for no address of the server's")
+    @Test("multicast ports are open for packets to the group, and for none of the server's addresses")
     func multicast() throws {
         let stranger = try #require(stranger)
         let plan = try plan(Answers(services: [ServiceChoice("mdns")]))
@@ -129,14 +129,14 @@ struct PlanTests {
         #expect(!plan.accepts(from: stranger, transport: .udp, port: 5353))
     }
 
-    @Test("IPsec's packets get in with IPsec alone")
+    @Test("only the IPsec service allows IPsec packets")
     func ipProtocols() throws {
         let stranger = try #require(stranger)
         #expect(try plan(Answers(services: [ServiceChoice("ipsec")])).accepts(from: stranger, ipProtocol: .esp))
         #expect(try !plan(Answers(services: [ServiceChoice("wireguard")])).accepts(from: stranger, ipProtocol: .esp))
     }
 
-    @Test("permissions stand in the order of the rules: admins, SSH, services as chosen, ports, ping")
+    @Test("permissions are in the order of the rules: admins, SSH, services as chosen, ports, ping")
     func order() throws {
         let plan = try plan(
             Answers(

@@ -2,10 +2,10 @@ import Netfilter
 import Policy
 import Testing
 
-@Suite("Where a host meets the server")
+@Suite("The address at which a host reaches the server")
 struct ServerAddressTests {
     @Test(
-        "at the narrowest network around it, else at the first address of its family",
+        "it is in the narrowest network around the host, else the first address of its family",
         arguments: [
             ("203.0.113.9", "198.51.100.2"), ("10.9.0.7", "10.9.0.1"), ("10.9.0.129", "10.9.0.130"),
             ("192.0.2.77", "10.9.0.1"), ("2001:db8::9", "2001:db8:2::2"),

@@ -53,7 +53,7 @@ struct ServiceTemplateTests {
 
     private static let head = "name: game\ntitle: A game\nsummary: Lets people play.\nsource: everyone\n"
 
-    @Test("without \"listens\" the single ports hint at the service, ranges do not")
+    @Test("without \"listens\" single ports identify the service, ranges do not")
     func hints() throws {
         let template = try #require(try catalog(Self.head + "ports: [7777/tcp, 8000-8010/tcp]")["game"])
         #expect(template.hintPorts.map(\.description) == ["7777/tcp"])
@@ -61,7 +61,7 @@ struct ServiceTemplateTests {
     }
 
     @Test(
-        "what a field may not hold is refused with its line",
+        "an invalid field is refused with its line",
         arguments: [
             ("ports: [0/tcp]", "\"0/tcp\""), ("ports: [80]", "\"80\""), ("ports: [65536/tcp]", "65536"),
             ("ports: [90-80/tcp]", "90-80"), ("ports: [80/sctp]", "sctp"), ("ports: [80/tcp, 80/tcp]", "twice"),
@@ -97,7 +97,7 @@ struct ServiceTemplateTests {
         #expect(found.first?.contains("game.yaml") == true)
     }
 
-    @Test("every mistake of every file is told at once")
+    @Test("every mistake in every file is reported at once")
     func atOnce() {
         let broken = "name: game\nsummary: A.\nports: [0/tcp, 80]\nsource: all\n"
         let other = TemplateCatalog.File(path: "/etc/latchkey/templates/toy.yaml", text: "name: toy\n")
@@ -110,7 +110,7 @@ struct ServiceTemplateTests {
         }
     }
 
-    @Test("the administrator's template shadows the built-in one of that name, and only that")
+    @Test("the administrator's template overrides the built-in one of the same name, and no other")
     func shadow() throws {
         let text = "name: web\ntitle: My web\nsummary: B.\nsource: admins\nports: [8080/tcp]\n"
         let catalog = try catalog(text, path: "/etc/latchkey/templates/web.yaml")

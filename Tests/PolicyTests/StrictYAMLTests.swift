@@ -2,7 +2,7 @@ import Testing
 
 @testable import Policy
 
-/// What is printed about a file's bytes, line by line.
+/// The messages about a file's bytes, line by line.
 private func complaints(_ bytes: [UInt8]) -> [String] {
     var mistakes = Mistakes(file: "f.yaml")
     _ = StrictYAML.read(bytes, mistakes: &mistakes)
@@ -23,7 +23,7 @@ private func outline(_ node: YAMLNode?) -> String {
     }
 }
 
-@Suite("Strict YAML: what is read")
+@Suite("Strict YAML: accepted input")
 struct StrictYAMLReadingTests {
     @Test(
         "mappings, lists and text are read, and text stays text",
@@ -47,7 +47,7 @@ struct StrictYAMLReadingTests {
         #expect(mistakes.isEmpty, "\(mistakes.sorted)")
     }
 
-    @Test("a value knows its line and column, also after a line with wide characters and CRLF ends")
+    @Test("a value has its line and column, also after a line with wide characters and CRLF line ends")
     func marks() throws {
         var mistakes = Mistakes(file: "f.yaml")
         let yaml = "# größer 🙂\r\na: b\r\nc: [é, {d: e}]\r\n"
@@ -64,10 +64,10 @@ struct StrictYAMLReadingTests {
     }
 }
 
-@Suite("Strict YAML: what is refused")
+@Suite("Strict YAML: refused input")
 struct StrictYAMLRefusalTests {
     @Test(
-        "each trick of YAML is named with its line",
+        "each unsupported YAML feature is reported with its line",
         arguments: [
             ("a: &x 1\nb: 2\n", ["f.yaml:1: \"&x 1\" has an anchor (&); anchors are not supported. Delete it."]),
             (
@@ -144,7 +144,7 @@ struct StrictYAMLRefusalTests {
     }
 
     @Test(
-        "control and invisible characters are refused wherever they stand",
+        "control and invisible characters are refused everywhere",
         arguments: [
             0, 1, 0xd, 0x1b, 0x7f, 0x85, 0x9b, 0xad, 0x200b, 0x200e, 0x202e, 0x2028, 0x2066, 0xe000, 0xfeff, 0xfffd,
             0xffff, 0xe0041,
@@ -160,7 +160,7 @@ struct StrictYAMLRefusalTests {
     }
 
     @Test(
-        "a quoted text cannot spell out a control character either",
+        "a quoted text cannot contain an escaped control character either",
         arguments: [
             ("\\n", "\\n", "U+000A"), ("\\0", "\\u{0}", "U+0000"), ("\\e", "\\u{1b}", "U+001B"),
             ("\\u202e", "\\u{202e}", "U+202E"), ("\\t", "\\t", "U+0009"),
@@ -182,7 +182,7 @@ struct StrictYAMLRefusalTests {
         #expect(lines.allSatisfy { $0.contains("has a tag (!)") }, "\(lines)")
     }
 
-    @Test("every mistake is reported at once, in the order of the lines")
+    @Test("every mistake is reported at once, in line order")
     func together() {
         let lines = complaints("a: &x 1\nb: \u{7}\na: 2\nc: *x\nd: \"\\0\"\n")
         #expect(lines.map { $0.prefix(9) } == ["f.yaml:1:", "f.yaml:2:", "f.yaml:3:", "f.yaml:4:", "f.yaml:5:"])
@@ -195,7 +195,7 @@ struct StrictYAMLRefusalTests {
                 "f.yaml:2: This line is not UTF-8 text. Save the file as UTF-8."
             ])
         #expect(complaints([0xff, 0xfe, 0x61, 0]) == ["f.yaml:1: The file is UTF-16 text. Save the file as UTF-8."])
-        // An overlong slash, a surrogate and a code point past the last.
+        // An overlong slash, a surrogate and a code point past the last one.
         for bytes: [UInt8] in [[0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80]] {
             #expect(complaints(bytes).count == 1)
         }
@@ -204,7 +204,7 @@ struct StrictYAMLRefusalTests {
 
 @Suite("Strict YAML: bombs")
 struct StrictYAMLBombTests {
-    @Test("an alias bomb is refused without unfolding it", .timeLimit(.minutes(1)))
+    @Test("an alias bomb is refused without expanding it", .timeLimit(.minutes(1)))
     func aliases() {
         var yaml = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
         for level in 1...30 {
@@ -219,7 +219,7 @@ struct StrictYAMLBombTests {
     }
 
     @Test(
-        "nesting is refused where it begins to be too deep",
+        "nesting is refused at the point where it is too deep",
         arguments: ["[", "{a: ", "- ", "[{a: ", "{? ", "[? "])
     func nesting(unit: String) {
         let clock = ContinuousClock()
@@ -244,7 +244,7 @@ struct StrictYAMLBombTests {
         #expect(complaints("# " + String(repeating: "x", count: 65_534)) == ["f.yaml:1: The file is empty."])
     }
 
-    @Test("more mistakes than anybody reads are counted, not printed")
+    @Test("after the first mistakes the rest is counted, not printed")
     func many() {
         var mistakes = Mistakes(file: "f.yaml")
         _ = StrictYAML.read(Array(String(repeating: "- *x\n", count: 1000).utf8), mistakes: &mistakes)

@@ -2,9 +2,10 @@ import Foundation
 import Host
 import Synchronization
 
-/// A folder that looks like a machine to the facts: files of `/` and processes of `/proc`, gone with the test program.
+/// A folder that looks like a machine to the facts: files of `/` and processes of `/proc`.
 ///
-/// Not with its owner: facts keep only its path, and would outlive a fake machine that is named once.
+/// It is removed when the test program ends, not with its owner: facts keep only its path, and can outlive a fake
+/// machine that no variable holds.
 final class FakeMachine {
     let root: String
     var source: FactSource { FactSource(root: root) }
@@ -33,7 +34,7 @@ final class FakeMachine {
         try FileManager.default.createSymbolicLink(atPath: root + path, withDestinationPath: target)
     }
 
-    /// Puts a process into procfs; `started` counts ticks of 10 ms, `sockets` are inodes by descriptor.
+    /// Adds a process to procfs; `started` counts ticks of 10 ms, `sockets` are inodes by descriptor.
     func addProcess(
         _ pid: Int32, parent: Int32, _ name: String, user: UInt32 = 0, started: Int64 = 100, terminal: Int32 = 0,
         state: String = "S", arguments: [String] = [], environment: [String] = [], sockets: [Int: UInt64] = [:],
@@ -51,7 +52,7 @@ final class FakeMachine {
         for (descriptor, inode) in sockets { try link("\(folder)/fd/\(descriptor)", to: "socket:[\(inode)]") }
     }
 
-    /// Writes the same TCP table as that of the machine and of the named processes' network namespaces.
+    /// Writes the same TCP table for the machine and for the named processes' network namespaces.
     func setTCP(_ rows: [String], tcp6: [String] = [], ofProcesses pids: [Int32] = []) throws {
         for folder in ["/proc/net"] + pids.map({ "/proc/\($0)/net" }) {
             try write(table(rows), to: folder + "/tcp")
@@ -76,7 +77,7 @@ func row(_ local: String, _ remote: String, _ state: String, inode: UInt64, wait
         "\(local) \(remote) \(state) 00000000:\(padded) 00:00000000 00000000     0        0 \(inode) 1 0 100 0 0 10 0"
 }
 
-/// Ends of connections in the kernel's notation: 198.51.100.20:22, 203.0.113.7:50000 and 0.0.0.0:22.
+/// Connection endpoints in the kernel's notation: 198.51.100.20:22, 203.0.113.7:50000 and 0.0.0.0:22.
 enum Ends {
     static let server = "146433C6:0016"
     static let client = "077100CB:C350"

@@ -10,13 +10,13 @@ private final class LiveServer {
     static let server = "192.0.2.2"
     static let outside = "192.0.2.9"
     let folder: String
-    /// Digits behind a sleep's seconds by which no other test's or run's is found.
+    /// Digits after a sleep's seconds that no other test or run uses to find its processes.
     let mark = "\(UInt32.random(in: 1_000_000...9_999_999))"
     private var running: [pid_t] = []
     private(set) var sshd: Int32 = 0
     private var outsideID: Int32 = 0
 
-    /// Why there can be none here, or `nil`.
+    /// Why this test cannot run here, or `nil`.
     static var shortage: String? {
         guard geteuid() == 0 else { return "a real sshd needs root" }
         let needed: [String] = ["/usr/sbin/sshd", "/usr/bin/ssh", "/usr/bin/ssh-keygen", "/usr/bin/unshare", "/bin/ip"]
@@ -41,7 +41,7 @@ private final class LiveServer {
         PasswordAuthentication no
 
         """.write(toFile: "\(folder)/config", atomically: true, encoding: .utf8)
-        // A /run of its own: sshd wants its folder there, and the machine's is left alone.
+        // A separate /run: sshd needs its folder there, and the machine's own is left alone.
         let start = """
             mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd && ip link set lo up &&
             exec /usr/sbin/sshd -D -e -f "$0"
@@ -49,7 +49,7 @@ private final class LiveServer {
         sshd = try launch(["/usr/bin/unshare", "--net", "--mount", "--", "/bin/sh", "-c", start, "\(folder)/config"])
         outsideID = try launch(["/usr/bin/unshare", "--net", "--", "/bin/sleep", "300"])
         let processes = ProcessTable()
-        try await until("sshd listens") { [sshd] in
+        try await until("sshd to listen") { [sshd] in
             SocketTable(ofNamespaceOf: sshd, transports: [.tcp]).listenerBacklogEmpty(port: 22) == true
                 && processes.networkNamespace(of: sshd) != processes.networkNamespace(of: getpid())
         }
@@ -64,9 +64,9 @@ private final class LiveServer {
         for line in lines { try await run(line.split(separator: " ").map(String.init)) }
     }
 
-    /// Everything started here ends, by its own id.
+    /// Ends everything that was started here, by process ID.
     func close() {
-        // What was logged in outlives its sshd, but not its namespace.
+        // Login processes outlive their sshd, but not their namespace.
         let processes = ProcessTable()
         let own = processes.networkNamespace(of: getpid())
         let made = [sshd, outsideID].compactMap(processes.networkNamespace(of:)).filter { $0 != own }
@@ -81,7 +81,7 @@ private final class LiveServer {
         try? FileManager.default.removeItem(atPath: folder)
     }
 
-    /// Logs in as root and runs a command there, from the outside or from the server itself.
+    /// Logs in as root and runs a command, from the outside or from the server itself.
     @discardableResult
     func logIn(to address: String, fromOutside: Bool, _ options: [String] = [], command: String) throws -> Int32 {
         let settings = [
@@ -103,12 +103,12 @@ private final class LiveServer {
     func until(_ what: String, _ condition: () throws -> Bool) async throws {
         let end = ContinuousClock.now + .seconds(15)
         while try !condition() {
-            guard ContinuousClock.now < end else { throw Failure(description: "waited in vain for: \(what)") }
+            guard ContinuousClock.now < end else { throw Failure(description: "timed out waiting for: \(what)") }
             try await Task.sleep(for: .milliseconds(10))
         }
     }
 
-    /// Waits for a process that sleeps for a number of seconds that nobody else sleeps for.
+    /// Waits for a process that sleeps for a number of seconds that no other process uses.
     func sleeper(_ seconds: String) async throws -> Int32 {
         var found: Int32?
         let processes = ProcessTable()
@@ -146,7 +146,7 @@ private final class LiveServer {
 
 @Suite(
     "A real sshd",
-    .enabled(Comment(rawValue: LiveServer.shortage ?? "root and sshd are here")) {
+    .enabled(Comment(rawValue: LiveServer.shortage ?? "root and sshd are available")) {
         guard let shortage = LiveServer.shortage else { return true }
         guard getenv("LATCHKEY_REQUIRE_KERNEL").map({ String(cString: $0) }) != "1" else {
             throw LiveServer.Failure(description: "LATCHKEY_REQUIRE_KERNEL=1, but \(shortage)")
@@ -154,7 +154,7 @@ private final class LiveServer {
         return false
     })
 struct LiveSSHTests {
-    @Test("a login from outside is seen with its start, its ends and its session, under a bare environment too")
+    @Test("a login from outside is found with its start, its endpoints and its session, also with a bare environment")
     func outside() async throws {
         let live = try await LiveServer()
         defer { live.close() }
@@ -172,7 +172,7 @@ struct LiveSSHTests {
         #expect(monitor.started < after)
         #expect(monitor.authenticated)
         #expect(!monitor.isFromThisMachine)
-        // What sshd told its child is the same by another way.
+        // What sshd passed to its child gives the same result by another route.
         let told = ProcessTable().environment(of: try await live.sleeper("7100.01\(live.mark)"))?["SSH_CONNECTION"]
         #expect(
             told == "\(monitor.remote.address) \(monitor.remote.port) \(monitor.local.address) \(monitor.local.port)")
@@ -183,7 +183,7 @@ struct LiveSSHTests {
         #expect(mine(connections.sshLogins(startedAfter: after)).isEmpty)
     }
 
-    @Test("a new login that rides on an old connection has the old one's start")
+    @Test("a new login that shares an old connection has the old one's start")
     func riding() async throws {
         let live = try await LiveServer()
         defer { live.close() }
@@ -203,14 +203,14 @@ struct LiveSSHTests {
         #expect(third.started > between.advanced(milliseconds: -10))
     }
 
-    @Test("a login out of the server itself is told", arguments: ["127.0.0.1", "::1", LiveServer.server])
+    @Test("a login from the server itself is reported", arguments: ["127.0.0.1", "::1", LiveServer.server])
     func fromHere(address: String) async throws {
         let live = try await LiveServer()
         defer { live.close() }
         let seconds = "7102.\(address.utf8.count)\(live.mark)"
         try live.logIn(to: address, fromOutside: false, command: "sleep \(seconds)")
         let sleeper = try await live.sleeper(seconds)
-        // The socket table alone has to tell: the namespace's addresses are not this program's.
+        // Only the socket table can show it: the namespace's addresses are not this program's.
         let monitor = try #require(SSHConnections(ownAddresses: []).sshMonitor(of: sleeper))
         #expect(monitor.isFromThisMachine)
         #expect(monitor.local.address.description == address)
@@ -235,7 +235,7 @@ struct LiveSSHTests {
         #expect(SocketTable(ofNamespaceOf: live.sshd).listenerBacklogEmpty(port: 22) == true)
     }
 
-    @Test("what outlives its login has no connection to show, and is not called local")
+    @Test("a process that outlives its login has no connection to show, and is not considered local")
     func outliving() async throws {
         let live = try await LiveServer()
         defer { live.close() }
@@ -245,8 +245,8 @@ struct LiveSSHTests {
         let left = try await live.sleeper("7103.01\(live.mark)")
         defer { kill(left, SIGKILL) }
         let processes = ProcessTable()
-        try await live.until("the login's end") { processes.process(client)?.state ?? "Z" == "Z" }
-        try await live.until("its adoption") { !processes.ancestors(of: left).contains { $0.name.hasPrefix("sshd") } }
+        try await live.until("the end of the login") { processes.process(client)?.state ?? "Z" == "Z" }
+        try await live.until("a new parent") { !processes.ancestors(of: left).contains { $0.name.hasPrefix("sshd") } }
         #expect(SSHConnections().sshMonitor(of: left) == nil)
         #expect(SSHConnections().origin(of: left).isUnproven)
     }

@@ -2,9 +2,9 @@ import Host
 import Netfilter
 import Testing
 
-@Suite("What listens")
+@Suite("Listening programs")
 struct ListenerTests {
-    @Test("a program on both families and several addresses is one entry, sorted by port")
+    @Test("a program that listens on both families and several addresses is one entry, sorted by port")
     func merged() throws {
         let machine = try FakeMachine()
         try machine.addProcess(5, parent: 1, "nginx", sockets: [3: 1, 4: 2])
@@ -25,12 +25,12 @@ struct ListenerTests {
         #expect(found.map(\.program) == ["nginx", "node", "postgres", nil, nil])
         #expect(found.map(\.pids) == [[5, 6], [8], [7], [], []])
         #expect(found.map(\.isLocalOnly) == [false, false, true, false, false])
-        // UDP alone: a client waits for its answer on such a port, but TCP that listens is for others.
+        // UDP only: a client waits for its reply on such a port, but a listening TCP socket serves others.
         #expect(found.map(\.isEphemeral) == [false, false, false, false, true])
         #expect(found.first?.addresses.map(\.description) == ["0.0.0.0", "::"])
     }
 
-    @Test("a machine that tells nothing has no listeners")
+    @Test("a machine without readable facts has no listeners")
     func nothing() throws {
         #expect(listeners(try FakeMachine().source).isEmpty)
     }
@@ -69,7 +69,7 @@ struct OtherFirewallTests {
         #expect(found.map(\.state) == [.enabled])
     }
 
-    @Test("a link that a removed package left behind enables nothing")
+    @Test("a link left behind by a removed package enables nothing")
     func danglingLink() throws {
         let link = "/etc/systemd/system/multi-user.target.wants/netfilter-persistent.service"
         func isEnabled(_ target: String, _ furnish: (FakeMachine) throws -> Void) throws -> Bool {
@@ -81,7 +81,7 @@ struct OtherFirewallTests {
         let unit = "/lib/systemd/system/netfilter-persistent.service"
         #expect(try !isEnabled(unit) { _ in })
         #expect(try isEnabled(unit) { try $0.write("", to: unit) })
-        // Absolute links stay under the root, those on the way too, and relative ones begin at the link's folder.
+        // Absolute links are resolved below the root, also on the way; relative links start at the link's folder.
         #expect(
             try isEnabled(unit) {
                 try $0.write("", to: "/usr" + unit)
@@ -89,10 +89,10 @@ struct OtherFirewallTests {
             })
         #expect(try isEnabled("../../../.." + unit) { try $0.write("", to: unit) })
         #expect(try !isEnabled("/etc/hostname-of-nobody") { _ in })
-        // This file is on every machine that tests, and in no fake one.
+        // This file exists on every machine that runs the tests, and on no fake one.
         #expect(try !isEnabled("/proc/self/stat") { _ in })
         #expect(try !isEnabled(unit) { try $0.link(unit, to: link) })
-        // systemd goes by the name: a unit file elsewhere is found.
+        // systemd goes by the name: a unit file in another folder is found.
         #expect(try isEnabled("/gone") { try $0.write("", to: unit) })
     }
 
@@ -111,7 +111,7 @@ struct OtherFirewallTests {
         #expect(try found("# ENABLED=yes\nENABLED=no\n").isEmpty)
     }
 
-    @Test("csf that is switched off is not found")
+    @Test("csf that is switched off is not reported")
     func csf() throws {
         let found = try findings {
             try $0.write("", to: "/lib/x")
@@ -121,14 +121,14 @@ struct OtherFirewallTests {
         #expect(found.isEmpty)
     }
 
-    @Test("a keeper is found where it is merely installed")
+    @Test("a program that restores rules at boot is found even if it is only installed")
     func keepers() throws {
         let found = try findings { try $0.write("", to: "/usr/sbin/netfilter-persistent") }
         #expect(found.map(\.role) == [.keeper])
         #expect(found.map(\.state) == [.installed])
     }
 
-    @Test("rivals come first, and every sentence fits a terminal")
+    @Test("conflicting firewalls come first, and every sentence fits a terminal")
     func order() throws {
         let found = try findings {
             try $0.write("ENABLED=yes\n", to: "/etc/ufw/ufw.conf")
@@ -193,7 +193,7 @@ struct SystemTests {
         #expect(try state(addresses: nil, disabled: "0\n") == .absent)
     }
 
-    @Test("systemd, the boot and containers are told by their files")
+    @Test("systemd, the boot ID and containers are detected by their files")
     func system() throws {
         let machine = try FakeMachine()
         #expect(SystemFacts(machine.source) == SystemFacts(machine.source))

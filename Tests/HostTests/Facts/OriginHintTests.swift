@@ -3,7 +3,7 @@ import Testing
 
 @testable import Host
 
-@Suite("Where someone seems to come from, with no connection above their process")
+@Suite("The probable origin of a session without a connection above its process")
 struct OriginHintTests {
     /// Two logins of ops, from 203.0.113.7 (monitor 20) and from elsewhere (monitor 30); tmux's server is pid 50.
     private func machine(
@@ -37,7 +37,7 @@ struct OriginHintTests {
                 == OriginHint(address: try address("203.0.113.7"), port: 22, evidence: .window(program: "tmux")))
     }
 
-    @Test("two logins from different addresses at one window: nobody can tell who types; the variable is left")
+    @Test("with two logins from different addresses at one window it is unknown who types, and the variable remains")
     func ambiguous() throws {
         let connections = try machine(
             clients: [(60, 21), (61, 31)], variable: "192.0.2.1 50000 198.51.100.20 2222")
@@ -46,20 +46,20 @@ struct OriginHintTests {
                 == OriginHint(address: try address("192.0.2.1"), port: 2222, evidence: .variable))
     }
 
-    @Test("another user's tmux is none of this one's windows")
+    @Test("another user's tmux is not considered")
     func otherUser() throws {
         #expect(try machine(clients: [(60, 21)], user: 1001).hint(of: 51) == nil)
     }
 
     @Test(
-        "a variable that is not sshd's four words says nothing",
+        "a variable that does not have sshd's four words is ignored",
         arguments: ["", "203.0.113.7", "a 1 b 2", "203.0.113.7 50000 198.51.100.20 70000"])
     func variable(text: String) throws {
         #expect(try machine(clients: [], variable: text).hint(of: 51) == nil)
     }
 
     @Test(
-        "chains tell whose they are",
+        "chain names show which program owns them",
         arguments: [
             ("DOCKER-USER", "docker"), ("f2b-sshd", "fail2ban"), ("ufw-before-input", "ufw"), ("INPUT", nil),
             ("my-chain", nil),

@@ -5,7 +5,7 @@ import Testing
 @Suite("The process table")
 struct ProcessTableTests {
     @Test(
-        "a name may hold anything that a file's name may",
+        "a process name may contain any character that a file name may",
         arguments: ["bash", "tmux: server", "a) S 1 (b", ")", "((", "", "new\nline", "sshd) R 0", "ümlaut"])
     func names(name: String) throws {
         let machine = try FakeMachine()
@@ -18,7 +18,7 @@ struct ProcessTableTests {
     }
 
     @Test(
-        "a truncated or nonsensical file is a process that is not there",
+        "a truncated or malformed file counts as a missing process",
         arguments: [
             "", "7", "7 (bash", "7 bash) S 3", "7 (bash) S", "7 (bash) S 3 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0",
             "7 (bash) S x 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 100 0",
@@ -32,7 +32,7 @@ struct ProcessTableTests {
         #expect(machine.processes.ancestors(of: 7).isEmpty)
     }
 
-    @Test("a process that has gone has no papers, and nobody fails over it")
+    @Test("a process that has ended has no files, and nothing fails because of it")
     func vanished() throws {
         let machine = try FakeMachine()
         let table = machine.processes
@@ -46,7 +46,7 @@ struct ProcessTableTests {
         #expect(ProcessTable(proc: "/nowhere").pids().isEmpty)
     }
 
-    @Test("ancestors come nearest first and end where a parent cannot be seen")
+    @Test("ancestors are listed nearest first, up to a parent that cannot be read")
     func ancestors() throws {
         let machine = try FakeMachine()
         try machine.addProcess(1, parent: 0, "systemd")
@@ -66,7 +66,7 @@ struct ProcessTableTests {
         #expect(machine.processes.ancestors(of: 10).map(\.pid) == [11, 12])
     }
 
-    @Test("a chain of parents without end is followed for 128 steps")
+    @Test("an endless chain of parents is followed for 128 steps")
     func longChain() throws {
         let machine = try FakeMachine()
         for pid in Int32(1)...200 { try machine.addProcess(pid, parent: pid - 1, "x") }
@@ -80,14 +80,14 @@ struct ProcessTableTests {
         #expect(machine.processes.title(of: 7) == "sshd: ops@pts/0")
     }
 
-    @Test("a value in the environment may hold equals signs, and an entry without one is passed over")
+    @Test("an environment value may contain equals signs, and an entry without one is skipped")
     func environment() throws {
         let machine = try FakeMachine()
         try machine.addProcess(7, parent: 1, "bash", environment: ["A=b=c", "nonsense", "EMPTY="])
         #expect(machine.processes.environment(of: 7) == ["A": "b=c", "EMPTY": ""])
     }
 
-    @Test("only sockets are sockets")
+    @Test("only sockets count as sockets")
     func sockets() throws {
         let machine = try FakeMachine()
         try machine.addProcess(7, parent: 1, "sshd", sockets: [3: 41, 4: 42])
@@ -97,7 +97,7 @@ struct ProcessTableTests {
         #expect(machine.processes.sockets(of: 7) == [3: 41, 4: 42])
     }
 
-    @Test("control groups of both hierarchies are read, colons in them and all")
+    @Test("control groups of both hierarchies are read, including names with colons")
     func controlGroups() throws {
         let machine = try FakeMachine()
         try machine.addProcess(7, parent: 1, "bash")
@@ -106,7 +106,7 @@ struct ProcessTableTests {
     }
 
     @Test(
-        "terminals have the names of their devices",
+        "terminals are named after their devices",
         arguments: [
             (0, "none"), (1025, "tty1"), (1088, "ttyS0"), (1281, "console"), (34816, "pts/0"), (34819, "pts/3"),
             (35072, "pts/256"), (58624, "hvc0"), (52288, "ttyAMA0"),

@@ -3,9 +3,9 @@ import Testing
 
 @testable import Host
 
-@Suite("SSH connections by what the kernel knows")
+@Suite("SSH connections as the kernel reports them")
 struct SSHMonitorTests {
-    /// A server with a listener (pid 10), a login of ops over 203.0.113.7 (monitor 20, user's half 21, shell 22).
+    /// A server with a listener (pid 10), a login of ops from 203.0.113.7 (monitor 20, the user's sshd 21, shell 22).
     private func server(
         monitor: String = "sshd", monitorUser: UInt32 = 0, state: String = "01", program: String? = nil
     ) throws -> FakeMachine {
@@ -32,7 +32,7 @@ struct SSHMonitorTests {
         SSHConnections(machine.processes, ownAddresses: own)
     }
 
-    @Test("the monitor is root's sshd, not the user's half below it", arguments: ["sshd", "sshd-session"])
+    @Test("the monitor is root's sshd, not the user's sshd below it", arguments: ["sshd", "sshd-session"])
     func monitor(name: String) throws {
         let found = try #require(connections(try server(monitor: name)).sshMonitor(of: 24))
         #expect(found.pid == 20)
@@ -57,7 +57,7 @@ struct SSHMonitorTests {
         #expect(connections(machine).origin(of: 24).isUnproven)
     }
 
-    @Test("a program that merely goes by the name of sshd is none")
+    @Test("a program that is only named sshd is not one")
     func masquerade() throws {
         #expect(connections(try server(program: "/usr/bin/sudo")).sshMonitor(of: 24) == nil)
         #expect(connections(try server(program: "/usr/sbin/sshd (deleted)")).sshMonitor(of: 24)?.pid == 20)
@@ -76,7 +76,7 @@ struct SSHMonitorTests {
         #expect(connections(machine).sshMonitor(of: 24)?.remote.description == "203.0.113.7:50000")
     }
 
-    @Test("a listener that has just accepted a connection is no monitor")
+    @Test("a listener that has just accepted a connection is not a monitor")
     func listener() throws {
         let machine = try server()
         try machine.link("/proc/10/fd/5", to: "socket:[40]")
@@ -85,13 +85,13 @@ struct SSHMonitorTests {
         #expect(connections(machine).sshLogins(startedAfter: BootInstant(nanoseconds: 0)).map(\.pid) == [20])
     }
 
-    @Test("a connection from one of the machine's own addresses is told")
+    @Test("a connection from one of the machine's own addresses is reported")
     func ownAddress() throws {
         let address = try #require(IPAddress(hostText: "203.0.113.7"))
         #expect(connections(try server(), own: [address]).sshMonitor(of: 24)?.isFromThisMachine == true)
     }
 
-    @Test("logins are those accepted after the instant, not at it")
+    @Test("only logins accepted after the instant count, not those accepted at it")
     func startedAfter() throws {
         let machine = try server()
         let start = BootInstant(nanoseconds: 50_000_000_000)
@@ -100,7 +100,7 @@ struct SSHMonitorTests {
         #expect(connections(machine).sshLogins(startedAfter: start).isEmpty)
     }
 
-    @Test("a connection whose unprivileged half is still root's counts once")
+    @Test("a connection whose unprivileged process still runs as root counts once")
     func halves() throws {
         let machine = try server()
         try machine.addProcess(
@@ -111,7 +111,7 @@ struct SSHMonitorTests {
     }
 
     @Test(
-        "titles tell a session from what comes before one",
+        "process titles distinguish a session from an unfinished login",
         arguments: [
             ("sshd: ops@pts/0", true), ("sshd-session: root@notty", true), ("sshd: ops@pts/0,pts/1", true),
             ("sshd: ops@example.org@pts/3", true), ("sshd: [accepted]", false), ("sshd: ops [priv]", false),
@@ -137,7 +137,7 @@ extension SessionOrigin {
     }
 }
 
-@Suite("Where a person sits who has no SSH connection to show")
+@Suite("The origin of a session without an SSH connection")
 struct OriginTests {
     private func origin(_ arrange: (FakeMachine) throws -> Void) throws -> SessionOrigin {
         let machine = try FakeMachine()
@@ -148,7 +148,7 @@ struct OriginTests {
     }
 
     @Test(
-        "what keeps a terminal while connections come and go hides them",
+        "a program that serves terminals to remote users hides their connections",
         arguments: [
             "tmux: server", "tmux", "SCREEN", "screen", "mosh-server", "dtach", "abduco", "zellij", "dropbear",
             "tailscaled", "in.telnetd", "cockpit-bridge",
@@ -163,7 +163,7 @@ struct OriginTests {
     }
 
     @Test(
-        "SSH's variables anywhere above speak of a connection", arguments: ["SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"])
+        "an SSH variable in any ancestor shows a connection", arguments: ["SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"])
     func variables(name: String) throws {
         for holder in [41, 50] as [Int32] {
             let found = try origin {
@@ -175,7 +175,7 @@ struct OriginTests {
         }
     }
 
-    @Test("logind's word for a login from elsewhere is taken")
+    @Test("a remote login reported by logind is accepted as such")
     func remoteSession() throws {
         let found = try origin {
             try $0.addProcess(50, parent: 1, "latchkey", group: "/user.slice/user-0.slice/session-4.scope")
@@ -185,11 +185,11 @@ struct OriginTests {
         #expect(found.isUnproven)
     }
 
-    @Test("a login at the machine is one", arguments: [1025, 1088, 1281, 58624] as [Int32])
+    @Test("a login at the machine itself is local", arguments: [1025, 1088, 1281, 58624] as [Int32])
     func console(terminal: Int32) throws {
         let found = try origin {
             try $0.addProcess(41, parent: 1, "login", terminal: terminal)
-            // sudo puts what it runs on a terminal of its own.
+            // sudo gives its command a separate terminal.
             try $0.addProcess(
                 50, parent: 41, "latchkey", terminal: 34816, group: "/user.slice/user-0.slice/session-1.scope")
             try $0.write("REMOTE=0\nTTY=tty1\n", to: "/run/systemd/sessions/1")
@@ -197,7 +197,7 @@ struct OriginTests {
         #expect(found.isLocal)
     }
 
-    @Test("a session's name cannot lead out of logind's folder")
+    @Test("a session name cannot point outside logind's folder")
     func hostileSession() throws {
         let found = try origin {
             try $0.addProcess(50, parent: 1, "latchkey", group: "/session-..%2f.scope/session-.scope")
@@ -206,12 +206,12 @@ struct OriginTests {
         #expect(found == .local("no terminal"))
     }
 
-    @Test("a script at boot has nobody behind it")
+    @Test("a script at boot belongs to no user")
     func nobody() throws {
         #expect(try origin { try $0.addProcess(50, parent: 1, "latchkey") } == .local("no terminal"))
     }
 
-    @Test("a terminal of unknown making is local only while nobody is logged in by SSH")
+    @Test("a terminal of unknown origin is local only while nobody is logged in over SSH")
     func unknownTerminal() throws {
         func found(title: String) throws -> SessionOrigin {
             try origin {
@@ -224,7 +224,7 @@ struct OriginTests {
         #expect(try found(title: "sshd: root@pts/0").isUnproven)
     }
 
-    @Test("a process that cannot be seen is not called local")
+    @Test("a process that cannot be read is not considered local")
     func unseen() throws {
         #expect(try origin { _ in }.isUnproven)
     }

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Host
 
-/// A runner that knows one answer.
+/// A runner with one fixed answer.
 private struct OneAnswer: CommandRunner {
     let result: Result<CommandResult, HostError>
 
@@ -29,7 +29,7 @@ struct SSHServerTests {
     }
 
     @Test(
-        "sshd's own words are read",
+        "sshd's own output is read",
         arguments: [
             ("port 22\nlistenaddress [::]:22\nlistenaddress 0.0.0.0:22\n", [22]),
             ("port 22\nport 2222\nlistenaddress 0.0.0.0:22\nlistenaddress 0.0.0.0:2222\n", [22, 2222]),
@@ -42,7 +42,7 @@ struct SSHServerTests {
         #expect(found.problems.isEmpty)
     }
 
-    @Test("where sshd does not answer its files are read, and that is said")
+    @Test("if sshd does not answer, its files are read, and the result says so")
     func fallback() async throws {
         let found = try await ports(.refuses) {
             try $0.write(
@@ -56,13 +56,13 @@ struct SSHServerTests {
         #expect(found.problems.first?.contains("no hostkeys") == true)
     }
 
-    @Test("files that name no port mean 22, and without files nothing is known")
+    @Test("files without a port mean 22; without files the port is unknown")
     func fallbackDefault() async throws {
         #expect(try await ports(.refuses) { try $0.write("UsePAM yes\n", to: "/etc/ssh/sshd_config") }.ports == [22])
         #expect(try await ports(.refuses).ports.isEmpty)
     }
 
-    @Test("a socket unit that is enabled counts with its drop-ins; one that is not does not")
+    @Test("an enabled socket unit counts with its drop-ins; a disabled one does not")
     func socketUnits() async throws {
         let unit = "[Socket]\nListenStream=22\nAccept=no\n"
         let dropIn =
@@ -87,7 +87,7 @@ struct SSHServerTests {
         #expect(found.ports.isEmpty)
     }
 
-    @Test("a socket that the first process holds open counts though nobody enabled its unit")
+    @Test("a socket that PID 1 holds open counts even if its unit is not enabled")
     func activeSocket() async throws {
         let found = try await ports(.says("")) {
             try $0.write("ListenStream=22\n", to: "/usr/lib/systemd/system/sshd.socket")
@@ -97,7 +97,7 @@ struct SSHServerTests {
         #expect(found.evidence == [22: [.socketUnit(file: "/usr/lib/systemd/system/sshd.socket")]])
     }
 
-    @Test("a living listener counts, and what a session forwards does not")
+    @Test("a running listener counts, and ports forwarded by a session do not")
     func living() async throws {
         let found = try await ports(.says("port 22\n")) {
             try $0.addProcess(10, parent: 1, "sshd", arguments: ["sshd: x [listener]"], sockets: [3: 7])
@@ -112,7 +112,7 @@ struct SSHServerTests {
         #expect(found.evidence[2222] == [.listener(program: "sshd")])
     }
 
-    @Test("without sshd nothing is asked")
+    @Test("without sshd nothing is run")
     func withoutServer() async throws {
         let machine = try FakeMachine()
         let found = await SSHServer(machine.source).ports(sshd: nil, runner: OneAnswer.refuses)

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("The socket table")
 struct SocketTableTests {
-    @Test("an IPv4 row is read with its ends, state and queues")
+    @Test("an IPv4 row is read with its endpoints, state and queues")
     func ipv4() throws {
         let machine = try FakeMachine()
         try machine.setTCP([row(Ends.server, Ends.client, "01", inode: 42)])
@@ -18,7 +18,7 @@ struct SocketTableTests {
         #expect(!found.isListening)
     }
 
-    @Test("an IPv6 row is read, and a mapped address in it is its IPv4 address")
+    @Test("an IPv6 row is read, and an IPv4-mapped address becomes an IPv4 address")
     func ipv6() throws {
         let machine = try FakeMachine()
         try machine.setTCP(
@@ -36,7 +36,7 @@ struct SocketTableTests {
     }
 
     @Test(
-        "a row cut short or out of shape is passed over",
+        "a truncated or malformed row is skipped",
         arguments: [
             "", "146433C6:0016", "146433C6 077100CB:C350 01 0:0 0:0 0 0 0 1", "146433C:0016 \(Ends.client) 01",
             "\(Ends.server) \(Ends.client) 7F 00000000:00000000 00:00000000 00000000 0 0 42",
@@ -49,7 +49,7 @@ struct SocketTableTests {
         #expect(SocketTable(machine.source).rows.map(\.inode) == [5])
     }
 
-    @Test("a kernel without IPv6 has no tables of it, and that is said")
+    @Test("a kernel without IPv6 has no IPv6 tables, and the result says so")
     func withoutIPv6() throws {
         let machine = try FakeMachine()
         try machine.write("header\n", to: "/proc/net/tcp")
@@ -65,7 +65,7 @@ struct SocketTableTests {
         #expect(SocketTable(machine.source).rows.map(\.isListening) == [true, false])
     }
 
-    @Test("a connection that waits to be accepted, or whose handshake is half done, is in the backlog")
+    @Test("a connection that waits to be accepted or is half-open is in the backlog")
     func backlog() throws {
         let machine = try FakeMachine()
         func isEmpty(_ rows: [String]) throws -> Bool? {
@@ -80,7 +80,7 @@ struct SocketTableTests {
         #expect(try isEmpty([]) == nil)
     }
 
-    @Test("peers are other machines that are connected, each once")
+    @Test("peers are the connected remote addresses, each listed once")
     func peers() throws {
         let machine = try FakeMachine()
         try machine.setTCP([
@@ -91,7 +91,7 @@ struct SocketTableTests {
         #expect(SocketTable(machine.source).peers(ofPort: 22).map(\.description) == ["203.0.113.7"])
     }
 
-    @Test("a connection of which both ends are here is the machine's own")
+    @Test("a connection with both endpoints here belongs to the machine itself")
     func own() throws {
         let machine = try FakeMachine()
         try machine.setTCP([
@@ -102,7 +102,7 @@ struct SocketTableTests {
     }
 
     @Test(
-        "addresses have one text each",
+        "each address has exactly one text form",
         arguments: [
             ("0.0.0.0", "0.0.0.0"), ("2001:DB8:0:0:0:0:0:1", "2001:db8::1"), ("::ffff:192.0.2.1", "192.0.2.1"),
             ("::1", "::1"), ("2001:db8:0:1:0:0:0:1", "2001:db8:0:1::1"),
@@ -111,12 +111,12 @@ struct SocketTableTests {
         #expect(IPAddress(hostText: text)?.description == canonical)
     }
 
-    @Test("what is no address is none", arguments: ["", "1.2.3", "1.2.3.4/8", "fe80::1%eth0", "localhost"])
+    @Test("text that is not an address is refused", arguments: ["", "1.2.3", "1.2.3.4/8", "fe80::1%eth0", "localhost"])
     func noAddress(text: String) {
         #expect(IPAddress(hostText: text) == nil)
     }
 
-    @Test("loopback, link-local and unspecified addresses are told")
+    @Test("loopback, link-local and unspecified addresses are recognized")
     func kinds() throws {
         let loopback = try ["127.0.0.1", "127.9.9.9", "::1", "10.0.0.1"].map { try #require(IPAddress(hostText: $0)) }
         #expect(loopback.map(\.isLoopback) == [true, true, true, false])
@@ -126,7 +126,7 @@ struct SocketTableTests {
         #expect(all.map(\.isUnspecified) == [true, true, false])
     }
 
-    @Test("a listener's backlog fills with a connection that nobody accepts, and empties when somebody does")
+    @Test("a listener's backlog grows with an unaccepted connection and shrinks once it is accepted")
     func liveBacklog() throws {
         let listener = try TestSocket.listening()
         defer { close(listener.descriptor) }
@@ -154,7 +154,7 @@ struct SocketTableTests {
 enum TestSocket {
     struct Failure: Error { let number = errno }
 
-    /// A listener on 127.0.0.1 and the port that the kernel chose.
+    /// A listener on 127.0.0.1 with a port that the kernel chose.
     static func listening() throws -> (descriptor: Int32, port: UInt16) {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0, bind(descriptor, port: 0), listen(descriptor, 5) == 0 else { throw Failure() }
