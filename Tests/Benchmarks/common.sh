@@ -1,6 +1,6 @@
-# What the benchmarks share; they read it with "source". Everything happens in namespaces of their own.
+# Shared functions of the benchmarks, which read this file with "source". Everything happens in separate namespaces.
 
-# One line that says what was run, and where.
+# One line that says what was run and where.
 machine() {
   echo "$0 $*: $(nproc) cores, Linux $(uname -r), $(iptables-nft --version | cut -d' ' -f2)," \
     "load $(cut -d' ' -f1 /proc/loadavg)"
@@ -9,12 +9,12 @@ machine() {
 # The path of the built program, unless another one is named.
 program() { echo "${1:-$(cd "$(dirname "$0")/../.." && pwd)/.build/release/latchkey}"; }
 
-# Runs this script again in fresh network, mount and process namespaces. What it started ends with it.
+# Runs this script again in fresh network, mount and process namespaces. Processes that it started end with it.
 in_namespaces() {
   timeout "$1" unshare --net --mount --pid --fork --mount-proc --kill-child --propagation private "${@:2}"
 }
 
-# Inside: a /run and a root folder of its own, and the loopback.
+# Inside: a separate /run and root folder, and the loopback interface.
 private_server() {
   mount -t tmpfs tmpfs /run
   export LATCHKEY_ROOT=/run/root
@@ -22,7 +22,7 @@ private_server() {
   ip link set lo up
 }
 
-# Inside: a veth to an outside namespace, held by process $outside. Neighbours are fixed: no packet but the probes.
+# Inside: a veth to an outside namespace, held by process $outside. Neighbours are fixed: the only packets are probes.
 # Outside: the admins of the tutorial and a stranger, 198.51.100.7 and 2001:db8:bad::7.
 private_pair() {
   private_server
@@ -55,7 +55,7 @@ END
   until ip -o link show eth0 | grep -q LOWER_UP; do sleep 0.01; done
 }
 
-# The process ids of every latchkey in this process namespace. Its argument, if any: a word of the command line.
+# The process IDs of every latchkey in this process namespace; optionally only those with a word in the command line.
 latchkeys() {
   local process
   for process in /proc/[0-9]*; do
@@ -65,8 +65,8 @@ latchkeys() {
   done
 }
 
-# The middle of the numbers on standard input.
+# The median of the numbers on standard input.
 median() { sort -n | awk 'NF { line[++n] = $1 } END { print n ? line[int((n + 1) / 2)] : "-" }'; }
 
-# The greatest of the numbers on standard input.
+# The maximum of the numbers on standard input.
 worst() { sort -n | awk 'NF { last = $1 } END { print last == "" ? "-" : last }'; }

@@ -17,7 +17,7 @@ struct AddressListTests {
     }
 
     @Test(
-        "a set is there before its rules, leaves with them, and is saved for boot",
+        "a set is created before its rules, removed with them, and saved for boot",
         arguments: TestBackend.installed)
     func life(_ backend: TestBackend) async throws {
         try await Machine.with(backend) { machine in
@@ -36,7 +36,7 @@ struct AddressListTests {
             let kept = try machine.root.read("etc/latchkey/answers.yaml")
             #expect(kept.contains("- { file: \"\(machine.root.path)/lists/admins.txt\" }"))
 
-            // The kept rules look into their own set until the next ones are kept.
+            // The kept rules use their own set until the next rules are kept.
             try write(301, machine)
             try await machine.begin(.keep)
             let both = try await sets(machine)
@@ -49,7 +49,7 @@ struct AddressListTests {
         }
     }
 
-    @Test("what is wrong with a list is told with file and line, and nothing is done")
+    @Test("mistakes in a list are reported with file and line, and nothing is changed")
     func mistakes() async throws {
         try await Machine.with(TestBackend.installed[0]) { machine in
             try machine.root.write("10.0.0.1\n10.0.0.300\n", to: "bad.txt")

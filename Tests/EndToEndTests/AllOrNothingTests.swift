@@ -2,9 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("A change that cannot be applied as a whole", .kernel, .inTurn)
+@Suite("A change that cannot be applied completely", .kernel, .inTurn)
 struct AllOrNothingTests {
-    /// What stands in every plan for IPv6 and in no rules of anybody else.
+    /// Part of every plan for IPv6, and of no other rules.
     private static let planned = "*'latchkey: loopback'*"
 
     @Test("when IPv6 fails, IPv4 is undone", arguments: Case.all)
@@ -15,7 +15,7 @@ struct AllOrNothingTests {
             let load = "echo loaded >>'\(machine.root.path)/tries'; echo no such thing >&2; exit 1"
             try await FakeTool.ip6tablesRestore("case $input in \(Self.planned)) \(load);; esac", on: machine)
             let applied = try await machine.apply(test.existing, "--json")
-            #expect(try machine.root.read("tries").hasPrefix("loaded"), "it came to the load")
+            #expect(try machine.root.read("tries").hasPrefix("loaded"), "the load was reached")
             #expect(applied.status == 3)
             try await machine.expectBack(before)
             let report = try JSON(applied)
@@ -26,7 +26,7 @@ struct AllOrNothingTests {
         }
     }
 
-    @Test("when the tool hangs, it is given up on and all is undone", arguments: Case.crossed)
+    @Test("when the tool hangs, it is stopped and everything is undone", arguments: Case.crossed)
     func hanging(_ test: Case) async throws {
         try await Machine.with(test.backend) { machine in
             try await machine.load(EarlierRules.filterWithoutSets)
@@ -40,12 +40,12 @@ struct AllOrNothingTests {
     }
 
     @Test(
-        "when half-made permanent rules cannot be taken back either, SSH and the admins are allowed",
+        "if partial permanent rules cannot be undone either, SSH and the admins are allowed",
         arguments: Case.crossed)
     func emergency(_ test: Case) async throws {
         try await Machine.with(test.backend) { machine in
             try await machine.load(EarlierRules.filterWithoutSets)
-            // IPv6 is made permanent, but not as it was given; after that only the opening passes.
+            // IPv6 is made permanent, but incorrectly; after that only the emergency opening succeeds.
             let flag = "'\(machine.root.path)/loaded'"
             let trouble = """
                 case $input in
@@ -74,11 +74,11 @@ struct AllOrNothingTests {
         }
     }
 
-    @Test("without the tools nothing begins, and the end is 69", arguments: TestBackend.installed)
+    @Test("without the tools nothing starts, and the exit code is 69", arguments: TestBackend.installed)
     func missing(_ backend: TestBackend) async throws {
         try await Machine.with(backend) { machine in
             let real = URL(fileURLWithPath: try Tool.path(backend.tool(.ipv6, "restore"))).resolvingSymlinksInPath()
-            // One program stands behind all names of a backend; here it can no longer be run.
+            // All names of a backend lead to one program; here it can no longer be run.
             try await machine.namespace.mustRun(["mount", "--bind", "/dev/null", real.path])
             let applied = try await machine.apply(.keep, "--json")
             #expect(applied.status == 69)

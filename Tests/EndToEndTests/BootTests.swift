@@ -2,11 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("What boot loads", .kernel, .inTurn)
+@Suite("Rules loaded at boot", .kernel, .inTurn)
 struct BootTests {
     // MARK: latchkey's own unit
 
-    @Test("a restore of files that nothing loads any more says so")
+    @Test("a restore of files that are no longer loaded at boot says so")
     func serviceIsGone() async throws {
         try await Machine.with(TestBackend.installed[0]) { machine in
             try installNetfilterPersistent(on: machine)
@@ -25,7 +25,7 @@ struct BootTests {
         }
     }
 
-    @Test("without netfilter-persistent a unit of its own restores the rules ahead of the network", arguments: Case.all)
+    @Test("without netfilter-persistent latchkey's own unit loads the rules before the network", arguments: Case.all)
     func ownUnit(_ test: Case) async throws {
         try await Machine.with(test.backend) { machine in
             try await machine.begin(test.existing)
@@ -63,13 +63,13 @@ struct BootTests {
                     EarlierRules.chain("INPUT", in: "filter", of: loaded)
                         == EarlierRules.chain("INPUT", in: "filter", of: live))
             }
-            // What stood there already, and is not latchkey's, stays.
+            // Existing content that is not latchkey's stays.
             #expect(try machine.root.read("etc/sysconfig/iptables").contains("--to-ports 8080"))
         }
     }
 
     @Test(
-        "what is kept later of some tables, or of one family, leaves the rest of the saved rules alone",
+        "keeping some tables, or one family, later leaves the rest of the saved rules alone",
         arguments: Case.all)
     func laterTables(_ test: Case) async throws {
         try await Machine.with(test.backend) { machine in
@@ -78,7 +78,7 @@ struct BootTests {
             try await keep(rules: Self.nat, on: machine)
             try await expectSameAfterBoot(machine)
             #expect(try await machine.status().truth("drift") == false)
-            // Both are watched: INPUT of the first change, the table of the second.
+            // Both are checked for drift: INPUT of the first change, the table of the second.
             try await machine.iptables("-t nat -A PREROUTING -p tcp --dport 81 -j REDIRECT --to-ports 8080")
             #expect(try await machine.status().truth("drift") == true)
             try await machine.iptables("-t nat -D PREROUTING -p tcp --dport 81 -j REDIRECT --to-ports 8080")
@@ -86,20 +86,20 @@ struct BootTests {
             try await machine.iptables("-F INPUT", .ipv6)
             #expect(try await machine.status().truth("drift") == true)
 
-            // IPv4 of a person's own: IPv6 is what was kept first.
+            // IPv4 by hand: IPv6 is still what was kept first.
             try await keep(rules: Self.filter, on: machine)
             try await keep(on: machine, test.existing)
             try await keep(rules: Self.filter, on: machine)
             try await expectSameAfterBoot(machine)
             #expect(try await machine.status().truth("drift") == false)
-            // And INPUT of latchkey's once more, in the tables of a person's own.
+            // And INPUT by latchkey once more, within the hand-written tables.
             try await keep(on: machine, .keep)
             try await expectSameAfterBoot(machine)
             #expect(try await machine.status().truth("drift") == false)
         }
     }
 
-    @Test("sets that the rules name are made first; others are not saved", arguments: TestBackend.installed)
+    @Test("sets that the rules use are created first; others are not saved", arguments: TestBackend.installed)
     func sets(_ backend: TestBackend) async throws {
         try await Machine.with(backend) { machine in
             try await makeSets(on: machine)
@@ -108,10 +108,10 @@ struct BootTests {
             let saved = try machine.root.read("var/lib/latchkey/restore/ipsets")
             #expect(saved.contains("add bad 192.0.2.66") && saved.contains("add worse 192.0.2.67"))
             #expect(!saved.contains("elsewhere"))
-            // Another table, later: the sets are needed as before.
+            // Another table, later: the sets are still needed.
             try await keep(rules: Self.nat, on: machine)
             try await expectSameAfterBoot(machine)
-            // Rules without sets: nothing to make.
+            // Rules without sets: nothing to create.
             try await keep(rules: Self.filter, on: machine)
             try await expectSameAfterBoot(machine)
             #expect(try !machine.root.read(Self.unit).contains("ipset"))
@@ -119,7 +119,7 @@ struct BootTests {
     }
 
     @Test(
-        "trouble with one family does not keep the other from its rules, and is seen", arguments: TestBackend.installed)
+        "a failure in one family is reported and does not affect the other's rules", arguments: TestBackend.installed)
     func halfBoot(_ backend: TestBackend) async throws {
         try await Machine.with(backend) { machine in
             try await keep(on: machine, .keep)
@@ -133,7 +133,7 @@ struct BootTests {
 
     // MARK: netfilter-persistent
 
-    @Test("with netfilter-persistent its files hold the kept INPUT and what they held besides", arguments: Case.all)
+    @Test("with netfilter-persistent its files contain the kept INPUT and their previous content", arguments: Case.all)
     func netfilterPersistent(_ test: Case) async throws {
         try await Machine.with(test.backend) { machine in
             try installNetfilterPersistent(on: machine)
@@ -144,13 +144,13 @@ struct BootTests {
                 "\(marks)*filter\n:INPUT ACCEPT [0:0]\n:mine - [0:0]\n-A FORWARD -j mine\n-A mine -j RETURN\nCOMMIT\n"
             try machine.root.write(saved, to: "etc/iptables/rules.v4")
             try await machine.begin(test.existing)
-            #expect(try machine.root.read("etc/iptables/rules.v4") == saved, "nothing is saved before it is kept")
+            #expect(try machine.root.read("etc/iptables/rules.v4") == saved, "nothing is saved before keeping")
             let confirmed = try await machine.latchkey("confirm", "--json")
             let paths = ["v4", "v6"].map { "\(machine.root.path)/etc/iptables/rules.\($0)" }
             #expect(Set(try JSON(confirmed).texts("persisted") ?? []) == Set(paths))
             for (family, path) in zip(IPFamily.allCases, paths) {
                 let text = try String(contentsOfFile: path, encoding: .utf8)
-                // fail2ban restores its own; what was banned when the change was kept is not made permanent.
+                // fail2ban restores its own; bans at the time when the change was kept are not made permanent.
                 #expect(!text.contains("f2b-sshd"))
                 #expect(!PendingRules.areIn(text) && !text.contains("recent"))
                 let live = try await machine.dump(family)
@@ -170,7 +170,7 @@ struct BootTests {
         }
     }
 
-    @Test("installed later, netfilter-persistent takes over what latchkey's unit has loaded", arguments: Case.all)
+    @Test("netfilter-persistent, installed later, takes over the rules from latchkey's unit", arguments: Case.all)
     func takenOver(_ test: Case) async throws {
         try await Machine.with(test.backend) { machine in
             try await keep(on: machine, test.existing)
@@ -189,7 +189,7 @@ struct BootTests {
         }
     }
 
-    @Test("its plug-in for sets gets those that the rules name; without it the keep says what will be missing")
+    @Test("its plug-in for sets gets those that the rules use; without it the confirmation says what will be missing")
     func persistentSets() async throws {
         try await Machine.with(TestBackend.installed[0]) { machine in
             try installNetfilterPersistent(on: machine)
@@ -237,7 +237,7 @@ struct BootTests {
         try await machine.namespace.mustRun(["ipset", "restore"], input: Array(lines.utf8))
     }
 
-    /// Keeps rules written by hand, of IPv4 alone; returns what the confirmation said.
+    /// Keeps hand-written rules, IPv4 only; returns the output of the confirmation.
     @discardableResult
     private func keep(rules: String, on machine: Machine) async throws -> Finished {
         let path = try machine.root.write(rules, to: "four.rules")
@@ -261,7 +261,7 @@ struct BootTests {
         }
     }
 
-    /// Runs what latchkey's unit runs, as systemd does (systemd.service(5)), with the paths of this machine.
+    /// Runs the commands of latchkey's unit as systemd does (systemd.service(5)), with the paths of this machine.
     private func boot(_ machine: Machine, in namespace: NetworkNamespace) async throws -> Finished {
         let commands = try machine.root.read(Self.unit).split(separator: "\n").filter { $0.hasPrefix("ExecStart=") }
             .map { $0.dropFirst("ExecStart=".count) }
@@ -271,7 +271,7 @@ struct BootTests {
         return try await namespace.run(["sh", "-c", script])
     }
 
-    /// Expects a machine without active rules to have these rules after a boot, and after the unit is run again.
+    /// Expects a machine without active rules to have these rules after a boot, and after the unit runs again.
     private func expectSameAfterBoot(_ machine: Machine, _ location: SourceLocation = #_sourceLocation) async throws {
         let fresh = try await NetworkNamespace()
         defer { fresh.close() }
@@ -286,12 +286,12 @@ struct BootTests {
         }
     }
 
-    /// Whether a dump drops what nothing in INPUT allows.
+    /// Whether a dump drops everything that INPUT does not allow.
     private func isClosed(_ dump: String) -> Bool {
         dump.contains(":INPUT DROP") || dump.contains("\"latchkey: drop all else\" -j DROP")
     }
 
-    /// The tables of a dump that mean something; legacy prints them in the order in which they were first used.
+    /// The tables of a dump that have an effect; legacy prints them in the order in which they were first used.
     private func tables(_ dump: String) -> Set<String> {
         Set(EarlierRules.withoutEmptyTables(dump).components(separatedBy: "COMMIT\n"))
     }

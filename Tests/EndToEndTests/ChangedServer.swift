@@ -8,7 +8,7 @@ struct ChangedServer {
     let root: TemporaryFolder
     let backend: TestBackend
 
-    /// Rules as fail2ban, Docker and a person would have left them.
+    /// Rules as fail2ban, Docker and an administrator would have left them.
     static let rules = """
         *filter
         :INPUT ACCEPT [7:800]
@@ -46,7 +46,7 @@ struct ChangedServer {
         try await Latchkey.run(arguments, root: root, in: namespace, input: Array(input.utf8))
     }
 
-    /// Runs latchkey here, and returns what it wrote; it has to end with 0.
+    /// Runs latchkey here and returns its output; it must exit with 0.
     @discardableResult
     func must(_ arguments: String..., input: String = "") async throws -> String {
         let finished = try await Latchkey.run(arguments, root: root, in: namespace, input: Array(input.utf8))
@@ -56,7 +56,7 @@ struct ChangedServer {
         return finished.output
     }
 
-    /// Has answers wait to be kept; returns the name of the change.
+    /// Applies answers without confirming them; returns the name of the change.
     @discardableResult
     func apply(_ answers: String = answers, deadline: String = "60") async throws -> String {
         let said = try await must(
@@ -81,7 +81,7 @@ struct ChangedServer {
     /// The text of a file below the root, as it is inside the namespace.
     func read(_ path: String) async throws -> String { try await namespace.mustRun(["cat", root.path + path]) }
 
-    /// Runs a shell inside, with the root's path in `$R`.
+    /// Runs a shell script inside, with the root's path in `$R`.
     @discardableResult
     func shell(_ script: String) async throws -> String {
         try await namespace.mustRun(["sh", "-euc", script], environment: ["R": root.path])
@@ -92,7 +92,7 @@ struct ChangedServer {
         try Self.json([SnapshotID].self, try await must("snapshots", "list", "--json")).map(\.snapshot)
     }
 
-    /// How the machine stands, for example `kept`.
+    /// The machine's state, for example `kept`.
     func state() async throws -> String {
         try Self.json(StateName.self, try await must("status", "--json")).state
     }

@@ -20,9 +20,9 @@ struct CommandLineTests {
     }
 }
 
-@Suite("The pty that tests type on")
+@Suite("The tests' pty")
 struct PtyTests {
-    @Test("what is typed reaches the program, and its answer the screen")
+    @Test("typed text reaches the program, and its reply reaches the screen")
     func conversation() async throws {
         let pty = try Pty("/bin/cat")
         try await pty.line("hello")
@@ -31,7 +31,7 @@ struct PtyTests {
         #expect(try await pty.exit() == 0)
     }
 
-    @Test("it is a controlling terminal: Ctrl-C is a signal, and so is a hang-up")
+    @Test("it is a controlling terminal: Ctrl-C sends a signal, and so does a hang-up")
     func control() async throws {
         let pty = try Pty("/bin/cat")
         try await pty.line("x")
@@ -45,14 +45,14 @@ struct PtyTests {
         #expect(try await second.exit() == 129)
     }
 
-    @Test("a text that does not come is an error with the screen in it")
+    @Test("a text that does not appear is an error that contains the screen")
     func notSeen() async throws {
         let pty = try Pty("/bin/cat")
         try await pty.line("x")
         await #expect(throws: PtyError.self) { try await pty.expect("y", within: .milliseconds(200)) }
     }
 
-    @Test("colours, titles and movements of the cursor are not text")
+    @Test("colours, titles and cursor movements are not text")
     func plain() {
         let sent = "\u{1B}[1;32mgreen\u{1B}[0m\r\n\u{1B}]0;title\u{7}a\u{1B}[?2004hb\u{8}c\u{1B}(B"
         #expect(PtyScreen.plain(Array(sent.utf8)) == "green\nac")

@@ -1,9 +1,9 @@
 import TestSupport
 import Testing
 
-@Suite("A change that nobody confirms", .kernel, .inTurn)
+@Suite("A change that is not confirmed", .kernel, .inTurn)
 struct DeadlineTests {
-    @Test("the previous rules are back, of all tables and both families, with sets in use", arguments: Case.all)
+    @Test("the previous rules are back in all tables and both families, with sets in use", arguments: Case.all)
     func fullStart(_ test: Case) async throws {
         try await Machine.with(test.backend) { machine in
             try await EarlierRules.makeSets(on: machine)
@@ -19,7 +19,7 @@ struct DeadlineTests {
             #expect(report.text("outcome") == "reverted")
             #expect(report.truth("verified") == true)
 
-            // Too late is told with what became of the change.
+            // A late confirmation reports the outcome of the change.
             let confirmed = try await machine.latchkey("confirm")
             #expect(confirmed.status == 6)
             #expect(confirmed.errors.contains("was already rolled"))
@@ -27,13 +27,13 @@ struct DeadlineTests {
         }
     }
 
-    @Test("a machine without any rule is as open as it was", arguments: Case.all)
+    @Test("a machine without rules is as open as before", arguments: Case.all)
     func emptyStart(_ test: Case) async throws {
         try await Machine.with(test.backend) { machine in
             #expect(try await machine.rules() == Machine.none)
             let applied = try await expectRevert(on: machine, test.existing)
             #expect(try await machine.rules() == Machine.none)
-            // What the change has made is gone without a trace, where the kernel can take it away.
+            // Everything that the change created is gone, if the kernel can remove it.
             if test.backend == .nft {
                 for family in IPFamily.allCases { #expect(try await machine.dump(family) == "") }
             }
@@ -52,7 +52,7 @@ struct DeadlineTests {
             if !isThere { lastWithout = now }
             return isThere
         }
-        // Rules are active before the guard says so and begins to count: that takes at most a few seconds here.
+        // Rules are active before the guard says so and starts counting: that takes at most a few seconds here.
         let status = try await machine.pending()
         let asked = ContinuousClock.now
         let left = try #require(status.number("secondsLeft"))

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// What iptables-save prints is not always what the kernel does.
-@Suite("Rules that iptables does not print as what they are", .kernel, .inTurn)
+@Suite("Rules that iptables-save does not print correctly", .kernel, .inTurn)
 struct DumpTruthTests {
     /// Rules made with nft in INPUT: iptables-save prints another rule, or one that loads as another.
     static let untruthful = [
@@ -32,14 +32,14 @@ struct DumpTruthTests {
     }
 
     @Test(
-        "where it need not be rewritten it is never touched, not by a rollback and not by a confirmation",
+        "a rule that need not be rewritten is never touched, neither by a rollback nor by a confirmation",
         arguments: untruthful, ["revert", "deadline", "confirm"])
     func untouched(rule: String, end: String) async throws {
-        // The deadline takes its time: one rule meets it.
+        // The deadline takes its time, so only one rule is tested with it.
         guard rule == Self.untruthful[0] || end != "deadline" else { return }
         try await Machine.withOutside(.nft) { machine, outside in
             try await load(rule, on: machine, chain: "FORWARD")
-            // fail2ban's way: a chain of its own with such a rule, and a jump ahead of all else.
+            // Like fail2ban: its own chain with such a rule, and a jump before all other rules.
             try await machine.nft(
                 """
                 add chain ip filter mine
@@ -64,21 +64,21 @@ struct DumpTruthTests {
                 #expect(theirs.allSatisfy { after.contains($0) }, "\(after)")
                 #expect(try await outside.reachesByNeither(7))
             } else {
-                #expect(try await outside.reaches(7, .ipv4), "who could come in before still can")
+                #expect(try await outside.reaches(7, .ipv4), "clients that were allowed before still are")
             }
         }
     }
 
     // MARK: A table that cannot be read
 
-    /// What another program does to the table filter in the window, or before.
+    /// What another program does to the table filter during the countdown, or before.
     static let unreadable = [
         "insert rule ip filter FORWARD iifname wt0 ct state established accept",
         "add rule ip filter FORWARD meta skuid 0 accept",
     ]
 
     @Test(
-        "a table that iptables cannot print any more, in the window: who asks is answered at once",
+        "if iptables can no longer print a table during the countdown, each command responds at once",
         arguments: unreadable, ["revert", "confirm"])
     func unreadableInWindow(rule: String, end: String) async throws {
         try await Machine.withOutside(.nft) { machine, outside in
@@ -112,7 +112,7 @@ struct DumpTruthTests {
     }
 
     @Test(
-        "a table that iptables cannot print, before: doctor, rehearse and apply say so and why",
+        "if iptables cannot print a table beforehand, doctor, rehearse and apply say so and why",
         arguments: [
             "table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; "
                 + "iifname wt0 ct state established accept; }\n}",
@@ -140,7 +140,7 @@ struct DumpTruthTests {
         }
     }
 
-    /// Has a table with such a rule, in a chain that nothing else is in.
+    /// Loads a table with such a rule, in a chain without other rules.
     private func load(_ rule: String, on machine: Machine, chain: String = "INPUT") async throws {
         let hook = chain == "INPUT" ? "input" : "forward"
         try await machine.nft(

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Other programs' rules", .kernel, .inTurn)
 struct ExistingTests {
-    @Test("with keep, what others change inside the window survives the revert", arguments: TestBackend.installed)
+    @Test("with keep, changes by others during the countdown survive the revert", arguments: TestBackend.installed)
     func window(_ backend: TestBackend) async throws {
         try await Machine.with(backend) { machine in
             try await EarlierRules.makeSets(on: machine)
@@ -12,7 +12,7 @@ struct ExistingTests {
             let before = try await machine.rules()
             try await machine.begin(.keep)
 
-            // Everything stays loaded. fail2ban's jump comes ahead of latchkey's rules, and so does the one in their midst.
+            // Everything stays loaded. fail2ban's jump comes before latchkey's rules, and so does the one in between.
             try await machine.expectPending(on: before)
             let pending = try await machine.dump(.ipv4)
             let input = EarlierRules.chain("INPUT", in: "filter", of: pending)
@@ -22,7 +22,7 @@ struct ExistingTests {
             #expect(inside.first?.hasSuffix(" -j odd-chain.1") == true)
             #expect(!inside.contains { $0.contains("--dport 25 ") })
 
-            // A ban, a new jail with its jump, a container's port and way through.
+            // A ban, a new jail with its jump, a container's port and forwarding.
             let ban = "f2b-sshd -s 198.51.100.66/32 -j REJECT --reject-with icmp-port-unreachable"
             try await machine.iptables("-I f2b-sshd 1 -s 198.51.100.66/32 -j REJECT")
             try await machine.iptables("-N f2b-web")
@@ -58,7 +58,7 @@ struct ExistingTests {
                 let live = try await machine.dump(.ipv4)
                 #expect(lines(table, of: live) == lines(table, of: wanted))
             }
-            // The ban that was lifted in the window stays lifted.
+            // The ban that was lifted during the countdown stays lifted.
             let six = try await machine.dump(.ipv6)
             #expect(!six.contains("2001:db8:bad::99"))
             #expect(
@@ -68,7 +68,7 @@ struct ExistingTests {
     }
 
     @Test(
-        "with keep, the sets of the previous rules stay in use, and what others took out of them stays out",
+        "with keep, the sets of the previous rules stay in use, and entries removed by others stay removed",
         arguments: TestBackend.installed)
     func setsInWindow(_ backend: TestBackend) async throws {
         try await Machine.with(backend) { machine in
@@ -85,7 +85,7 @@ struct ExistingTests {
     }
 
     @Test(
-        "with keep, a rule put into INPUT inside the window survives the confirmation too",
+        "with keep, a rule added to INPUT during the countdown survives the confirmation too",
         arguments: TestBackend.installed)
     func keptWindow(_ backend: TestBackend) async throws {
         try await Machine.with(backend) { machine in
@@ -96,7 +96,7 @@ struct ExistingTests {
             try await machine.iptables("-A INPUT -j ACCEPT")
             let confirmed = try await machine.latchkey("confirm", "--json")
             #expect(confirmed.status == 0)
-            // What opens everything is told; a jump into a program's own chain is that program's affair.
+            // A rule that opens everything is reported; a jump into a program's own chain is that program's business.
             let said = try #require(try JSON(confirmed).text("reason"))
             #expect(said.contains("INPUT (IPv4) also contains") && said.contains("-A INPUT -j ACCEPT"), "\(said)")
             #expect(!said.contains("f2b-late") && !said.contains("INPUT (IPv6)"), "\(said)")
@@ -167,7 +167,7 @@ struct ExistingTests {
         }
     }
 
-    @Test("a change is refused while rules of the other backend filter what comes in", arguments: TestBackend.installed)
+    @Test("a change is refused while the other backend filters incoming packets", arguments: TestBackend.installed)
     func otherBackend(_ backend: TestBackend) async throws {
         let others = TestBackend.allCases.filter { $0 != backend }
         try await Machine.with(backend) { machine in
@@ -183,7 +183,7 @@ struct ExistingTests {
     }
 
     @Test(
-        "a chain of nft's own in the table filter is let be with keep, and replace is refused",
+        "a chain of nft's own in the table filter is left alone with keep, and replace is refused",
         arguments: Existing.allCases)
     func baseChain(existing: Existing) async throws {
         try await Machine.with(.nft) { machine in
@@ -199,7 +199,7 @@ struct ExistingTests {
         }
     }
 
-    /// A table's lines, the chains of its own in order of their names: new ones come first or last, as the kernel likes.
+    /// A table's lines, with its chains sorted by name: the kernel may list new ones first or last.
     private func lines(_ table: String, of dump: String) -> [String] {
         let lines = EarlierRules.table(table, of: dump).split(separator: "\n").map(String.init)
         let rules = lines.filter { $0.hasPrefix("-A ") }
@@ -207,6 +207,6 @@ struct ExistingTests {
             + rules.filter { !$0.hasPrefix("-A f2b-web") } + rules.filter { $0.hasPrefix("-A f2b-web") }
     }
 
-    /// iptables escapes a single quote in a comment though it need not.
+    /// iptables escapes a single quote in a comment even though this is not necessary.
     private func printed(_ rule: String) -> String { rule.replacingOccurrences(of: "'", with: "\\'") }
 }

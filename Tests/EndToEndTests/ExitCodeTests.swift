@@ -3,10 +3,10 @@ import Glibc
 import TestSupport
 import Testing
 
-@Suite("What is refused before anything happens", .kernel, .inTurn)
+@Suite("Input that is refused before anything happens", .kernel, .inTurn)
 struct ExitCodeTests {
     @Test(
-        "a bad command line is 64",
+        "a bad command line exits with 64",
         arguments: [
             ["apply", "--deadline", "5s"], ["apply", "--deadline", "2h"], ["apply", "--deadline", "soon"],
             ["apply", "--bogus"], ["apply", "--backend", "ebtables"], ["apply"], ["plan"], ["confirm", "now"],
@@ -23,7 +23,7 @@ struct ExitCodeTests {
         }
     }
 
-    @Test("bad answers are 65: every mistake with file and line, and nothing is done", arguments: ["apply", "plan"])
+    @Test("bad answers exit with 65, with file and line per mistake, and change nothing", arguments: ["apply", "plan"])
     func badAnswers(_ command: String) async throws {
         let answers = """
             version: 1
@@ -58,7 +58,7 @@ struct ExitCodeTests {
     }
 
     @Test(
-        "hostile values are 65 and reach neither a rule nor a shell",
+        "hostile values exit with 65 and reach neither a rule nor a shell",
         arguments: [
             "services: [\"ssh; touch /tmp/latchkey-owned\"]", "admins: [\"10.0.0.1\\n-A INPUT -j ACCEPT\"]",
             "services: [\"{{> rules}}\"]", "services: [\"$(id)\"]", "ports: [\"٨٠/tcp\"]",
@@ -74,13 +74,13 @@ struct ExitCodeTests {
             let finished = try await machine.latchkey("apply", "--detach", "--answers", path)
             #expect(finished.status == 65, "\(finished.errors)")
             #expect(access("/tmp/latchkey-owned", F_OK) != 0)
-            // What comes from the file is never printed as a control.
+            // Text from the file is never printed as control characters.
             #expect(finished.errors.unicodeScalars.allSatisfy { $0 == "\n" || $0.value >= 0x20 && $0.value != 0x202E })
             try await expectNothingDone(on: machine)
         }
     }
 
-    @Test("answers come from standard input as well, and mistakes there have a line too")
+    @Test("answers are also read from standard input, and mistakes there have a line too")
     func standardInput() async throws {
         try await Machine.with(TestBackend.installed[0]) { machine in
             let words = [
@@ -97,7 +97,7 @@ struct ExitCodeTests {
         }
     }
 
-    @Test("without root it is 77", arguments: ["apply", "confirm", "revert", "status"])
+    @Test("without root the exit code is 77", arguments: ["apply", "confirm", "revert", "status"])
     func notRoot(_ command: String) async throws {
         let root = try TemporaryFolder()
         try root.write(Answers.keep, to: "keep.yaml")

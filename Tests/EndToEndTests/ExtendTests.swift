@@ -3,13 +3,13 @@ import Testing
 
 @Suite("More time for a pending change", .kernel, .inTurn)
 struct ExtendTests {
-    @Test("extend counts from now, has the first deadline as its default, and never takes time away")
+    @Test("extend counts from now, uses the first deadline by default, and never shortens the time")
     func extend() async throws {
         try await Machine.with(TestBackend.installed[0]) { machine in
             let before = try await machine.rules()
             try await machine.begin(.keep, deadline: "60s")
             #expect(try await extended(machine, "5m") == 300)
-            // Less than is left changes nothing.
+            // A shorter time than what is left changes nothing.
             #expect(try await extended(machine, "10s") > 240)
             #expect(try await extended(machine) > 240)
             try await machine.expectPending(on: before)
@@ -24,7 +24,7 @@ struct ExtendTests {
         }
     }
 
-    @Test("the previous rules decide when the longer deadline passes, not before", arguments: Case.crossed)
+    @Test("the previous rules are active when the longer deadline passes, not before", arguments: Case.crossed)
     func later(_ test: Case) async throws {
         try await Machine.withOutside(test.backend) { machine, outside in
             let before = try await machine.rules()
@@ -53,7 +53,7 @@ struct ExtendTests {
         }
     }
 
-    @Test("with nothing pending it is 6, with no duration 64, and neither does anything")
+    @Test("without a pending change it exits with 6, without a valid duration with 64, and changes nothing")
     func refused() async throws {
         try await Machine.with(TestBackend.installed[0]) { machine in
             let idle = try await machine.latchkey("extend", "--json")
@@ -71,7 +71,7 @@ struct ExtendTests {
         }
     }
 
-    /// Asks for more time, and tells how many seconds are left then.
+    /// Asks for more time, and returns how many seconds are left then.
     private func extended(_ machine: Machine, _ words: String...) async throws -> Int {
         let finished = try await Latchkey.run(
             ["extend"] + words + ["--json"], root: machine.root, in: machine.namespace)

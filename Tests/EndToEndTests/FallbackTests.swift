@@ -3,11 +3,11 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Where the match `recent` cannot be used, another gate is.
-@Suite("Gates where the match recent is not to be had", .kernel, .inTurn)
+/// Where the match `recent` cannot be used, another kind of gate is used.
+@Suite("Gates without the match recent", .kernel, .inTurn)
 struct FallbackTests {
     @Test(
-        "a list that cannot be written to is replaced by a set, and that by a gate without a condition",
+        "if the list is not writable, a set replaces it, and a gate without a condition replaces the set",
         arguments: TestBackend.installed, ["set", "none"])
     func fallback(backend: TestBackend, gate: String) async throws {
         try await Machine.withOutside(backend) { machine, outside in
@@ -38,7 +38,7 @@ struct FallbackTests {
         }
     }
 
-    @Test("with a set too the previous rules decide within 20 s once everything is killed", .tool("ipset"))
+    @Test("with a set too, the previous rules are active within 20 s after everything is killed", .tool("ipset"))
     func killed() async throws {
         try await Machine.withOutside(TestBackend.installed[0]) { machine, outside in
             try await Self.forbidRecent(on: machine, andSets: false)
@@ -49,7 +49,7 @@ struct FallbackTests {
         }
     }
 
-    @Test("latchkey try without root works from the start to kept")
+    @Test("latchkey try works without root from the start to kept")
     func unprivileged() async throws {
         let root = try TemporaryFolder()
         let user =
@@ -70,7 +70,7 @@ struct FallbackTests {
         #expect(try await pty.exit(within: .seconds(30)) == 0)
     }
 
-    /// Has nobody write to the lists of the match: /proc is read-only here.
+    /// Makes the lists of the match read-only: /proc is mounted read-only here.
     private static func forbidRecent(on machine: Machine, andSets: Bool) async throws {
         try await machine.namespace.mustRun([
             "sh", "-euc", "mount --bind /proc /proc && mount -o remount,bind,ro /proc",

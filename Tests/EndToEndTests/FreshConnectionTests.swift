@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Over SSH", .kernel, .sshd, .inTurn)
 struct FreshConnectionTests {
-    @Test("a login older than the change cannot confirm it, however it asks; a new one can", arguments: Case.all)
+    @Test("a login older than the change cannot confirm it in any way; a new one can", arguments: Case.all)
     func fresh(_ test: Case) async throws {
         try await SSHServer.with(test.backend) { server in
             let old = try await server.session("old", server.sharing(true))
@@ -13,7 +13,7 @@ struct FreshConnectionTests {
             let applied = try await old.run(1, server.line(apply))
             #expect(applied.status == 0, "\(applied.errors)")
 
-            // In the old login itself, with a bare environment, in a session of its own, and riding on its connection.
+            // In the old login itself, with a bare environment, in a separate session, and sharing its connection.
             for (number, variables) in ["", "-i", "-i setsid -w env"].enumerated() {
                 let asked = try await old.run(number + 2, server.line("confirm --json", with: variables))
                 #expect(asked.status == 7, "\(variables): \(asked.errors)")
@@ -23,7 +23,7 @@ struct FreshConnectionTests {
             #expect(riding.status == 7, "\(riding.errors)")
             #expect(try await server.machine.status().truth("freshConnectionSeen") == false)
 
-            // Out of the server itself nothing is proved.
+            // A login from the server itself does not count as a test.
             for address in ["127.0.0.1", SSHServer.address] {
                 let local = try await server.logInLocally(server.line("confirm"), to: address)
                 #expect(local.status == 7, "\(address): \(local.errors)")
@@ -38,14 +38,14 @@ struct FreshConnectionTests {
         }
     }
 
-    @Test("a new login is seen by status, and the old one may insist", arguments: TestBackend.installed)
+    @Test("status reports a new login, and the old one may insist on confirming", arguments: TestBackend.installed)
     func insisting(_ backend: TestBackend) async throws {
         try await SSHServer.with(backend) { server in
             let old = try await server.session("old")
             try await server.machine.begin(.keep)
             #expect(try await server.machine.status().truth("freshConnectionSeen") == false)
             let new = try await server.session("new", from: SSHServer.stranger)
-            try await until("the login is seen") {
+            try await until("the login to be seen") {
                 try await server.machine.status().truth("freshConnectionSeen") == true
             }
             #expect(try await new.run(1, "true").status == 0)
@@ -56,14 +56,14 @@ struct FreshConnectionTests {
         }
     }
 
-    @Test("a login that got in because another program flushed the new rules confirms nothing")
+    @Test("a login that got in because another program flushed the new rules cannot confirm")
     func falseProof() async throws {
         try await SSHServer.with(TestBackend.installed[0]) { server in
             let machine = server.machine
             try machine.root.write(
                 "version: 1\nssh: { from: [203.0.113.9] }\nexisting: replace\n", to: "replace.yaml")
             try await machine.begin(.replace)
-            #expect(try await server.logIn("true", ["-o", "ConnectTimeout=2"]).status == 255, "nobody gets in")
+            #expect(try await server.logIn("true", ["-o", "ConnectTimeout=2"]).status == 255, "no login is possible")
             for family in IPFamily.allCases { try await machine.iptables("-F INPUT", family) }
             #expect(try await machine.status().truth("drift") == true)
             let login = try await server.session("false")
@@ -74,14 +74,14 @@ struct FreshConnectionTests {
             let status = try await machine.status()
             #expect(status.text("state") == "pending")
             #expect(status.truth("drift") == false && status.truth("freshConnectionSeen") == false, "\(status)")
-            #expect(try await server.logIn("true", ["-o", "ConnectTimeout=2"]).status == 255, "nobody gets in")
+            #expect(try await server.logIn("true", ["-o", "ConnectTimeout=2"]).status == 255, "no login is possible")
             #expect(try await login.run(2, server.line("confirm")).status == 7)
             #expect(try await machine.latchkey("revert").status == 0)
             #expect(try await server.logIn("true").status == 0)
         }
     }
 
-    @Test("a connection that sshd was too slow to accept before the rules confirms nothing")
+    @Test("a connection that sshd had not yet accepted when the rules became active cannot confirm")
     func queued() async throws {
         try await SSHServer.with(TestBackend.installed[0]) { server in
             kill(server.daemon.id, SIGSTOP)
@@ -100,7 +100,7 @@ struct FreshConnectionTests {
         }
     }
 
-    @Test("a session kept alive by setsid proves nothing once its connection is gone")
+    @Test("a session kept alive by setsid cannot confirm once its connection is gone")
     func orphan() async throws {
         try await SSHServer.with(TestBackend.installed[0]) { server in
             let output = "\(server.machine.root.path)/orphan"
@@ -116,7 +116,7 @@ struct FreshConnectionTests {
         }
     }
 
-    @Test("a plan that would shut out whoever applies it is 4, and nothing changes", arguments: Case.all)
+    @Test("a plan that would lock you out exits with 4, and nothing changes", arguments: Case.all)
     func lockout(_ test: Case) async throws {
         try await SSHServer.with(test.backend) { server in
             let answers = "version: 1\nadmins: [203.0.113.9]\nssh: { from: admins }\nexisting: \(test.existing)\n"
@@ -130,7 +130,7 @@ struct FreshConnectionTests {
             #expect(
                 try await server.machine.rules() == before)
             #expect(try await server.machine.latchkey("confirm").status == 6)
-            // From an address that the plan lets in it is no lockout, and whoever insists is let go on.
+            // From an address that the plan allows it is no lockout, and a forced apply continues.
             let forced = try await server.logIn(
                 server.line(server.machine.applyWords(test.existing, ["--detach"]).joined(separator: " ")),
                 from: SSHServer.stranger)
@@ -141,7 +141,7 @@ struct FreshConnectionTests {
     }
 
     @Test(
-        "whoever comes from an address of the link alone is not locked out either: the answers tell, and that is said")
+        "a person at a link-local address is not locked out either: the answers are checked, and the output says so")
     func lockoutOnTheLink() async throws {
         try await SSHServer.with(TestBackend.installed[0]) { server in
             func linkAddress(_ namespace: NetworkNamespace) async throws -> String {
@@ -182,7 +182,7 @@ struct FreshConnectionTests {
     }
 
     @Test(
-        "a snapshot that would shut out whoever restores it is 4, and nothing changes", arguments: TestBackend.installed
+        "a snapshot that would lock you out exits with 4, and nothing changes", arguments: TestBackend.installed
     )
     func lockoutBySnapshot(backend: TestBackend) async throws {
         try await SSHServer.with(backend) { server in
@@ -201,7 +201,7 @@ struct FreshConnectionTests {
             #expect(refused.errors.contains(SSHServer.stranger))
             #expect(try JSON(refused).text("outcome") == "refused")
             #expect(try await server.machine.rules() == open)
-            // The administrator gets in by those rules, and so may have them back.
+            // Those rules allow the administrator, who may therefore restore them.
             let restored = try await server.logIn(server.line(words), from: SSHServer.admin)
             #expect(restored.status == 0, "\(restored.errors)")
             #expect(restored.errors.contains("Rehearsal passed: "))
@@ -213,7 +213,7 @@ struct FreshConnectionTests {
         }
     }
 
-    @Test("while a change is pending that is said ahead of any rehearsal, whatever is applied")
+    @Test("while a change is pending every apply is refused before any rehearsal")
     func pendingFirst() async throws {
         try await SSHServer.with(TestBackend.installed[0]) { server in
             let closed = "*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n"
@@ -222,7 +222,7 @@ struct FreshConnectionTests {
             let pending = try #require(try await server.machine.status().text("change"))
             try server.machine.root.write("version: 1\nssh: { from: [203.0.113.9] }\n", to: "keep.yaml")
             let file = try server.machine.root.write(closed, to: "closed.rules")
-            // Each of them would shut this connection out.
+            // Each of them would block this connection.
             for words in [
                 server.machine.applyWords(.keep, ["--json", Machine.rehearsed]).joined(separator: " "),
                 "apply --rules \(file) --json --backend \(server.machine.backend.rawValue)",
@@ -238,7 +238,7 @@ struct FreshConnectionTests {
         }
     }
 
-    @Test("answers come in over the connection", arguments: ["plan --family ipv4", "apply --detach --no-rehearsal"])
+    @Test("answers are read over the connection", arguments: ["plan --family ipv4", "apply --detach --no-rehearsal"])
     func input(_ command: String) async throws {
         try await SSHServer.with(TestBackend.installed[0]) { server in
             let finished = try await server.logIn(

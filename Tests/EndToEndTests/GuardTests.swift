@@ -5,7 +5,7 @@ import Testing
 
 @Suite("The guard of a pending change", .kernel, .inTurn)
 struct GuardTests {
-    @Test("whoever waits may be killed: the revert comes all the same", arguments: [SIGKILL, SIGHUP, SIGTERM, SIGINT])
+    @Test("a killed waiting program does not stop the revert", arguments: [SIGKILL, SIGHUP, SIGTERM, SIGINT])
     func waitingKilled(_ signal: Int32) async throws {
         try await Machine.with(TestBackend.installed[0]) { machine in
             try await machine.load(EarlierRules.filterWithoutSets)
@@ -21,7 +21,7 @@ struct GuardTests {
         }
     }
 
-    @Test("the terminal may go: the revert comes all the same", arguments: [TestBackend.installed[0]])
+    @Test("a closed terminal does not stop the revert", arguments: [TestBackend.installed[0]])
     func terminalGone(_ backend: TestBackend) async throws {
         try await Machine.with(backend) { machine in
             try await machine.load(EarlierRules.filterWithoutSets)
@@ -37,7 +37,7 @@ struct GuardTests {
         }
     }
 
-    @Test("an apply that is held up at any moment of the start does not take it for failed")
+    @Test("an apply that is suspended at any point of the start does not report a failure")
     func slowStart() async throws {
         try await Machine.with(TestBackend.installed[0]) { machine in
             for round in 0..<8 {
@@ -81,7 +81,7 @@ struct GuardTests {
         }
     }
 
-    @Test("it has no terminal, no session of the caller's, and no open file but its own")
+    @Test("it has no terminal, no session of the caller's, and no open files except its own")
     func detached() async throws {
         try await Machine.with(TestBackend.installed[0]) { machine in
             try await machine.begin(.keep)
@@ -90,7 +90,7 @@ struct GuardTests {
             let folder = "/proc/\(guardian)/fd"
             let files = FileManager.default
             for descriptor in try files.contentsOfDirectory(atPath: folder) {
-                // One that was open for a moment only is gone.
+                // A file that was open only for a moment is gone.
                 guard let target = try? files.destinationOfSymbolicLink(atPath: "\(folder)/\(descriptor)") else {
                     continue
                 }
@@ -101,14 +101,14 @@ struct GuardTests {
                 #expect(isStandard ? target == "/dev/null" : isOwn, "\(descriptor) is \(target)")
             }
             #expect(try await machine.latchkey("revert").status == 0)
-            // And neither it nor its supervisor stays when the change has ended.
+            // And neither it nor its supervisor stays after the change has ended.
             try await until("their end", within: .seconds(10)) {
                 machine.processes("guard").isEmpty && machine.processes("supervise").isEmpty
             }
         }
     }
 
-    @Test("killed, it is started again and reverts when it was to", arguments: Case.crossed)
+    @Test("after a kill it is started again and reverts on time", arguments: Case.crossed)
     func killed(_ test: Case) async throws {
         try await Machine.with(test.backend) { machine in
             try await machine.load(EarlierRules.filterWithoutSets)
@@ -128,13 +128,13 @@ struct GuardTests {
             #expect(applied.status == 3)
             #expect(try JSON(applied).truth("verified") == true)
             try await machine.expectBack(before)
-            #expect(took >= .seconds(left - 2), "before the deadline")
-            #expect(took <= .seconds(left + 15), "long after the deadline")
+            #expect(took >= .seconds(left - 2), "reverted before the deadline")
+            #expect(took <= .seconds(left + 15), "reverted long after the deadline")
         }
     }
 
     @Test(
-        "killed with its supervisor, any command starts another that carries on",
+        "if it is killed with its supervisor, any command starts another that continues",
         arguments: ["status", "confirm", "revert"])
     func bothKilled(_ command: String) async throws {
         try await Machine.with(TestBackend.installed[0]) { machine in
@@ -158,7 +158,7 @@ struct GuardTests {
         }
     }
 
-    @Test("killed with its supervisor, the deadline passed: the next command finds the previous rules back")
+    @Test("if it is killed with its supervisor and the deadline has passed, the next command finds the previous rules")
     func late() async throws {
         try await Machine.with(TestBackend.installed[0]) { machine in
             try await machine.load(EarlierRules.filterWithoutSets)

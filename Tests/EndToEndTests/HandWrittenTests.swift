@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Rules written by hand", .kernel, .inTurn)
+@Suite("Hand-written rules", .kernel, .inTurn)
 struct HandWrittenTests {
     private static let four = """
         # What the old firewall script did.
@@ -26,7 +26,7 @@ struct HandWrittenTests {
         """
     private static let six = "*filter\n:INPUT DROP\n-A INPUT -i lo -j ACCEPT\n-A INPUT -p ipv6-icmp -j ACCEPT\nCOMMIT\n"
 
-    @Test("they are applied as they stand, and reverted", arguments: TestBackend.installed)
+    @Test("they are applied as written, and reverted", arguments: TestBackend.installed)
     func reverted(_ backend: TestBackend) async throws {
         try await Machine.with(backend) { machine in
             try await EarlierRules.makeSets(on: machine)
@@ -47,7 +47,7 @@ struct HandWrittenTests {
         }
     }
 
-    @Test("kept, they are active as iptables prints them, without a gate", arguments: TestBackend.installed)
+    @Test("after keeping, they are active as iptables prints them, without a gate", arguments: TestBackend.installed)
     func kept(_ backend: TestBackend) async throws {
         try await Machine.with(backend) { machine in
             let words = try self.words(on: machine, four: Self.four, six: Self.six)
@@ -65,7 +65,7 @@ struct HandWrittenTests {
             }
             #expect(try await machine.status().truth("drift") == false)
 
-            // Answers that were kept before are no longer what is active.
+            // The previously kept answers no longer match the active rules.
             try await machine.begin(.replace)
             #expect(try await machine.latchkey("confirm").errors.contains("earlier change") == false)
             #expect(try await Latchkey.run(words, root: machine.root, in: machine.namespace).status == 0)
@@ -75,7 +75,7 @@ struct HandWrittenTests {
     }
 
     @Test(
-        "what another program changes in the pending rules is told at the confirmation, and loaded again",
+        "changes by another program to the pending rules are reported at the confirmation, and undone",
         arguments: TestBackend.installed)
     func changedMeanwhile(_ backend: TestBackend) async throws {
         try await Machine.with(backend) { machine in
@@ -110,7 +110,7 @@ struct HandWrittenTests {
     }
 
     @Test(
-        "bad ones are 65 with file and line, and nothing is done",
+        "invalid rules exit with 65, with file and line, and nothing is changed",
         arguments: [
             (4, "*filter\n:INPUT DROP\n-A INPUT -i lo -j ACCEPT\n-A INPUT -p tcp --dport 99999 -j ACCEPT\nCOMMIT\n"),
             (3, "*filter\n:INPUT DROP\n-A INPUT -p tcp -j NOSUCHTARGET\nCOMMIT\n"),
@@ -132,7 +132,7 @@ struct HandWrittenTests {
         }
     }
 
-    /// Files that the tools take, each in its own way; `-4` and `-6` mark lines for one family.
+    /// Files that the tools accept, each in its own way; `-4` and `-6` mark lines for one family.
     static let taken = [
         "*filter\n:INPUT DROP\n-A INPUT -i lo -j ACCEPT\n-4 -A INPUT -p icmp -j ACCEPT\n"
             + "-6 -A INPUT -p ipv6-icmp -j ACCEPT\nCOMMIT\n",
@@ -146,13 +146,13 @@ struct HandWrittenTests {
     ]
 
     @Test(
-        "a file that both tools take is kept as they load it; another is 65 with a reason, and nothing is done",
+        "a file that both tools accept is kept as loaded; another exits with 65 and a reason, and changes nothing",
         arguments: TestBackend.installed, taken)
     func asTheToolsTakeIt(_ backend: TestBackend, _ text: String) async throws {
         try await Machine.with(backend) { machine in
             let reference = try await NetworkNamespace()
             defer { reference.close() }
-            // iptables-legacy-restore alone wants the last line's end.
+            // Only iptables-legacy-restore requires the last line's end.
             let whole = Array((text.hasSuffix("\n") ? text : text + "\n").utf8)
             var isTaken = true
             for family in IPFamily.allCases {
@@ -178,7 +178,7 @@ struct HandWrittenTests {
         }
     }
 
-    @Test("one family's may come from standard input, and mistakes there have a line too")
+    @Test("one family's rules may come from standard input, and mistakes there have a line too")
     func standardInput() async throws {
         try await Machine.with(TestBackend.installed[0]) { machine in
             var words = try self.words(on: machine, four: Self.four, six: Self.six)

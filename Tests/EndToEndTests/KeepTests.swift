@@ -4,7 +4,7 @@ import Testing
 
 @Suite("A change that is confirmed", .kernel, .inTurn)
 struct KeepTests {
-    @Test("confirm and the waiting apply end with 0, the plan stays, in its permanent form", arguments: Case.all)
+    @Test("confirm and the waiting apply exit with 0, and the plan stays in its permanent form", arguments: Case.all)
     func kept(_ test: Case) async throws {
         try await Machine.with(test.backend) { machine in
             try await EarlierRules.makeSets(on: machine)
@@ -26,7 +26,7 @@ struct KeepTests {
                 #expect(
                     EarlierRules.table(table, of: before) == EarlierRules.table(table, of: try await machine.rules()))
             }
-            // What has been kept cannot be confirmed or reverted again, and does not go away.
+            // A kept change cannot be confirmed or reverted again, and stays active.
             let after = try await machine.rules()
             #expect(try await machine.latchkey("confirm").status == 6)
             #expect(try await machine.latchkey("revert").status == 6)
@@ -35,7 +35,7 @@ struct KeepTests {
     }
 
     @Test(
-        "what is kept has no gate, no chain of the pending form and no list of the kernel's left", arguments: Case.all)
+        "kept rules have no gate, no chain of the pending form and no kernel list left", arguments: Case.all)
     func permanent(_ test: Case) async throws {
         try await Machine.with(test.backend) { machine in
             try await machine.begin(test.existing)
@@ -55,7 +55,7 @@ struct KeepTests {
     }
 
     @Test(
-        "with keep, INPUT's policy stays what it was, and the last rule drops", arguments: TestBackend.installed,
+        "with keep, INPUT's policy stays unchanged, and the last rule drops", arguments: TestBackend.installed,
         ["ACCEPT", "DROP"])
     func policy(_ backend: TestBackend, _ policy: String) async throws {
         try await Machine.withOutside(backend) { machine, outside in
@@ -70,18 +70,18 @@ struct KeepTests {
             }
             #expect(try await outside.reachesByBoth(80))
             #expect(try await outside.reachesByNeither(7))
-            // What another program's flush comes to is as it was before.
+            // A flush by another program has the same effect as before.
             for family in IPFamily.allCases { try await machine.iptables("-F INPUT", family) }
             if policy == "ACCEPT" { #expect(try await outside.reachesByBoth(7)) }
         }
     }
 
-    @Test("the answers are stored for root alone and mean the same", arguments: Existing.allCases)
+    @Test("the answers are stored for root only and mean the same", arguments: Existing.allCases)
     func answers(_ existing: Existing) async throws {
         try await Machine.with(TestBackend.installed[0]) { machine in
             try await machine.begin(existing)
             let stored = "\(machine.root.path)/etc/latchkey/answers.yaml"
-            #expect(!FileManager.default.fileExists(atPath: stored), "nothing is stored before it is kept")
+            #expect(!FileManager.default.fileExists(atPath: stored), "nothing is stored before the change is kept")
             #expect(try await machine.latchkey("confirm").status == 0)
             #expect(try mode(of: stored) == 0o600)
             for family in IPFamily.allCases {
@@ -93,7 +93,7 @@ struct KeepTests {
                 #expect(given.status == 0 && again.status == 0)
                 #expect(given.output == again.output)
             }
-            // The same answers once more are a change like any other.
+            // Applying the same answers again is a normal change.
             let next = try await machine.latchkey(
                 "apply", "--detach", "--no-rehearsal", "--backend", machine.backend.rawValue)
             #expect(next.status == 0, "\(next.errors)")
@@ -102,7 +102,7 @@ struct KeepTests {
         }
     }
 
-    @Test("status tells a drift from what was kept", arguments: Case.all)
+    @Test("status reports differences from the kept rules", arguments: Case.all)
     func drift(_ test: Case) async throws {
         try await Machine.with(test.backend) { machine in
             try await machine.begin(test.existing)
@@ -114,7 +114,7 @@ struct KeepTests {
             #expect(try await machine.status().truth("drift") == true)
             try await machine.iptables("-D INPUT -p tcp --dport 4444 -j ACCEPT")
             #expect(try await machine.status().truth("drift") == false)
-            // The policy is latchkey's with "replace" alone.
+            // Only with "replace" the policy is latchkey's.
             try await machine.iptables("-P INPUT \(test.existing == .keep ? "DROP" : "ACCEPT")", .ipv6)
             #expect(try await machine.status().truth("drift") == (test.existing == .replace))
             try await machine.iptables("-D INPUT 1", .ipv6)
@@ -128,7 +128,7 @@ struct KeepTests {
     }
 }
 
-/// Expects that exactly what `latchkey plan` prints is active, behind other programs' jumps.
+/// Expects exactly the output of `latchkey plan` to be active, after other programs' jumps.
 func expectPlan(_ existing: Existing, on machine: Machine) async throws {
     for family in IPFamily.allCases {
         let words = ["plan", "--family", family.rawValue, "--answers", "\(machine.root.path)/\(existing).yaml"]
@@ -141,7 +141,7 @@ func expectPlan(_ existing: Existing, on machine: Machine) async throws {
             #expect(plan.contains("*nat"))
             for table in ["filter", "nat"] {
                 let (own, wanted) = (EarlierRules.table(table, of: live), EarlierRules.table(table, of: plan))
-                // A table that is empty need not be there.
+                // An empty table may be missing.
                 #expect(EarlierRules.withoutEmptyTables(own) == EarlierRules.withoutEmptyTables(wanted))
             }
         case .keep:

@@ -2,11 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Connections that are older than the first rule that asks the kernel to track any.
+/// Connections that are older than the first rule that makes the kernel track connections.
 @Suite("A connection older than the change", .kernel, .inTurn)
 struct OldConnectionTests {
     @Test(
-        "goes on through apply and revert, whether or not its port is open to new ones", arguments: Case.all,
+        "continues through apply and revert, whether or not its port is open to new connections", arguments: Case.all,
         [8080, 4444])
     func survives(_ test: Case, _ port: Int) async throws {
         try await Machine.withOutside(test.backend) { machine, outside in
@@ -20,14 +20,14 @@ struct OldConnectionTests {
             try await expectMore("before")
             try await machine.begin(test.existing)
             try await expectMore("under the new rules")
-            // It is known by now: emptying the table of connections would cut it.
+            // It is tracked by now: emptying the connection table would cut it.
             #expect(try await machine.latchkey("confirm").status == 0)
             try await expectMore("under the kept rules")
             try await machine.begin(test.existing)
             try await expectMore("under the next rules")
             #expect(try await machine.latchkey("revert").status == 0)
             try await expectMore("after the revert")
-            // The count cannot fake it: a new connection to the closed port gets nowhere.
+            // The count cannot be wrong: a new connection to the closed port fails.
             if port == 4444 {
                 let address = NamespacePair.bare(NamespacePair.serverAddresses, .ipv4)
                 let knock = "timeout 1 bash -c 'exec 3<>/dev/tcp/\(address)/4444'"
@@ -36,7 +36,7 @@ struct OldConnectionTests {
         }
     }
 
-    /// A server that echoes, and a client that sends a byte ten times a second and notes each that comes back.
+    /// A server that echoes, and a client that sends a byte ten times a second and records each one that comes back.
     ///
     /// perl-base is part of every Debian system.
     private func start(

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite("The plan as it is printed", .kernel, .inTurn)
+@Suite("The printed plan", .kernel, .inTurn)
 struct PlanOutputTests {
     @Test("it loads into the kernel and is dumped byte for byte", arguments: Case.all)
     func loads(_ test: Case) async throws {

@@ -1,15 +1,15 @@
 import TestSupport
 import Testing
 
-/// The promised keys of JSON and their kinds, on every command that reports.
-@Suite("What is printed for programs", .kernel, .inTurn)
+/// The documented JSON keys and their types, for every command that reports.
+@Suite("JSON output", .kernel, .inTurn)
 struct ReportTests {
     private let change = [
         "outcome": "text", "change": "text", "snapshot": "text", "reason": "text", "verified": "bool",
         "persisted": "texts",
     ]
 
-    @Test("status, apply, confirm and revert print their keys, each of its kind", arguments: TestBackend.installed)
+    @Test("status, apply, confirm and revert print their keys, each with its type", arguments: TestBackend.installed)
     func shapes(_ backend: TestBackend) async throws {
         try await Machine.with(backend) { machine in
             let idle = try JSON(await machine.latchkey("status", "--json", "--backend", backend.rawValue))
@@ -54,7 +54,7 @@ struct ReportTests {
             #expect(confirmed.text("outcome") == "kept")
             #expect(confirmed.texts("persisted")?.isEmpty == false)
 
-            // What is refused names the change that is in question.
+            // A refusal contains the name of the change in question.
             for command in ["confirm", "revert"] {
                 let refused = try JSON(await machine.latchkey(command, "--json"))
                 #expect(refused.kinds == change)
@@ -65,7 +65,7 @@ struct ReportTests {
         }
     }
 
-    @Test("results go to standard output, talk to standard error")
+    @Test("results go to standard output, messages to standard error")
     func streams() async throws {
         try await Machine.with(TestBackend.installed[0]) { machine in
             let applied = try await machine.apply(.keep, "--detach", "--deadline", "5m")
@@ -80,7 +80,7 @@ struct ReportTests {
         }
     }
 
-    @Test("a snapshot is root's alone, with its sums", arguments: TestBackend.installed)
+    @Test("a snapshot is accessible to root only, and has its checksums", arguments: TestBackend.installed)
     func snapshot(_ backend: TestBackend) async throws {
         try await Machine.with(backend) { machine in
             try await EarlierRules.makeSets(on: machine)

@@ -1,9 +1,9 @@
 import TestSupport
 import Testing
 
-@Suite("A change at a time", .kernel, .inTurn)
+@Suite("One change at a time", .kernel, .inTurn)
 struct RevertTests {
-    @Test("revert ends with 0, the waiting apply with 3, and the previous rules are back", arguments: Case.all)
+    @Test("revert exits with 0, the waiting apply with 3, and the previous rules are back", arguments: Case.all)
     func reverted(_ test: Case) async throws {
         try await Machine.with(test.backend) { machine in
             try await machine.load(EarlierRules.filterWithoutSets)
@@ -26,7 +26,7 @@ struct RevertTests {
         }
     }
 
-    @Test("while one is pending another is refused with 5, waiting or not", arguments: TestBackend.installed)
+    @Test("while one change is pending another is refused with 5, waiting or not", arguments: TestBackend.installed)
     func second(_ backend: TestBackend) async throws {
         try await Machine.with(backend) { machine in
             try await machine.begin(.keep)
@@ -40,13 +40,13 @@ struct RevertTests {
             #expect(try await machine.rules() == pending)
             #expect(try await machine.status().text("change") == change)
             #expect(try await machine.latchkey("revert").status == 0)
-            // Now there is room.
+            // Now another change is possible.
             try await machine.begin(.replace)
             #expect(try await machine.latchkey("revert").status == 0)
         }
     }
 
-    @Test("of several begun at the same moment one is applied and the others are refused")
+    @Test("of several changes started at the same moment one is applied and the others are refused")
     func together() async throws {
         try await Machine.with(TestBackend.installed[0]) { machine in
             let statuses = try await withThrowingTaskGroup(of: Int32.self) { group in
@@ -61,7 +61,7 @@ struct RevertTests {
         }
     }
 
-    @Test("of confirm and revert at the same moment one wins, and everybody is told which", arguments: 1...3)
+    @Test("of confirm and revert at the same moment one wins, and both report which", arguments: 1...3)
     func race(_ round: Int) async throws {
         try await Machine.with(TestBackend.installed[0]) { machine in
             async let outcome = machine.apply(.keep, "--deadline", "5m")

@@ -2,11 +2,11 @@ import Glibc
 import TestSupport
 import Testing
 
-@Suite("Files of a change", .kernel, .inTurn)
+@Suite("The files of a change", .kernel, .inTurn)
 struct SnapshotFilesTests {
     private static let backend = TestBackend.installed.first ?? .nft
 
-    @Test("a damaged snapshot is refused with its file named, and nothing is changed", arguments: TestBackend.installed)
+    @Test("a damaged snapshot is refused with its file name, and nothing is changed", arguments: TestBackend.installed)
     func damaged(backend: TestBackend) async throws {
         let server = try await ChangedServer(backend)
         let id = try await server.keep()
@@ -33,16 +33,16 @@ struct SnapshotFilesTests {
         #expect(try await server.latchkey("snapshots", "show", id).status == 0)
     }
 
-    // MARK: No room
+    // MARK: Full file systems
 
-    /// What may be wrong with a file system.
+    /// Possible problems of a file system.
     enum Trouble: String, CaseIterable, Sendable {
         case readOnly = "mount -o remount,ro"
         case full = "fill"
     }
 
     @Test(
-        "where /var or /run is full or read-only, a change is refused before anything is applied",
+        "if /var or /run is full or read-only, a change is refused before anything is applied",
         arguments: ["/var/lib", "/run"], Trouble.allCases)
     func noRoom(folder: String, trouble: Trouble) async throws {
         let server = try await ChangedServer(Self.backend)
@@ -63,7 +63,7 @@ struct SnapshotFilesTests {
         #expect(words.contains(folder) && words.contains("Nothing was changed"), "\(words)")
         #expect(try await server.dump() == before)
 
-        // Nothing is half done: with room again, the next change begins at once.
+        // Nothing is left half done: once there is space again, the next change begins at once.
         try await server.shell("mount -o remount,rw $R\(folder); rm -f $R\(folder)/filler")
         #expect(try await server.state() == "idle")
         #expect(try await server.shell("ls -A $R/var/lib/latchkey/snapshots 2>/dev/null || true").isEmpty)
@@ -74,7 +74,7 @@ struct SnapshotFilesTests {
 
     // MARK: Modes and links
 
-    @Test("whatever the umask, files are for root alone", arguments: ["0", "022", "777"])
+    @Test("files are accessible to root only, with any umask", arguments: ["0", "022", "777"])
     func umask(mask: String) async throws {
         let server = try await ChangedServer(Self.backend)
         let latchkey = "umask \(mask); LATCHKEY_ROOT=$R \(Latchkey.path)"
@@ -126,7 +126,7 @@ struct SnapshotFilesTests {
     @Test("a planted link at the request's path is replaced, not followed")
     func plantedRequest() async throws {
         let server = try await ChangedServer(Self.backend)
-        // The names of the next seconds: the change's is one of them.
+        // The names for the next seconds: the change's name is one of them.
         try await server.shell(
             """
             mkdir -p -m 700 $R/run/latchkey; echo mine >$R/victim; now=$(date +%s)
@@ -143,11 +143,11 @@ struct SnapshotFilesTests {
 
     // MARK: The log
 
-    @Test("the system's log tells who changed what, and how it ended; so does the history")
+    @Test("the system log and the history say who changed what, and how it ended")
     func log() async throws {
         let server = try await ChangedServer(Self.backend)
         let log = try LogReceiver(server.root.path + "/log")
-        // A /dev of the namespace's own, so that /dev/log can be made in it.
+        // A separate /dev for the namespace, so that /dev/log can be created in it.
         try await server.shell(
             """
             mkdir /run/dev; mount --rbind /dev /run/dev; mount -t tmpfs tmpfs /dev; ln -s $R/log /dev/log
@@ -169,7 +169,7 @@ struct SnapshotFilesTests {
     }
 }
 
-/// What syslogd is to programs: a socket that takes messages.
+/// What programs see of syslogd: a socket that accepts messages.
 private final class LogReceiver {
     private let descriptor: Int32
 

@@ -1,10 +1,10 @@
 import TestSupport
 import Testing
 
-@Suite("Going back to a snapshot", .kernel, .inTurn)
+@Suite("Restoring a snapshot", .kernel, .inTurn)
 struct SnapshotsTests {
     @Test(
-        "a kept restore brings back tables, counters, answers and what boot loads",
+        "a kept restore brings back tables, counters, answers and the files loaded at boot",
         arguments: TestBackend.installed)
     func restore(backend: TestBackend) async throws {
         let server = try await ChangedServer(backend)
@@ -23,7 +23,7 @@ struct SnapshotsTests {
         try await server.namespace.mustRun([backend.tool(.ipv4), "-I", "INPUT", "-p", "tcp", "-j", "ACCEPT"])
         #expect(try await server.must("status", "--json").contains("\"drift\":true"))
 
-        // Back to before all changes: nothing of latchkey's is left to load.
+        // Back to before all changes: no files of latchkey's are left to load.
         try await server.must("snapshots", "restore", first, "--detach")
         try await server.must("confirm", "--same-connection")
         #expect(RuleText.essence(try await server.dump()) == RuleText.essence(before))
@@ -33,7 +33,7 @@ struct SnapshotsTests {
         #expect(try await server.must("status", "--json").contains("\"drift\":false"))
     }
 
-    @Test("a restore that nobody keeps reverts by itself, and ends with 3", arguments: TestBackend.installed)
+    @Test("a restore that is not confirmed reverts by itself, and exits with 3", arguments: TestBackend.installed)
     func unkept(backend: TestBackend) async throws {
         let server = try await ChangedServer(backend)
         let id = try await server.keep()
@@ -47,7 +47,7 @@ struct SnapshotsTests {
         #expect(try await server.read("/var/lib/latchkey/restore/ipv4.rules") == saved)
     }
 
-    @Test("while a restore is pending another one ends with 5, and revert ends it", arguments: TestBackend.installed)
+    @Test("while a restore is pending another one exits with 5, and revert ends it", arguments: TestBackend.installed)
     func pending(backend: TestBackend) async throws {
         let server = try await ChangedServer(backend)
         let id = try await server.keep()
@@ -61,7 +61,7 @@ struct SnapshotsTests {
         #expect(try await server.state() == "reverted")
     }
 
-    @Test("sets that are missing are made again; a revert takes them away", arguments: TestBackend.installed)
+    @Test("missing sets are created again; a revert removes them", arguments: TestBackend.installed)
     func sets(backend: TestBackend) async throws {
         let server = try await ChangedServer(backend)
         try await server.shell("ipset create bans hash:ip; ipset add bans 192.0.2.77")
@@ -69,7 +69,7 @@ struct SnapshotsTests {
         try await server.namespace.mustRun([backend.tool(.ipv4), "-A"] + rule)
         let before = try await server.dump()
         let id = try await server.keep()
-        // With legacy, the rule is gone with the table's flush; a set that no rule names can go.
+        // With legacy, flushing the table removed the rule; a set that no rule uses can be removed.
         try await server.shell("ipset destroy bans")
 
         try await server.must("snapshots", "restore", id, "--detach")
@@ -82,7 +82,7 @@ struct SnapshotsTests {
         #expect(RuleText.essence(try await server.dump()) == RuleText.essence(before))
     }
 
-    @Test("a snapshot of the other iptables is restored with its own, and that is said")
+    @Test("a snapshot of the other backend is restored with that backend, and the output says so")
     func otherBackend() async throws {
         let standard = try await mustRun(["iptables", "--version"]).contains("nf_tables") ? TestBackend.nft : .legacy
         for backend in TestBackend.installed where backend != standard {
@@ -97,7 +97,7 @@ struct SnapshotsTests {
         }
     }
 
-    @Test("list, show and diff tell what a snapshot is and what came after it", arguments: TestBackend.installed)
+    @Test("list, show and diff describe a snapshot and later changes", arguments: TestBackend.installed)
     func reading(backend: TestBackend) async throws {
         let server = try await ChangedServer(backend)
         let id = try await server.keep()
@@ -121,7 +121,7 @@ struct SnapshotsTests {
         #expect(try await server.latchkey("snapshots", "show", "../\(id)").status == 65)
     }
 
-    @Test("prune keeps the newest, and always what is needed to go back", arguments: TestBackend.installed)
+    @Test("prune keeps the newest snapshots, and always those needed for a rollback", arguments: TestBackend.installed)
     func prune(backend: TestBackend) async throws {
         let server = try await ChangedServer(backend)
         let kept = try await server.keep()
@@ -143,9 +143,9 @@ struct SnapshotsTests {
     }
 }
 
-/// iptables-save's text of a whole machine, without tables that let everything through.
+/// iptables-save's text of a whole machine, without tables that accept everything.
 enum RuleText {
-    /// The lines that decide about packets; legacy tools go on printing a table that was touched once.
+    /// The lines that affect packets; legacy tools continue to print a table that was touched once.
     static func essence(_ dump: String) -> [String] {
         var table = ""
         return dump.split(separator: "\n").compactMap { line in

@@ -25,7 +25,7 @@ struct WizardChangeTests {
         try await answer("")
         try await pty.expect("The new rules are active.", within: .seconds(60))
         try await pty.expect("keep / revert / more > ")
-        // Enter alone decides nothing here.
+        // Enter alone does nothing here.
         try await answer("")
         try await answer("keep")
         try await pty.expect("Kept. In a real setup, the rules would also be saved", within: .seconds(30))
@@ -48,7 +48,7 @@ struct WizardChangeTests {
         try await pty.line("apply")
         try await pty.expect("They roll back in 40 s unless you keep them.", within: .seconds(60))
         try await pty.send("mo")
-        // Several redraws of the prompt go by.
+        // The prompt is redrawn several times.
         try await Task.sleep(for: .milliseconds(2_500))
         try await pty.send("re\r")
         try await session.see("More time: 9")
@@ -85,7 +85,7 @@ struct WizardChangeTests {
         #expect(try await next.pty.exit(within: .seconds(30)) == 3)
     }
 
-    @Test("a terminal that dies in the countdown does not stop the rollback")
+    @Test("a terminal that closes during the countdown does not stop the rollback")
     func deadTerminal() async throws {
         let session = try await WizardSession(["--deadline", "10"])
         let before = try await session.server.dump(.ipv4, .nft)
@@ -133,7 +133,7 @@ struct WizardChangeTests {
         #expect(try await next.pty.exit() == 130)
     }
 
-    @Test("kept answers have a date, remove the draft, and are the defaults the next time")
+    @Test("kept answers have a date, delete the draft, and are the defaults the next time")
     func kept() async throws {
         let session = try await WizardSession()
         try await session.reach(.admins)

@@ -15,7 +15,7 @@ struct WizardQuestionTests {
 
         try await pty.line(question.wrong.typed)
         try await pty.expect(question.wrong.said)
-        // The line is given back for editing; Ctrl-U empties it.
+        // The line comes back for editing; Ctrl-U clears it.
         try await session.see("\(question.rawValue) > \(question.wrong.typed)")
         try await pty.send("\u{15}")
         try await pty.line("")
@@ -54,14 +54,14 @@ struct WizardQuestionTests {
         #expect(try await session.server.dump(.ipv4, .nft) == before)
     }
 
-    @Test("several addresses in one line; only the wrong one is named")
+    @Test("in a line with several addresses only the wrong one is reported")
     func severalAnswers() async throws {
         let session = try await WizardSession()
         try await session.reach(.admins)
         try await session.pty.line("192.168.1.33 10.0.0.1/8 2001:db8:5::/64")
         try await session.pty.expect("\"10.0.0.1/8\" has host bits set: write 10.0.0.1 or 10.0.0.0/8.")
         #expect(await !session.pty.screen.contains("\"192.168.1.33\""))
-        // Up brings back what was typed at this question.
+        // Up brings back earlier input to this question.
         try await session.pty.send("\u{15}192.168.1.33\r")
         try await session.pty.expect("2/6")
         try await session.pty.line("back")
@@ -70,7 +70,7 @@ struct WizardQuestionTests {
         try await session.pty.expect("192.168.1.33")
     }
 
-    @Test("answers are saved over answers only; whatever else stands there is left alone")
+    @Test("answers are saved only over other answers; any other file is left alone")
     func saving() async throws {
         let root = try TemporaryFolder()
         try root.write("mine\n", to: "notes.txt")
@@ -92,7 +92,7 @@ struct WizardQuestionTests {
         #expect(try await session.pty.exit() == 130)
     }
 
-    @Test("Enter typed ahead of the review applies nothing")
+    @Test("Enter typed before the review appears applies nothing")
     func typedAhead() async throws {
         let session = try await WizardSession()
         let before = try await session.server.dump(.ipv4, .nft)
@@ -106,7 +106,7 @@ struct WizardQuestionTests {
         #expect(try await session.pty.exit() == 130)
     }
 
-    @Test("a window made narrower is filled no wider")
+    @Test("a narrower window is not overrun")
     func resize() async throws {
         let session = try await WizardSession()
         try await session.reach(.ssh)

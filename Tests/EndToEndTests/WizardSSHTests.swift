@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A server with a real sshd, and the outside to log in from; sshd and all logins end with the namespaces.
+/// A server with a real sshd, and an outside to log in from; sshd and all logins end with the namespaces.
 private final class SSHScene {
     let pair: NamespacePair
     let folder: TemporaryFolder
@@ -56,7 +56,7 @@ private final class SSHScene {
         return try Pty(words[0], Array(words.dropFirst()))
     }
 
-    /// Begins a change by the wizard over a first login.
+    /// Starts a change with the wizard over a first login.
     func beginChange() async throws -> Pty {
         let pty = try logIn("\(Latchkey.path) setup --deadline 120")
         try await pty.expect("you         192.0.2.1, by SSH, port 22", within: .seconds(30))
@@ -120,7 +120,7 @@ struct WizardSSHTests {
         try await Task.sleep(for: .seconds(3))
         #expect(await !here.pty.screen.contains("A new SSH login"))
         await elsewhere.hangUp()
-        // Nor does it to whoever steps over into the network that the rules guard.
+        // Nor does entering the network that the rules protect.
         let words = try here.server.enterCommand([Latchkey.path, "confirm"]).joined(separator: " ")
         let confirming = try scene.logIn("export LATCHKEY_ROOT=\(here.root.path); \(words); echo ended $?")
         try await confirming.expect("goes to another network", within: .seconds(20))

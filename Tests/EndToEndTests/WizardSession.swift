@@ -1,6 +1,6 @@
 import TestSupport
 
-/// The wizard on a terminal of its own, in a network namespace with one rule that belongs to no
+/// The wizard on its own terminal, in a network namespace with one rule that belongs to no
 /// known program, and its files in a folder.
 struct WizardSession {
     let pty: Pty
@@ -25,7 +25,7 @@ struct WizardSession {
         pty = try Pty(words[0], Array(words.dropFirst()), environment: variables, columns: columns)
     }
 
-    /// Takes the defaults of all questions ahead of this one, and waits for its prompt.
+    /// Accepts the defaults of all questions before this one, and waits for its prompt.
     func reach(_ question: WizardQuestion) async throws {
         for other in WizardQuestion.allCases {
             try await pty.expect("\(other.number)/6  ", within: .seconds(20))
@@ -36,7 +36,7 @@ struct WizardSession {
         }
     }
 
-    /// Waits until a text is on the screen, whatever was expected before.
+    /// Waits until a text is on the screen, regardless of what was expected before.
     func see(_ text: String) async throws {
         let end = ContinuousClock.now + .seconds(10)
         while await !pty.screen.contains(text) {
@@ -45,7 +45,7 @@ struct WizardSession {
         }
     }
 
-    /// Takes the defaults of all questions, and waits for the review.
+    /// Accepts the defaults of all questions, and waits for the review.
     func reachReview() async throws {
         try await reach(.existing)
         try await pty.line("")
@@ -53,7 +53,7 @@ struct WizardSession {
     }
 }
 
-/// The questions as this folder's tests type at them.
+/// The questions as the tests in this folder use them.
 enum WizardQuestion: String, CaseIterable, Sendable {
     case admins, ssh, services, ports, ping, existing
 
@@ -83,7 +83,7 @@ enum WizardQuestion: String, CaseIterable, Sendable {
         }
     }
 
-    /// The start of a right answer, and what Tab completes it to.
+    /// The beginning of a valid answer, and its Tab completion.
     var right: (typed: String, completed: String) {
         switch self {
         case .admins: ("no", "none")

@@ -2,11 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("The wizard on every kind of terminal", .kernel, .inTurn)
+@Suite("The wizard on all kinds of terminals", .kernel, .inTurn)
 struct WizardTerminalTests {
     private static let escape = UInt8(0x1B)
 
-    /// A session from the first question to leaving it, with everything that was written.
+    /// A session from the first question to its end, with all output.
     private func bytes(
         _ arguments: [String] = [], environment: [String: String], columns: UInt16 = 80
     ) async throws -> [UInt8] {
@@ -20,7 +20,7 @@ struct WizardTerminalTests {
     }
 
     @Test(
-        "a dumb terminal and plain mode get no escape sequence at all",
+        "a dumb terminal and plain mode get no escape sequences",
         arguments: [
             ([], ["TERM": "dumb"]), (["--plain"], [:]), ([], ["LATCHKEY_PLAIN": "1"]),
         ] as [([String], [String: String])])
@@ -49,7 +49,7 @@ struct WizardTerminalTests {
         for line in text.split(separator: "\n") where !line.contains(" > ") { #expect(line.count <= 40, "\(line)") }
     }
 
-    @Test("other commands' words are as narrow as the screen too")
+    @Test("the output of other commands fits the screen too")
     func narrowReport() async throws {
         let root = try TemporaryFolder()
         let pty = try Pty(
@@ -60,7 +60,7 @@ struct WizardTerminalTests {
         for line in lines { #expect(line.count <= 40, "\(line)") }
     }
 
-    @Test("through a pipe the same questions are asked in the same order, and its end is quit")
+    @Test("through a pipe the same questions are asked in the same order, and its end means quit")
     func pipe() async throws {
         let machine = try await WizardSession.machine()
         let root = try TemporaryFolder()
@@ -75,11 +75,11 @@ struct WizardTerminalTests {
             rest = rest[range.upperBound...]
         }
         #expect(talk.hasSuffix("Nothing was changed.\n"))
-        // Nothing of a pipe's answers is kept: the next one is asked the same.
+        // Answers from a pipe are not saved: the next run asks the same questions.
         #expect(!FileManager.default.fileExists(atPath: root.path + "/var/lib/latchkey/draft.yaml"))
     }
 
-    @Test("without a terminal or a pipe it names the option to use (64)")
+    @Test("without a terminal or a pipe it exits with 64 and says which option to use")
     func nobody() async throws {
         let machine = try await WizardSession.machine()
         let root = try TemporaryFolder()

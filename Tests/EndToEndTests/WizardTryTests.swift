@@ -5,13 +5,13 @@ import Testing
 
 @Suite("latchkey try", .kernel, .inTurn)
 struct WizardTryTests {
-    @Test("while it runs, a client shell tests connections with real tools; kept answers are saved and make a plan")
+    @Test("during a try, a client shell tests connections with real tools; kept answers are saved and make a plan")
     func shellAndSave() async throws {
         let root = try TemporaryFolder()
         let file = root.path + "/mine.yaml"
-        // Processes of their own: another test's trial is not to be found here.
+        // A separate process namespace: the trial of another test must not be found here.
         let user = geteuid() == 0 ? [] : ["--user", "--map-root-user"]
-        // They outlive the trial, for those who are inside to see its end.
+        // The namespace outlives the trial, so that the shells inside see its end.
         let trial = "'\(Latchkey.path)' try --save '\(file)'; status=$?; sleep 5; exit $status"
         let pty = try Pty(
             try Tool.path("unshare"),
@@ -35,7 +35,7 @@ struct WizardTryTests {
         let shell = try Pty(try Tool.path("nsenter"), outside + [Latchkey.path, "try", "--shell"])
         try await shell.expect("This shell is outside", within: .seconds(20))
         try await shell.expect("as a stranger")
-        // Nothing listens: a refusal, 1, has got through the rules; 124 is timeout(1)'s word for no answer at all.
+        // Nothing listens: a refusal, 1, has passed the rules; 124 is timeout(1)'s status for no answer at all.
         for (address, port, code) in [("192.0.2.2", 443, 1), ("192.0.2.2", 3306, 124), ("2001:db8:2::2", 80, 1)] {
             let knock = "timeout 1 bash -c 'exec 3<>/dev/tcp/\(address)/\(port)' 2>/dev/null; echo \"\(port): $?.\""
             try await shell.line(knock)
@@ -44,12 +44,12 @@ struct WizardTryTests {
         try await shell.line("exit")
         #expect(try await shell.exit() == 0)
 
-        // This one is open when the try ends, with something typed ahead that is not for the real shell.
+        // This shell is open when the try ends, with typeahead that is not meant for the real shell.
         let line = """
             '\(Latchkey.path)' try --shell; echo "ended: $?"
             echo "left: $(timeout --foreground 2 head -n 1 | wc -l)."
             """
-        // On a terminal of those inside: a shell whose group is no process there could not have this one.
+        // On a terminal in the inner namespace: a shell whose group is not a process there could not control this one.
         let caught = try Pty(
             try Tool.path("nsenter"), outside + [try Tool.path("script"), "-qc", line, "/dev/null"])
         try await caught.expect("This shell is outside", within: .seconds(20))
@@ -71,7 +71,7 @@ struct WizardTryTests {
         #expect(plan.output.contains("80,443"))
     }
 
-    @Test("without a trial that runs there is no shell outside it")
+    @Test("without a running trial there is no shell outside it")
     func nothingRuns() async throws {
         let root = try TemporaryFolder()
         let user = geteuid() == 0 ? [] : ["--user", "--map-root-user"]
@@ -82,11 +82,11 @@ struct WizardTryTests {
         #expect(finished.errors.contains("No \"latchkey try\" is running here."))
     }
 
-    @Test("where namespaces are forbidden, what needs them is 69 and names the remedy")
+    @Test("where namespaces are forbidden, commands that need them exit with 69 and name the remedy")
     func forbidden() async throws {
         let root = try TemporaryFolder()
         let file = try root.write("version: 1\nadmins: [192.168.1.33]\n", to: "answers.yaml")
-        // The limit holds for namespaces that are made from within this one (namespaces(7)).
+        // The limit applies to namespaces created from within this one (namespaces(7)).
         func attempt(_ words: String) async throws -> Finished {
             let line = "echo 0 > /proc/sys/user/max_net_namespaces && exec '\(Latchkey.path)' \(words)"
             return try await run(

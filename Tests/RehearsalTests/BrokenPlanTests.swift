@@ -5,18 +5,18 @@ import Rehearsal
 import TestSupport
 import Testing
 
-/// What is done to the tutorial's rules to break them, and what the rehearsal has to say about it.
+/// A modification that breaks the tutorial's rules, and what the rehearsal must report about it.
 struct Breakage: Sendable, CustomTestStringConvertible {
     let name: String
     let family: Family
-    /// Takes the lines of the family's rules.
+    /// Edits the lines of the family's rules.
     let edit: @Sendable ([String]) -> [String]
-    /// The packet that fares otherwise than promised: role, what, whether it is promised open.
+    /// The packet that is not treated as promised: role, packet, whether it is promised open.
     let role: PacketExpectation.Role
     let packet: PacketExpectation.Packet
     let isPromised: Bool
     let answer: Permission.Answer?
-    /// What the deciding rule or policy holds.
+    /// Part of the text of the deciding rule or policy.
     let decider: String
 
     var testDescription: String { name }
@@ -101,19 +101,19 @@ struct Breakage: Sendable, CustomTestStringConvertible {
 
 @Suite("Plans broken on purpose", .kernel, .inTurn)
 struct BrokenPlanTests {
-    @Test("the tutorial's plan as it is does all that it promises", arguments: TestBackend.installed)
+    @Test("the unmodified tutorial plan does everything that it promises", arguments: TestBackend.installed)
     func unbroken(backend: TestBackend) async throws {
         let verdicts = try await Rehearsed.verdicts(backend) { $0 }
         #expect(verdicts.filter { !$0.isAsPromised }.isEmpty)
         #expect(verdicts.filter { if case .untested = $0.observation { true } else { false } }.isEmpty)
-        // Who decided is known of every packet.
+        // The deciding rule is known for every packet.
         #expect(verdicts.filter { $0.decision == nil }.map(\.expectation).isEmpty)
         for verdict in verdicts where !verdict.expectation.isAccepted {
             #expect(verdict.decision == .policy(.drop), "\(verdict.expectation)")
         }
     }
 
-    @Test("each is caught, with the packet, the answer and the rule at fault", arguments: Breakage.all)
+    @Test("each is detected, with the packet, the answer and the rule at fault", arguments: Breakage.all)
     func broken(breakage: Breakage) async throws {
         for backend in TestBackend.installed {
             let verdicts = try await Rehearsed.verdicts(backend, editing: breakage.family, breakage.edit)
@@ -126,13 +126,13 @@ struct BrokenPlanTests {
             #expect(verdict.expectation.isAccepted == breakage.isPromised)
             #expect(verdict.expectation.answer == breakage.answer)
             if !breakage.decider.isEmpty { #expect(verdict.decision?.text.contains(breakage.decider) == true) }
-            // The other family is as it was.
+            // The other family is unchanged.
             #expect(differences.allSatisfy { $0.expectation.family == breakage.family })
         }
     }
 }
 
-/// A rehearsal of the tutorial's plan, its rules edited.
+/// A rehearsal of the tutorial's plan with edited rules.
 enum Rehearsed {
     static func verdicts(
         _ backend: TestBackend, editing edited: Family? = nil, _ edit: @Sendable ([String]) -> [String]

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Rehearsal
 
-@Suite("Which counters are read beside many rules")
+@Suite("Which counters are read if there are many rules")
 struct CounterScopeTests {
     private static let planned = RuleSet(tables: [Table("filter", chains: [Chain("INPUT", policy: .drop)])])
 
@@ -16,7 +16,7 @@ struct CounterScopeTests {
         return RuleSet(tables: tables + [Table("filter", chains: chains, rules: long + [own])])
     }
 
-    @Test("few rules are read as a whole")
+    @Test("few rules are read completely")
     func few() {
         #expect(CounterScope(existing: Self.existing(100), planned: Self.planned) == nil)
     }
@@ -29,7 +29,7 @@ struct CounterScopeTests {
         #expect(try #require(CounterScope(existing: Self.existing(3_000), planned: replaced)).unread == ["filter": []])
     }
 
-    @Test("the kernel's chains that a packet comes to are read where they do something, INPUT always")
+    @Test("the built-in chains on a packet's path are read if they have an effect, INPUT always")
     func hooks() throws {
         func read(_ tables: [Table], _ planned: RuleSet) throws -> [String] {
             try #require(CounterScope(existing: Self.existing(3_000, and: tables), planned: planned))

@@ -15,7 +15,7 @@ struct NamespaceTests {
         pair.close()
     }
 
-    @Test("rules are loaded into the namespace and no other", arguments: TestBackend.installed, IPFamily.allCases)
+    @Test("rules are loaded into the namespace and nowhere else", arguments: TestBackend.installed, IPFamily.allCases)
     func rules(backend: TestBackend, family: IPFamily) async throws {
         let namespace = try await NetworkNamespace()
         try await namespace.restore("*filter\n:INPUT DROP [0:0]\nCOMMIT\n", family, backend)
@@ -24,14 +24,14 @@ struct NamespaceTests {
         #expect(try await !other.dump(family, backend).contains(":INPUT DROP"))
     }
 
-    @Test("the built program runs with its files under a folder of the test's")
+    @Test("the built program runs with its files under a folder of the test")
     func program() async throws {
         let namespace = try await NetworkNamespace()
         let finished = try await Latchkey.run(["--help"], root: try TemporaryFolder(), in: namespace)
         #expect(finished.status == 0, "\(Latchkey.path): \(finished)")
     }
 
-    @Test("a program that does not end is killed with its group")
+    @Test("a program that does not end is killed with its process group")
     func timeout() async throws {
         await #expect(throws: SpawnError.self) {
             try await run(["sleep", "30"], timeout: .milliseconds(50))

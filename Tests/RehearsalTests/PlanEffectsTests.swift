@@ -5,7 +5,7 @@ import Policy
 import TestSupport
 import Testing
 
-@Suite("What a plan changes for what runs here")
+@Suite("The effects of a plan on running services")
 struct PlanEffectsTests {
     private func effects(_ answers: Answers) throws -> PlanEffects {
         let plan = try Plan(answers: answers, catalog: try TemplateCatalog.builtIn(), sshPorts: [22])
@@ -18,7 +18,7 @@ struct PlanEffectsTests {
             ], published: [PlanEffects.Published(try PortSpec(parsing: "8080/tcp"), to: "172.17.0.2:80")])
     }
 
-    @Test("a listener that the answers do not name is cut off, and so is who is connected to it")
+    @Test("a listener that the answers do not allow is blocked, and so are its connected clients")
     func cutOff() throws {
         let effects = try effects(Answers(admins: [CIDR(parsing: "192.168.1.33")]))
         #expect(effects.cutOff.map(\.listener.title) == ["node 3000/tcp", "53/udp"])
@@ -27,7 +27,7 @@ struct PlanEffectsTests {
         #expect(effects.sentences.contains { $0.contains("8080/tcp bypasses these rules and goes to 172.17.0.2:80") })
     }
 
-    @Test("limits count: who is outside them is cut off, who is inside is not")
+    @Test("limits count: clients outside them are blocked, clients inside are not")
     func limits() throws {
         var answers = Answers(ports: [try PortSpec(parsing: "3000/tcp"), try PortSpec(parsing: "53/udp")])
         answers.ssh = SSHAnswer(from: .networks([try CIDR(parsing: "198.51.100.0/24")]))
@@ -57,7 +57,7 @@ struct PlanEffectsCommandTests {
         return try JSONDecoder().decode(Report.self, from: Data(finished.stdout))
     }
 
-    @Test("what listens in the range of clients' ports is told of: TCP, and UDP that a service is known by")
+    @Test("listeners in the range of client ports are reported: TCP, and UDP ports that identify a service")
     func listeners() async throws {
         let machine = try await NetworkNamespace()
         defer { machine.close() }
@@ -72,7 +72,7 @@ struct PlanEffectsCommandTests {
         #expect(found == ["50000/tcp", "51820/udp"])
     }
 
-    @Test("ports that are sent past INPUT are told of, several in a rule and all of them too")
+    @Test("ports redirected past INPUT are reported: several in a rule, and all ports")
     func published() async throws {
         let machine = try await NetworkNamespace()
         defer { machine.close() }

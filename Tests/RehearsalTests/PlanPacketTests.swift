@@ -7,20 +7,20 @@ import Testing
 @Suite("The tutorial's plan against packets", .kernel, .inTurn)
 struct PlanPacketTests {
     @Test(
-        "a stranger's scan finds the five open ports and no other, from cold",
+        "a stranger's scan from an empty neighbour table finds the five open ports and no other",
         arguments: TestBackend.installed, Family.allCases)
     func scan(backend: TestBackend, family: Family) async throws {
         let stage = try await Scene.open()
         defer { stage.close() }
         try await stage.listen(in: .server, tcp: Tutorial.tcpListeners, udp: Tutorial.udpListeners)
-        // Over IPv6 neighbour discovery has to get through the rules first.
+        // Over IPv6, neighbour discovery must first pass the rules.
         try await stage.load(TutorialPlan.rules(family), family, backend)
         try await stage.forgetNeighbours()
         let (server, stranger) = (try Scene.server(family), try Scene.stranger(family))
         let results = try await stage.probe(
             (1...1200).map { Probe(.tcp, from: stranger, to: server, port: $0) }, from: .outside)
         #expect(results.filter(\.isAccepted).map(\.probe.port) == Tutorial.openTCP)
-        // What is open but has no listener says so; nothing else may.
+        // Open ports without a listener answer with a refusal; all other ports stay silent.
         let plan = try TutorialPlan.plan()
         for result in results where result.outcome != .silent {
             #expect(plan.accepts(from: stranger, transport: .tcp, port: result.probe.port), "\(result)")
@@ -39,7 +39,7 @@ struct PlanPacketTests {
         #expect(everything.allSatisfy { $0.isAccepted })
     }
 
-    @Test("IPv6 is dead without the rules for neighbours, which shows that they are what lets it live")
+    @Test("without the rules for neighbours IPv6 does not work, which shows that they are needed")
     func neighbours() async throws {
         let stage = try await Scene.open()
         defer { stage.close() }
@@ -54,7 +54,7 @@ struct PlanPacketTests {
         #expect(try await stage.probe([probe], from: .outside, patience: .seconds(3)).map(\.isAccepted) == [true])
     }
 
-    @Test("an ICMP error counts only if it belongs to a known flow; over IPv6 errors get in always")
+    @Test("an ICMP error is accepted only if it belongs to a known flow; over IPv6 errors are always accepted")
     func strayErrors() async throws {
         for family in Family.allCases {
             let stage = try await Scene.open()
@@ -62,7 +62,7 @@ struct PlanPacketTests {
             let (server, stranger) = (try Scene.server(family), try Scene.stranger(family))
             let stray = Probe(.strayError, from: stranger, to: server, port: 40000, sourcePort: 53)
 
-            // A ping's answer shows that whatever was sent before it has arrived.
+            // A reply to a ping shows that everything sent before it has arrived.
             let ping = Probe(.ping, from: try Scene.admin(family), to: server)
             #expect(try await stage.probe([ping], from: .outside).map(\.outcome) == [.accepted])
 
@@ -78,13 +78,13 @@ struct PlanPacketTests {
             // RFC 4890 section 4.3.1: ICMPv6 errors are not to be dropped.
             #expect(try await arrived(stray, from: .outside, .sent) == (family == .ipv4 ? 0 : 1))
 
-            // Nobody listens on port 9 outside: the error about the server's own datagram comes back to its socket.
+            // Nothing listens on port 9 outside: the error about the server's own datagram comes back to its socket.
             let known = Probe(.udp, from: server, to: try Scene.other(family), port: 9)
             #expect(try await arrived(known, from: .server, .refused) == 1)
         }
     }
 
-    @Test("what the server forwards gets through; with FORWARD at DROP it would not", arguments: Family.allCases)
+    @Test("forwarded packets pass; with FORWARD at DROP they would not", arguments: Family.allCases)
     func forwarding(family: Family) async throws {
         let stage = try await Scene.open()
         defer { stage.close() }
@@ -93,7 +93,7 @@ struct PlanPacketTests {
             .ping, from: try Scene.stranger(family), to: try IPAddress(parsing: beyond[family == .ipv4 ? 0 : 1]))
         let rules = try TutorialPlan.rules(family)
         let backend = TestBackend.installed[0]
-        // The control, without rules; the new cable takes its time to carry.
+        // The control, without rules; the new veth pair needs a moment until it works.
         let passage = try await eventually {
             try await stage.probe([probe], from: .outside).allSatisfy { $0.isAccepted } ? true : nil
         }

@@ -3,9 +3,9 @@ import Netfilter
 import Rehearsal
 import Testing
 
-@Suite("The agent's lines")
+@Suite("The agent's protocol")
 struct ProbeAgentTests {
-    @Test("a probe survives its JSON, in both families and with or without a source port")
+    @Test("a probe is encoded and decoded unchanged, in both families and with or without a source port")
     func roundTrip() throws {
         for (source, target) in [("192.168.1.33", "192.0.2.2"), ("2001:db8::33", "2001:db8:2::2")] {
             for sourcePort in [nil, UInt16(53)] {
@@ -19,7 +19,7 @@ struct ProbeAgentTests {
         }
     }
 
-    @Test("an agent answers every line, says what it does not understand, and ends with its input")
+    @Test("an agent answers every line, reports what it does not understand, and ends with its input")
     func conversation() throws {
         let replies = try converse([
             "no JSON at all", "{\"unheardOf\":{}}", "{\"begin\":{\"ownRun\":false}}",

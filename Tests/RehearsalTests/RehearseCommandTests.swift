@@ -14,7 +14,7 @@ struct RehearseCommandTests {
 
         """
 
-    /// What the interface promises of `rehearse --json`.
+    /// The documented keys of `rehearse --json`.
     private struct Report: Decodable {
         struct Probe: Decodable {
             let family: String
@@ -33,7 +33,7 @@ struct RehearseCommandTests {
         let probes: [Probe]
     }
 
-    @Test("all is as promised, as JSON and for people; the machine's rules and counters do not move")
+    @Test("everything is as promised, in JSON and in text; the machine's rules and counters stay the same")
     func passes() async throws {
         for backend in TestBackend.installed {
             let root = try TemporaryFolder()
@@ -60,7 +60,7 @@ struct RehearseCommandTests {
                 #expect(["accept", "drop"].contains(probe.expected))
                 #expect(probe.observed == probe.expected)
             }
-            // Both ends of the range, and what lies beside them.
+            // Both ends of the range, and the ports next to them.
             let range = report.probes.filter { $0.family == "ipv6" && $0.role == "stranger" && $0.protocol == "udp" }
             for (port, expected) in [(59999, "drop"), (60000, "accept"), (60010, "accept"), (60011, "drop")] {
                 #expect(range.contains { $0.port == port && $0.expected == expected }, "\(port)")
@@ -70,7 +70,7 @@ struct RehearseCommandTests {
             #expect(Set(mail.filter { $0.expected == "accept" }.map(\.from)) == ["10.8.0.1"])
             #expect(mail.contains { $0.from == "10.8.1.0" && $0.expected == "drop" })
             #expect(mail.contains { $0.from == "10.7.255.255" && $0.expected == "drop" })
-            // Every row has its rule, by both backends.
+            // Every row has its rule, with both backends.
             #expect(report.probes.contains { $0.rule?.contains("latchkey: service") == true })
 
             let table = try await Latchkey.run(words, root: root, in: machine)
@@ -81,7 +81,7 @@ struct RehearseCommandTests {
         }
     }
 
-    @Test("another program's rule that shuts out whom the answers let in is a difference: 4, with rule and answer")
+    @Test("another program's rule that blocks an allowed client is a difference: 4, with rule and answer")
     func foreignRule() async throws {
         let root = try TemporaryFolder()
         let file = try root.write(Self.answers, to: "answers.yaml")
@@ -103,7 +103,7 @@ struct RehearseCommandTests {
     }
 
     @Test(
-        "where everybody is an admin, all is open to everybody",
+        "if everybody is an admin, everything is open to everybody",
         arguments: ["[0.0.0.0/0, \"::/0\"]", "[0.0.0.0/1, 128.0.0.0/1, \"::/1\", \"8000::/1\"]"])
     func everybody(admins: String) async throws {
         let root = try TemporaryFolder()
@@ -113,12 +113,12 @@ struct RehearseCommandTests {
         let finished = try await Latchkey.run(["rehearse", "--answers", file, "--json"], root: root, in: machine)
         #expect(finished.status == 0, "\(finished.errors)")
         let report = try JSONDecoder().decode(Report.self, from: Data(finished.stdout))
-        // What the server calls is there in both families.
+        // Connections from the server exist in both families.
         let out = report.probes.filter { $0.direction == "out" && $0.protocol == "tcp" }
         #expect(Set(out.map(\.family)) == ["ipv4", "ipv6"])
     }
 
-    /// What other programs have against some addresses, and a trap for those who try what is closed.
+    /// Rules of other programs against some addresses, and a trap for clients that try closed ports.
     private static let grudges = [
         "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -s 198.51.100.0/24 -j DROP\n"
             + "-A PREROUTING -s 203.0.113.0/24 -j DROP\nCOMMIT\n",
@@ -129,7 +129,7 @@ struct RehearseCommandTests {
             + "-A trap ! -s 192.168.1.33/32 -p tcp -m tcp --dport 23 -m recent --name caught --set -j DROP\nCOMMIT\n",
     ]
 
-    @Test("what another program has against the address of a stand-in is no fault of the plan's", arguments: grudges)
+    @Test("another program's rule against a stand-in's address is not the plan's fault", arguments: grudges)
     func grudge(rules: String) async throws {
         let root = try TemporaryFolder()
         let file = try root.write("version: 1\nadmins: [192.168.1.33]\nservices: [web]\n", to: "answers.yaml")
@@ -140,7 +140,7 @@ struct RehearseCommandTests {
         #expect(finished.status == 0, "\(finished.errors)")
     }
 
-    @Test("a rule ahead of filter that keeps an admin out is named with its table", arguments: TestBackend.installed)
+    @Test("a rule before filter that blocks an admin is reported with its table", arguments: TestBackend.installed)
     func aheadOfFilter(backend: TestBackend) async throws {
         let root = try TemporaryFolder()
         let file = try root.write("version: 1\nadmins: [198.51.100.9]\n", to: "answers.yaml")
@@ -180,7 +180,7 @@ struct RehearseCommandTests {
 
             """
         try await machine.mustRun(["ip", "-batch", "-"], input: Array(links.utf8))
-        // Another program's chain is asked first: what it does at one interface concerns those who come in there.
+        // Another program's chain comes first: its rule for one interface affects only hosts that use that interface.
         func refused(at interface: String, _ match: String) async throws -> Set<String> {
             for family in IPFamily.allCases {
                 try await machine.restore(
@@ -197,7 +197,7 @@ struct RehearseCommandTests {
             return Set(wrong.map(\.from))
         }
         let inside = try await refused(at: "mgmt0", " -d 10.9.0.1/32")
-        // The admins there, and the addresses beside theirs.
+        // The admins there, and the addresses next to theirs.
         #expect(inside.isSuperset(of: ["10.9.0.7", "fd00:9::7"]))
         #expect(inside.allSatisfy { $0.hasPrefix("10.9.0.") || $0.hasPrefix("fd00:9::") })
         let outside = try await refused(at: "wan0", " -d 198.51.100.2/32")
@@ -205,7 +205,7 @@ struct RehearseCommandTests {
         #expect(outside.allSatisfy { !$0.hasPrefix("10.9.0.") && !$0.hasPrefix("fd00:9::") })
     }
 
-    @Test("who comes over a tunnel or by a router is met there, as the kernel's routes and rules say")
+    @Test("a host behind a tunnel or router is reached there, following the kernel's routes and rules")
     func routes() async throws {
         let root = try TemporaryFolder()
         let file = try root.write("version: 1\nadmins: [100.101.9.9, 10.20.3.0/24]\n", to: "answers.yaml")
@@ -254,7 +254,7 @@ struct RehearseCommandTests {
         #expect(traced.output.contains("Allowed."))
     }
 
-    @Test("interfaces called by words of ip, and addresses on lo, are no obstacle")
+    @Test("interfaces named like keywords of ip, and addresses on lo, cause no problem")
     func oddMachine() async throws {
         let root = try TemporaryFolder()
         let file = try root.write("version: 1\nadmins: [10.1.0.7, 10.2.0.7]\n", to: "answers.yaml")
@@ -277,11 +277,11 @@ struct RehearseCommandTests {
         #expect(finished.errors.contains("as expected"))
     }
 
-    @Test("SIGKILL in the middle leaves no process, and with it no namespace")
+    @Test("SIGKILL in the middle leaves no process, and therefore no namespace")
     func killed() async throws {
         let root = try TemporaryFolder()
         let file = try root.write(Self.answers, to: "answers.yaml")
-        // Each place of the stage has its holder and its agent; before that, whatever is there by then.
+        // Each host of the stage has its holder and its agent; before that, whatever exists by then.
         for least in [0, 1, 2, 4] {
             let null = open("/dev/null", O_RDWR | O_CLOEXEC)
             defer { close(null) }
@@ -302,11 +302,11 @@ struct RehearseCommandTests {
             }
             #expect(inside.filter { kill($0, 0) == 0 && !isZombie($0) }.isEmpty)
         }
-        // Nothing was written either: the answers are all there is.
+        // Nothing was written either: only the answers exist.
         #expect(try FileManager.default.contentsOfDirectory(atPath: root.path) == ["answers.yaml"])
     }
 
-    /// Without the comment lines, which carry the time of day.
+    /// Without the comment lines, which contain the time of day.
     private static func bare(_ dump: String) -> [Substring] {
         dump.split(separator: "\n").filter { !$0.hasPrefix("#") }
     }
@@ -324,7 +324,7 @@ struct RehearseCommandTests {
 
     private func isZombie(_ id: pid_t) -> Bool { field(id, 0) == "Z" }
 
-    /// A field of /proc/PID/stat behind the name: 0 is the state, 1 the parent.
+    /// A field of /proc/PID/stat after the name: 0 is the state, 1 the parent.
     private func field(_ id: pid_t, _ number: Int) -> String? {
         guard let text = try? String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8),
             let end = text.lastIndex(of: ")")

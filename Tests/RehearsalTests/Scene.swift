@@ -3,11 +3,11 @@ import Netfilter
 import Rehearsal
 import TestSupport
 
-/// The stage of the tests: a server, and outside it an administrator, a stranger and another server of each family.
+/// The tests' stage: a server, and outside it an administrator, a stranger and another server of each family.
 enum Scene {
     static let admins = ["192.168.1.33", "2001:db8:5::33"]
     static let strangers = ["198.51.100.7", "2001:db8:bad::7"]
-    /// Where the server's own questions go.
+    /// The destination of the server's own connections.
     static let others = ["203.0.113.53", "2001:db8:cafe::53"]
 
     static func open(outside: [String] = admins + strangers + others) async throws -> Stage {
@@ -35,7 +35,7 @@ enum Scene {
 }
 
 extension Stage {
-    /// Runs a tool in a place of the stage; it has to succeed.
+    /// Runs a tool on a host of the stage; it must succeed.
     @discardableResult
     func run(_ words: [String], input: String = "", in place: Place = .server) async throws -> String {
         let program = try Tool.path(words.first ?? "")
@@ -47,7 +47,7 @@ extension Stage {
         try await run([backend.tool(family.forTests, "restore"), "-w", "5"], input: rules)
     }
 
-    /// Forgets who is where on the cable: the next packet has to find its way from cold.
+    /// Empties the neighbour tables: the next packet has to resolve its neighbours again.
     func forgetNeighbours() async throws {
         for place in Place.allCases {
             for family in ["-4", "-6"] {
@@ -56,7 +56,7 @@ extension Stage {
         }
     }
 
-    /// A counter of the server's kernel, as /proc/net/snmp and snmp6 name them.
+    /// A counter of the server's kernel, as named in /proc/net/snmp and snmp6.
     func icmpErrorsReceived(_ family: Family) async throws -> Int {
         if family == .ipv6 {
             let lines = try await run(["cat", "/proc/net/snmp6"]).split(separator: "\n")
@@ -70,7 +70,7 @@ extension Stage {
     }
 }
 
-/// Tries until there is a value, for at most five seconds.
+/// Retries until there is a value, for at most five seconds.
 func eventually<Value>(_ find: () async throws -> Value?) async throws -> Value? {
     let end = ContinuousClock.now + .seconds(5)
     while ContinuousClock.now < end {

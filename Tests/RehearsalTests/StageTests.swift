@@ -7,7 +7,7 @@ import Testing
 
 @Suite("A stage", .kernel, .inTurn)
 struct StageTests {
-    @Test("probes tell accepted, refused and silent apart", arguments: Family.allCases)
+    @Test("probes distinguish accepted, refused and silent", arguments: Family.allCases)
     func outcomes(family: Family) async throws {
         let stage = try await Scene.open()
         defer { stage.close() }
@@ -46,7 +46,7 @@ struct StageTests {
         #expect(took < .seconds(10))
     }
 
-    @Test("many hosts take few entries of the kernel's table of neighbours, which is the machine's too")
+    @Test("many hosts use few entries of the kernel's neighbour table, which the machine shares")
     func neighbourTable() async throws {
         let hosts = (0..<300).map { "198.18.\($0 / 250).\($0 % 250)" } + (1...300).map { "2001:db8:7::\($0)" }
         let stage = try await Scene.open(outside: hosts)
@@ -76,7 +76,7 @@ struct StageTests {
         #expect(try await !mustRun(["ip", "address"]).contains("2001:db8:2::2"))
     }
 
-    @Test("what cannot be made says which command failed, and with which words")
+    @Test("a failure to create something says which command failed, and with which output")
     func forbidden() async throws {
         await #expect {
             _ = try await Stage.open(
@@ -86,7 +86,7 @@ struct StageTests {
         }
     }
 
-    @Test("closing it ends everything inside, detached processes too")
+    @Test("closing it ends everything inside, including detached processes")
     func closing() async throws {
         let stage = try await Scene.open()
         let marker = "3141\(getpid())"
@@ -97,7 +97,7 @@ struct StageTests {
     }
 }
 
-/// How many processes of the machine sleep for so long: the seconds are the mark by which a test knows its own.
+/// How many processes of the machine sleep for this long: each test uses a unique number of seconds.
 private func sleepers(_ seconds: String) async throws -> Int {
     let found = try await run(["pgrep", "--count", "--full", "--exact", "sleep \(seconds)"])
     return Int(found.output.filter(\.isNumber)) ?? -1

@@ -28,7 +28,7 @@ struct TraceCommandTests {
     }
 
     @Test(
-        "it takes one packet from an address that can send one",
+        "it accepts one packet from an address that can be a source",
         arguments: [
             ("198.51.100.9", "sctp/1"), ("198.51.100.9", "tcp/22-25"), ("127.0.0.1", "tcp/22"), ("::1", "ping"),
             ("fe80::1", "ping"), ("0.0.0.0", "ping"), ("224.0.0.1", "ping"), ("255.255.255.255", "ping"),

@@ -6,11 +6,11 @@ import SafeApply
 import TestSupport
 import Testing
 
-/// Generated rule sets, packet by packet: the trial, the permanent rules and a plain iptables-restore decide alike.
+/// Compares, packet by packet, generated rules as a trial, as permanent rules and after a plain iptables-restore.
 @Suite("The trial against packets", .kernel, .inTurn)
 struct TrialPacketTests {
     @Test(
-        "a trial decides every packet as the rules do once they are kept, whatever was there before",
+        "a trial treats every packet as the kept rules do, with any previous rules",
         arguments: TestBackend.installed, [UInt64(1), 2])
     func decides(backend: TestBackend, seed: UInt64) async throws {
         let stage = try await Scene.open()
@@ -28,7 +28,7 @@ struct TrialPacketTests {
         var outcomes: Set<Bool> = []
         for round in 0..<12 {
             let previous = GeneratedRules.filter(sources, ports, &random)
-            // Every other time only a part is new: a chain that stays as it is has no gate.
+            // Every other time only a part is new: a chain that stays the same has no gate.
             let plan = round % 2 == 0 ? GeneratedRules.filter(sources, ports, &random) : previous + GeneratedRules.nat
             try await stage.load(previous, .ipv4, backend)
             var environment = ChangeEnvironment.system(
@@ -76,9 +76,9 @@ struct SeededNumbers: RandomNumberGenerator {
     }
 }
 
-/// Rule sets with chains of a person's own, jumps, gotos and returns.
+/// Rule sets with user chains, jumps, gotos and returns.
 enum GeneratedRules {
-    /// Among them one of latchkey's own kind, and the longest that there may be.
+    /// They include a name that latchkey itself would use, and one of the maximum length.
     private static let chains = ["one", "latchkey-trial-1", "a-name-of-twenty-eight-bytes"]
 
     static let nat = "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o wg0 -j MASQUERADE\nCOMMIT\n"
@@ -88,7 +88,7 @@ enum GeneratedRules {
         var lines = ["*filter", ":INPUT \(policy) [0:0]"] + chains.map { ":\($0) - [0:0]" }
         for (level, chain) in (["INPUT"] + chains).enumerated() {
             for _ in 0..<Int.random(in: 1...5, using: &random) {
-                // Jumps lead to later chains only: a circle is refused by the kernel.
+                // Jumps lead to later chains only: the kernel refuses a loop.
                 let targets = Array(chains[min(level, chains.count)...])
                 lines.append("-A \(chain) \(match(sources, ports, &random))\(target(targets, &random))")
             }

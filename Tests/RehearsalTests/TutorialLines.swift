@@ -1,6 +1,6 @@
 import Rehearsal
 
-/// Every line of the tutorial, what in the composed plan fulfils it, and packets that show it.
+/// Every line of the tutorial, the part of the composed plan that implements it, and packets that show it.
 enum Tutorial {
     static let tcpListeners: [UInt16] = [22, 25, 80, 111, 143, 631, 993, 3306]
     static let udpListeners: [UInt16] = [53, 123]
@@ -12,7 +12,7 @@ enum Tutorial {
     static let outsideUDP: [UInt16] = [53]
 
     static let lines: [TutorialLine] = [
-        // The flush: what the rules below (`remnants`) did before is undone, both ways.
+        // The flush: the rules below (`remnants`) no longer have any effect, in either direction.
         TutorialLine(
             "iptables -F", .emptied("filter"), allowed: [.stranger(.tcp, 80)], refused: [.stranger(.tcp, 3306)],
             undoesRemnants: true),
@@ -30,7 +30,7 @@ enum Tutorial {
         TutorialLine(
             "iptables -P OUTPUT ACCEPT", .policy("filter", "OUTPUT", "ACCEPT"), allowed: [.server(.tcp, 8080)],
             refused: []),
-        // Forwarded packets need a third place: `PlanForwardingTests`.
+        // Forwarded packets need a third host: `PlanForwardingTests`.
         TutorialLine(
             "iptables -P FORWARD ACCEPT", .policy("filter", "FORWARD", "ACCEPT"), allowed: [], refused: []),
         TutorialLine(
@@ -75,14 +75,14 @@ enum Tutorial {
         TutorialLine(
             "iptables -A INPUT -p udp --dport 53 -j ACCEPT", .opening("udp", 53), allowed: [.stranger(.udp, 53)],
             refused: [.stranger(.udp, 123)]),
-        // RELATED: nobody listens on UDP 9 outside, and the ICMP error about it has to come back in.
+        // RELATED: nothing listens on UDP 9 outside, and the ICMP error about it must be accepted.
         TutorialLine(
             "iptables -A INPUT -p icmp -m state --state ESTABLISHED,RELATED -j ACCEPT",
             .rule("latchkey: replies to what this server began"),
             allowed: [.server(.ping), .server(.udp, 9, outcome: .refused)], refused: [.stranger(.ping)]),
     ]
 
-    /// Rules of before, each of which does the opposite of a trial in a line that undoes remnants.
+    /// Rules from before, each of which does the opposite of a trial in a line that undoes remnants.
     static let remnants = """
         *filter
         :INPUT ACCEPT [70000:4200000]
@@ -108,15 +108,15 @@ enum Tutorial {
 
 /// One line of the tutorial.
 struct TutorialLine: Sendable {
-    /// What of the plan stands for the line.
+    /// The part of the plan that implements the line.
     enum Fulfilment: Hashable, Sendable {
-        /// The table is in the plan, and so holds afterwards what the plan says and nothing else.
+        /// The table is in the plan, and afterwards contains only what the plan says.
         case emptied(String)
         case noUserChains
         case countersFromZero
         /// Table, chain, policy.
         case policy(String, String, String)
-        /// The rule whose comment begins so.
+        /// The rule whose comment starts like this.
         case rule(String)
         /// The rule that opens a port to everyone.
         case opening(String, UInt16)
@@ -139,11 +139,11 @@ struct TutorialLine: Sendable {
     }
 }
 
-/// A probe before it is known over which family it goes.
+/// A probe without its address family.
 struct Trial: Hashable, Sendable {
     enum Origin: Hashable, Sendable {
         case stranger, admin
-        /// From the server to another one, outside.
+        /// From the server to another server, outside.
         case server
         /// From the server to itself.
         case loopback
@@ -153,7 +153,7 @@ struct Trial: Hashable, Sendable {
     let kind: Probe.Kind
     let port: UInt16
     let sourcePort: UInt16?
-    /// What comes of it where it is allowed.
+    /// The outcome where it is allowed.
     let outcome: ProbeOutcome
 
     static func stranger(_ kind: Probe.Kind, _ port: UInt16 = 0, from sourcePort: UInt16? = nil) -> Trial {

@@ -4,7 +4,7 @@ import Policy
 import Templates
 import Testing
 
-/// The plan of the example that latchkey ships, with an administrator of each family.
+/// The plan of the example that ships with latchkey, with an administrator of each family.
 enum TutorialPlan {
     static func plan() throws -> Plan {
         let example = try #require(Templates.examples.first { $0.name == "tutorial.yaml" })
@@ -18,14 +18,14 @@ enum TutorialPlan {
         try Composer().compose(plan(), family: family).text
     }
 
-    /// The plan's lines without those that `isMeant` says.
+    /// The plan's lines without those that `isMeant` selects.
     static func rules(_ family: Family, without isMeant: (Substring) -> Bool) throws -> String {
         try rules(family).split(separator: "\n").filter { !isMeant($0) }.joined(separator: "\n") + "\n"
     }
 }
 
 extension TutorialLine.Fulfilment {
-    /// Whether a line of a rule set is the rule that fulfils this.
+    /// Whether a line of a rule set is the rule that implements this.
     func isRule(_ line: Substring) -> Bool {
         guard line.hasPrefix("-A INPUT ") else { return false }
         switch self {
@@ -40,7 +40,7 @@ extension TutorialLine.Fulfilment {
         }
     }
 
-    /// Whether a dump with counters, taken at once after the plan came into force, fulfils this.
+    /// Whether a dump with counters, taken right after the plan became active, implements this.
     func isFulfilled(in dump: RuleSet) -> Bool {
         let lines = dump.text.split(separator: "\n")
         switch self {
@@ -49,7 +49,7 @@ extension TutorialLine.Fulfilment {
             return table == "filter" ? rules.allSatisfy(\.isOwned) && !rules.isEmpty : rules.isEmpty
         case .noUserChains: return dump.tables.allSatisfy { $0.chains.allSatisfy { $0.policy != nil } }
         case .countersFromZero:
-            // The remnants' are at 70000. A packet or two may have come since.
+            // The remnants' counters are at 70000. A packet or two may have arrived since.
             return lines.allSatisfy { !$0.contains("[7") }
         case .policy(let table, let chain, let policy):
             return dump[table]?.chains.first { $0.name == chain }?.policy?.rawValue == policy

@@ -6,14 +6,14 @@ import Testing
 @Suite("The tutorial, line by line", .kernel, .inTurn)
 struct TutorialTests {
     @Test(
-        "each line's part of the plan is there, lets in what it allows and keeps out the rest",
+        "each line's part of the plan exists, accepts what it allows and blocks the rest",
         arguments: TestBackend.installed, Family.allCases)
     func lines(backend: TestBackend, family: Family) async throws {
         let stage = try await openWithListeners()
         defer { stage.close() }
         let all = Tutorial.lines.flatMap { $0.allowed + $0.refused }
 
-        // The control: without rules every packet gets through, those that are refused later too.
+        // The control: without rules every packet is accepted, including those that are blocked later.
         let open = try await stage.try(all, family)
         for trial in all { #expect(open[trial] == trial.outcome, "without rules: \(trial)") }
 
@@ -39,7 +39,7 @@ struct TutorialTests {
         }
     }
 
-    @Test("what a line allows is lost without its rule", arguments: Family.allCases)
+    @Test("without its rule, traffic allowed by a line is blocked", arguments: Family.allCases)
     func eachRuleCounts(family: Family) async throws {
         let stage = try await openWithListeners()
         defer { stage.close() }
@@ -61,7 +61,7 @@ struct TutorialTests {
         #expect(tried.count > 10)
     }
 
-    /// ICMPv6 errors have a rule of their own: RFC 4890 section 4.3.1 wants them let in always.
+    /// ICMPv6 errors have their own rule: RFC 4890 section 4.3.1 requires that they are always accepted.
     private static func isLetInOtherwise(_ trial: Trial, _ family: Family) -> Bool {
         family == .ipv6 && trial.outcome == .refused
     }
@@ -79,7 +79,7 @@ struct TutorialTests {
 }
 
 extension Stage {
-    /// Tries everything at once, from both places.
+    /// Runs all trials at once, from both places.
     func `try`(
         _ trials: [Trial], _ family: Family, patience: Duration = .milliseconds(500)
     ) async throws -> [Trial: ProbeOutcome] {

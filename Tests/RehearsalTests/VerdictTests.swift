@@ -5,7 +5,7 @@ import Testing
 
 @Suite("A verdict")
 struct VerdictTests {
-    @Test("what somebody's way in hangs on has to be tried; a stranger's ping need not")
+    @Test("a connection that somebody's access depends on must be tested; a stranger's ping need not")
     func untested() throws {
         let plan = try TutorialPlan.plan()
         let expectations = plan.expectations(

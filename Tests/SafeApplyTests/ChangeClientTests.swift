@@ -4,10 +4,10 @@ import Testing
 @testable import SafeApply
 
 extension GuardTests {
-    @Suite("What is told of a change whose guard is at work")
+    @Suite("Reports about a change whose guard is busy")
     struct ChangeClientTests {
         @Test(
-            "who asks while a guard is busy is never told how it ended before it has",
+            "a client that asks a busy guard is never told the outcome before there is one",
             arguments: JournalState.allCases.filter { !$0.isFinal && $0 != .applied })
         func busy(state: JournalState) async throws {
             let bench = try GuardBench()
@@ -15,7 +15,7 @@ extension GuardTests {
             var journal = Journal(request: try bench.request(), bootID: "boot", supervisor: .process)
             journal.state = state
             try JournalFile(layout: layout).write(journal)
-            // Somebody owns the change and listens, and is too busy to answer.
+            // The change has an owner that listens, but is too busy to answer.
             let lock = try FileLock.tryAcquire(layout.lock)
             let listener = try UnixListener(path: layout.socket)
             let moved = bench.moved
@@ -36,7 +36,7 @@ extension GuardTests {
             withExtendedLifetime((lock, listener)) {}
         }
 
-        @Test("a request that dies with its guard goes to the next guard")
+        @Test("a request whose guard dies goes to the next guard")
         func guardDies() async throws {
             let bench = try GuardBench()
             let layout = bench.environment.layout

@@ -7,13 +7,13 @@ import Testing
 
 @testable import SafeApply
 
-/// Tests of guards in this process, one at a time: each waits for its socket in a thread that others need.
+/// Tests of guards in this process, one at a time: each blocks a thread, waiting for its socket, that others need.
 @Suite("A guard in this process", .serialized)
 enum GuardTests {}
 
 /// An iptables that prints what was last loaded; other programs are real.
 final class LoadedRules: CommandRunner {
-    /// What goes wrong with a call of iptables-restore, by its arguments and input; nil lets it pass.
+    /// The failure of an iptables-restore call, by its arguments and input; nil lets it pass.
     typealias Fault = @Sendable (_ arguments: [String], _ input: String) -> CommandResult?
 
     private let text = Mutex("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n")
@@ -22,10 +22,10 @@ final class LoadedRules: CommandRunner {
 
     var current: String { text.withLock { $0 } }
 
-    /// What wall(1) was given.
+    /// The messages passed to wall(1).
     var told: [String] { messages.withLock { $0 } }
 
-    /// What another program does to the rules.
+    /// Changes that another program makes to the rules.
     func edit(_ input: String) { text.withLock { $0 = Self.loaded(input, onto: $0) } }
 
     func fail(_ fault: @escaping Fault) { self.fault.withLock { $0 = fault } }
@@ -36,7 +36,7 @@ final class LoadedRules: CommandRunner {
         case "iptables-nft-save": return CommandResult(status: 0, output: Array(current.utf8))
         case "iptables-nft-restore":
             if let result = fault.withLock({ $0 })?(command.arguments, input) { return result }
-            // A command that cannot be carried out fails the whole.
+            // A command that cannot be carried out makes the whole load fail.
             let isDone = text.withLock { text in
                 let after = Self.loaded(input, onto: text)
                 let isDone =
@@ -58,7 +58,7 @@ final class LoadedRules: CommandRunner {
     }
 }
 
-/// What rules come to when something is loaded onto them with `--noflush`.
+/// The result of loading input onto the rules with `--noflush`.
 enum SimulatedKernel {
     static func loaded(_ input: String, onto live: RuleSet) -> RuleSet {
         guard let read = try? RuleSet(dumped: input, file: "input") else { return live }
@@ -88,14 +88,14 @@ final class MovedClock: Sendable {
     func passTime(milliseconds: Int64) { offsets.withLock { $0.boot += milliseconds } }
 }
 
-/// What is to be seen of SSH connections, as a test says.
+/// The SSH connections that a test simulates.
 final class StagedWitness: Sendable {
     private let state = Mutex((isWaiting: false, login: (address: String, started: BootInstant)?.none))
 
     /// Whether a connection waits for sshd to accept it.
     func setWaiting(_ isWaiting: Bool) { state.withLock { $0.isWaiting = isWaiting } }
 
-    /// Whoever asks has come over this connection; nil for the console.
+    /// The connection of the current client; nil for the console.
     func setLogin(_ address: String, started: BootInstant) { state.withLock { $0.login = (address, started) } }
 
     var witness: ConnectionWitness {
@@ -111,14 +111,14 @@ final class StagedWitness: Sendable {
     }
 }
 
-/// A guard in this process, over a kernel that is a text.
+/// A guard in this process, with text in place of the kernel's rules.
 struct GuardBench {
     private let folder: TemporaryFolder
     let rules = LoadedRules()
     let moved = MovedClock()
     let connections = StagedWitness()
     var environment: ChangeEnvironment
-    /// Held, so that the guard takes its supervisor for alive and starts none.
+    /// Held so that the guard considers its supervisor alive and starts none.
     private let supervisor: FileLock?
 
     private static let id = "20260101-000000"
@@ -132,7 +132,7 @@ struct GuardBench {
 
         """
 
-    /// A bench with a change from an address that waits for its guard.
+    /// A bench with a change, requested from an address, that waits for its guard.
     init(from address: String? = nil) throws {
         folder = try TemporaryFolder()
         for name in ["iptables-nft", "iptables-nft-save", "iptables-nft-restore", "wall"] {
@@ -143,7 +143,7 @@ struct GuardBench {
             layout: layout, toolbox: Toolbox(layout: layout), runner: rules, clock: moved.clock,
             witness: connections.witness, bootID: "boot", families: [.ipv4],
             log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        // The kernel shows this list while a rule names it.
+        // The kernel shows this list while a rule uses it.
         try folder.write("", to: "xt_recent/latchkey4")
         environment.recentFolder = "\(folder.path)/xt_recent"
         try SecureFiles.makeFolder(layout.run)
@@ -156,21 +156,21 @@ struct GuardBench {
             Array(JSONText.encode(request).utf8), to: layout.request(Self.id))
     }
 
-    /// What was written to the list of the match recent last: "+0.0.0.0" opens the gate, "/" closes it.
+    /// The writes to the list of the match recent: "+0.0.0.0" opens the gate, "/" closes it.
     var gate: String { (try? folder.read("xt_recent/latchkey4")) ?? "" }
 
-    /// Another program has removed the rules that name the list, or put them back.
+    /// Another program has removed the rules that use the list, or restored them.
     func removeList() throws { try SecureFiles.remove("\(folder.path)/xt_recent/latchkey4") }
 
     func makeList() throws { try folder.write("", to: "xt_recent/latchkey4") }
 
-    /// The request that waits.
+    /// The waiting request.
     func request() throws -> ChangeRequest {
         let path = environment.layout.request(Self.id)
         return try #require(JSONText.decode(ChangeRequest.self, from: try SecureFiles.readTrusted(path)))
     }
 
-    /// Has a guard own the change to its end.
+    /// Runs a guard that owns the change to its end.
     func serve() -> Task<Void, any Error> {
         let environment = environment
         return Task {
@@ -196,7 +196,7 @@ struct GuardBench {
         throw SpawnError("the guard does not answer \(request.verb)")
     }
 
-    /// Puts a folder where the journal's next text would be written.
+    /// Creates a folder at the path where the journal's next text would be written.
     func blockJournal() throws {
         try SecureFiles.makeFolder(
             "\(environment.layout.run)/.\(SecureFiles.name(of: environment.layout.journal)).new")

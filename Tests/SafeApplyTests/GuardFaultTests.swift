@@ -6,9 +6,9 @@ import Testing
 @testable import SafeApply
 
 extension GuardTests {
-    @Suite("The guard and what goes wrong around it")
+    @Suite("The guard and faults around it")
     struct GuardFaultTests {
-        /// Lets a fault happen so many times.
+        /// Lets a fault happen this many times.
         private final class Countdown: Sendable {
             private let left: Mutex<Int>
 
@@ -24,7 +24,7 @@ extension GuardTests {
 
         private static let refusal = CommandResult(status: 4, message: "iptables-restore: line 3 failed: busy")
 
-        @Test("a tool that refuses the trial has the change reverted, and nothing of it is left")
+        @Test("if a tool refuses the trial, the change is reverted and leaves nothing behind")
         func loadFails() async throws {
             let bench = try GuardBench()
             let earlier = bench.rules.current
@@ -55,7 +55,7 @@ extension GuardTests {
             (try? RuleSet(dumped: text, file: "rules"))?.normalized()
         }
 
-        @Test("without room for the last word the journal goes, so that no guard reverts what is set up afterwards")
+        @Test("without space for the final state the journal is removed, so that no guard reverts later changes")
         func noRoomAtTheEnd() async throws {
             let bench = try GuardBench()
             let earlier = bench.rules.current
@@ -70,7 +70,7 @@ extension GuardTests {
             #expect(try History(bench.environment).entries().map { $0.ended?.state } == [.reverted])
         }
 
-        @Test("rules that another program changes while they are made permanent are made so once more")
+        @Test("rules that another program changes while they are made permanent are made permanent again")
         func keepAgain() async throws {
             let bench = try GuardBench()
             let serving = bench.serve()
@@ -86,12 +86,12 @@ extension GuardTests {
             try await serving.value
         }
 
-        @Test("the opening is reported as active once a dump shows it, in the log and at every terminal")
+        @Test("the emergency opening is reported as active once a dump shows it, in the log and on every terminal")
         func opening() async throws {
             let bench = try GuardBench()
             let serving = bench.serve()
             #expect(try await bench.ask(GuardRequest(.begin)).answer == .done)
-            // The permanent rules come half, the previous ones are taken no more, and the opening is lost once.
+            // The permanent rules are loaded in part, the previous ones are refused, and the opening is lost once.
             let (half, once) = (Countdown(1), Countdown(1))
             let rules = bench.rules
             rules.fail { _, input in
@@ -99,7 +99,7 @@ extension GuardTests {
                 if half.take() { rules.edit("*filter\n:INPUT DROP [0:0]\nCOMMIT\n") }
                 return Self.refusal
             }
-            // Nor has it to wait until the guard gives the previous rules up.
+            // Nor does it have to wait until the guard gives up on the previous rules.
             let moved = bench.moved
             Task {
                 try await Task.sleep(for: .seconds(1))
@@ -112,7 +112,7 @@ extension GuardTests {
             #expect(ended.text.contains("SSH and the admins are allowed ahead of all other rules"))
             #expect(bench.rules.current.contains("emergency opening"))
             try await serving.value
-            // Nobody waits for word until it is: the first attempt that fails is told as well.
+            // Nobody waits for this message: the first failed attempt is reported as well.
             #expect(bench.rules.told.count == 2)
             #expect(bench.rules.told.first?.contains("could be activated yet") == true)
             #expect(bench.rules.told.last == "latchkey: \(ended.text)\n")

@@ -20,7 +20,7 @@ extension GuardTests {
             Issue.record(comment)
         }
 
-        @Test("the previous rules stay beneath the trial, and a change of the date moves nothing")
+        @Test("the previous rules stay loaded below the trial, and a change of the date has no effect")
         func trial() async throws {
             let earlier = bench.rules.current
             let serving = bench.serve()
@@ -41,7 +41,7 @@ extension GuardTests {
             #expect(Self.rules(bench.rules.current) == Self.rules(earlier))
         }
 
-        @Test("extend counts from now, never takes time away, and ends an hour after the change began")
+        @Test("extend counts from now, never shortens the time, and ends an hour after the change began")
         func extend() async throws {
             let serving = bench.serve()
             #expect(try await bench.ask(GuardRequest(.begin)).answer == .done)
@@ -57,12 +57,12 @@ extension GuardTests {
             try await serving.value
         }
 
-        @Test("gates that nobody renewed for a while make every earlier login count for nothing")
+        @Test("if the gates were not renewed for a while, no login from before counts")
         func lapse() async throws {
             let serving = bench.serve()
             #expect(try await bench.ask(GuardRequest(.begin)).answer == .done)
             bench.connections.setLogin("192.0.2.1", started: bench.environment.clock.now().advanced(milliseconds: 200))
-            // The whole machine stood still: a guard that runs again renews, and starts counting again.
+            // The whole machine was suspended: a guard that runs again renews, and starts counting again.
             bench.moved.passTime(milliseconds: 15_000)
             try await wait("the lapse was noticed") {
                 (bench.journal?.freshSince).map { $0 > bench.environment.clock.now().advanced(milliseconds: -10_000) }
@@ -74,7 +74,7 @@ extension GuardTests {
             try await serving.value
         }
 
-        @Test("a trial that another program flushed is loaded again by confirm, and the answer says so")
+        @Test("confirm reloads a trial that another program flushed, and the answer says so")
         func flushed() async throws {
             let serving = bench.serve()
             #expect(try await bench.ask(GuardRequest(.begin)).answer == .done)
@@ -90,7 +90,7 @@ extension GuardTests {
             try await serving.value
         }
 
-        @Test("a gate that is gone shows when renewing fails: the trial is loaded again")
+        @Test("a missing gate is noticed when renewing fails: the trial is loaded again")
         func gone() async throws {
             let serving = bench.serve()
             #expect(try await bench.ask(GuardRequest(.begin)).answer == .done)
@@ -104,7 +104,7 @@ extension GuardTests {
             try await serving.value
         }
 
-        @Test("what is closed is told at once, though the tools fail; the rest is tidied up later")
+        @Test("closed gates are reported at once, even if the tools fail; the rest is cleaned up later")
         func tidying() async throws {
             let serving = bench.serve()
             #expect(try await bench.ask(GuardRequest(.begin)).answer == .done)

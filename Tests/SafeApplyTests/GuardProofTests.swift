@@ -4,7 +4,7 @@ import Testing
 @testable import SafeApply
 
 extension GuardTests {
-    @Suite("What counts for the guard as a new SSH login")
+    @Suite("What the guard counts as a new SSH login")
     struct GuardProofTests {
         @Test(
             "while a connection from before the rules waits for sshd, no login is new; afterwards only later ones are")
@@ -13,14 +13,14 @@ extension GuardTests {
             bench.connections.setWaiting(true)
             let serving = bench.serve()
             #expect(try await bench.ask(GuardRequest(.begin)).answer == .done)
-            // What had queued up is served by a process that starts only now.
+            // Queued connections are served by a process that starts only now.
             bench.connections.setLogin("192.0.2.1", started: bench.environment.clock.now())
             bench.moved.passTime(milliseconds: 2_000)
             let early = try await bench.ask(GuardRequest(.confirm))
             #expect(early.answer == .notFresh)
             #expect(early.text.contains("waits for sshd to accept it"))
             #expect(early.status.freshLogin == nil)
-            #expect(early.status.secondsLeft.map { $0 < 60 } == true, "the deadline does not wait")
+            #expect(early.status.secondsLeft.map { $0 < 60 } == true, "the deadline did not continue")
 
             bench.connections.setWaiting(false)
             let accepted = try await bench.ask(GuardRequest(.confirm))
@@ -36,7 +36,7 @@ extension GuardTests {
             try await serving.value
         }
 
-        @Test("a connection that waits keeps nobody at the console from keeping the rules, nor who insists")
+        @Test("a waiting connection prevents neither the console nor a forced confirmation from keeping the rules")
         func backlogAtConsole() async throws {
             let bench = try GuardBench()
             bench.connections.setWaiting(true)
@@ -49,7 +49,7 @@ extension GuardTests {
         }
 
         @Test(
-            "confirmed over the other family, the first one is said to be unproven",
+            "if confirmed over the other family, the first family is reported as untested",
             arguments: [
                 ("192.0.2.1", "2001:db8::1", "IPv4"), ("2001:db8::1", "192.0.2.1", "IPv6"),
                 ("192.0.2.1", "192.0.2.2", nil), (nil, "192.0.2.2", nil),

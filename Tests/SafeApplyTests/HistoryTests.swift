@@ -7,7 +7,7 @@ import Testing
 
 @testable import SafeApply
 
-/// Remembers what is logged.
+/// Records log messages.
 private struct RecordingLog: LogHandler {
     let lines: Lines
     var logLevel = Logger.Level.info
@@ -61,7 +61,7 @@ struct HistoryTests {
         try file.write(contentsOf: Data(text.utf8))
     }
 
-    @Test("a change is a line when it begins and one when it ends, for root alone")
+    @Test("a change has one line when it begins and one when it ends, readable by root only")
     func lifetime() throws {
         history.began(Self.journal("1"))
         history.ended(Self.journal("1", .persisted, reason: "Confirmed."))
@@ -79,7 +79,7 @@ struct HistoryTests {
         #expect(attributes[.posixPermissions] as? Int == 0o600)
     }
 
-    @Test("the log says who, from where, how far, how long, and how it ended")
+    @Test("the log says who, from where, how much, how long, and with what outcome")
     func log() {
         history.began(Self.journal("1"))
         history.applied(Self.journal("1", .applied))
@@ -93,7 +93,7 @@ struct HistoryTests {
             ])
     }
 
-    @Test("a line that broke off spoils neither the lines before it nor those after it")
+    @Test("an incomplete line damages neither the lines before it nor those after it")
     func brokenLine() throws {
         history.began(Self.journal("1"))
         try append("{\"change\":\"2\",\"ev")
@@ -103,7 +103,7 @@ struct HistoryTests {
         #expect(entries.first?.ended?.state == .reverted)
     }
 
-    @Test("a planted link is not followed; the change goes on and the log says so")
+    @Test("a planted link is not followed; the change continues and the log says so")
     func plantedLink() throws {
         try folder.write("mine\n", to: "elsewhere")
         try FileManager.default.createDirectory(

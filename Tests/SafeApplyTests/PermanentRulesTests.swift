@@ -32,7 +32,7 @@ struct PermanentRulesTests {
 
     private static func input(_ set: RuleSet) -> [String] { set["filter"]?.rules(in: "INPUT").map(\.body) ?? [] }
 
-    @Test("keep: rules that belong to no program go, jumps stay untouched and ahead, the policy stays")
+    @Test("keep: rules that belong to no program are removed, jumps stay first, the policy stays")
     func keep() throws {
         let live = try Self.set(Self.before)
         let loading = try Self.step(.inputChain).loading(over: live)
@@ -46,10 +46,10 @@ struct PermanentRulesTests {
             ])
         #expect(try Self.step(.inputChain).differences(after).isEmpty)
         #expect(!(try Self.step(.inputChain).differences(live).isEmpty))
-        #expect(try Self.step(.inputChain).loading(over: after).text.isEmpty, "done twice it is the same")
+        #expect(try Self.step(.inputChain).loading(over: after).text.isEmpty, "the second load changes nothing")
     }
 
-    @Test("what others put in meanwhile stays where it decides the same, though it could not be written again")
+    @Test("rules added meanwhile stay where their effect is the same, even if they could not be rewritten")
     func additions() throws {
         let odd = "-p tcp -m tcp --dport 22 -m hashlimit --hashlimit-above 30/min --hashlimit-name ssh guard -j DROP"
         let live = try Self.set(
@@ -65,7 +65,7 @@ struct PermanentRulesTests {
         }
     }
 
-    @Test("replace: every other rule and chain goes, but for chains that a program made meanwhile")
+    @Test("replace: all other rules and chains are removed, except chains that a program created meanwhile")
     func replace() throws {
         let live = try Self.set(
             Self.before.replacing(":late", with: ":new - [0:0]\n:late")
@@ -77,7 +77,7 @@ struct PermanentRulesTests {
         #expect(Self.input(after).contains("-j new"))
     }
 
-    @Test("the way back restores what was there, leaves what others added, and respects what they took away")
+    @Test("the rollback restores the previous rules, keeps what others added, and respects what they removed")
     func back() throws {
         let plan = try Self.set(Self.plan)
         let before = try Self.set(Self.before)
@@ -98,7 +98,7 @@ struct PermanentRulesTests {
         #expect(Self.input(again).count == 3)
     }
 
-    @Test("an edit touches no rule that stays, whatever came between", arguments: 0..<200)
+    @Test("an edit does not touch rules that stay, with anything in between", arguments: 0..<200)
     func edits(seed: Int) {
         var random = Numbers(state: UInt64(seed) &* 0x9E37_79B9 &+ 1)
         func rules(_ names: [String]) -> [Rule] {

@@ -30,7 +30,7 @@ struct RestorationTests {
 
         """
 
-    @Test("a table that came later is emptied; one that iptables could not print then is left alone")
+    @Test("a table that was added later is emptied; one that iptables could not print then is left alone")
     func tables() throws {
         let later = "*nat\n:PREROUTING DROP [0:0]\n:MINE - [0:0]\n-A MINE -j RETURN\nCOMMIT\n*raw\nCOMMIT\n"
         let note = "# Table `raw' is incompatible, use 'nft' tool.\n"
@@ -46,7 +46,7 @@ struct RestorationTests {
         #expect(try Restored(snapshot, live: live, liveSets: "").emptied == PerFamily(ipv4: ["nat"]))
     }
 
-    @Test("a set that is there keeps what it holds; a missing one comes back whole")
+    @Test("an existing set keeps its entries; a missing one comes back complete")
     func sets() {
         let then = "create a hash:ip\nadd a 192.0.2.1\ncreate b list:set\nadd b a\n"
         #expect(Restoration.missingSets(then, live: "") == then)
@@ -55,7 +55,7 @@ struct RestorationTests {
         #expect(Restoration.names(then) == ["a", "b"])
     }
 
-    @Test("what is recorded as kept has not drifted, and drifts when INPUT is changed")
+    @Test("the rules recorded as kept have not drifted, and drift when INPUT is changed")
     func record() throws {
         let live = try Self.set(Self.filter)
         let restored = try Restored(Self.snapshot(Self.filter), live: PerFamily(), liveSets: "")
@@ -73,7 +73,7 @@ struct RestorationTests {
         #expect(RuleEdits.hasDrifted(live: try Self.set(open), from: kept))
     }
 
-    @Test("files come back with text and mode, links as links, and what was not there goes")
+    @Test("files come back with text and mode, links as links, and files that did not exist are removed")
     func files() throws {
         let folder = try TemporaryFolder()
         let layout = Layout(root: folder.path)
@@ -86,7 +86,7 @@ struct RestorationTests {
         try FileManager.default.removeItem(atPath: folder.path + "/etc/iptables/rules.v4")
         try FileManager.default.removeItem(atPath: folder.path + "/etc/iptables/rules.v6")
         try folder.write("elsewhere", to: "elsewhere")
-        // What stands in the way is replaced, not followed.
+        // A link in its place is replaced, not followed.
         try FileManager.default.createSymbolicLink(
             atPath: folder.path + "/etc/iptables/rules.v4", withDestinationPath: folder.path + "/elsewhere")
         try folder.write("now", to: "etc/iptables/rules.v6")
@@ -95,6 +95,6 @@ struct RestorationTests {
         #expect(changed.map(\.path) == Array(StateFile.paths[...2]))
         #expect(StateFile.all(in: layout) == then)
         #expect(try folder.read("elsewhere") == "elsewhere")
-        #expect(try then.filter { try $0.putBack(in: layout) }.isEmpty, "twice is as good as once")
+        #expect(try then.filter { try $0.putBack(in: layout) }.isEmpty, "the second run changes nothing")
     }
 }

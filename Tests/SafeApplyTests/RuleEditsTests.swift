@@ -3,8 +3,8 @@ import Testing
 
 @testable import SafeApply
 
-/// What a change does to rule sets, without a kernel.
-@Suite("What a change does to the rules")
+/// The effect of a change on rule sets, without a kernel.
+@Suite("How a change edits the rules")
 struct RuleEditsTests {
     private static let plan = rules(
         """
@@ -17,7 +17,7 @@ struct RuleEditsTests {
 
     // MARK: Drift
 
-    @Test("the opening counts as active only ahead of all else")
+    @Test("the emergency opening counts as active only before all other rules")
     func opened() {
         let opening = RuleEdits.emergencyOpening(family: .ipv4, sshPorts: [22], admins: ["192.0.2.1"])
         let rules = InputChain(
@@ -29,7 +29,7 @@ struct RuleEditsTests {
         #expect(!RuleEdits.isOpened(Self.plan, by: opening))
     }
 
-    @Test("drift: another program's jump is its own affair, a rule of nobody and a missing rule are not")
+    @Test("drift: another program's jump does not count, an unknown rule or a missing rule does")
     func drift() {
         let live = Self.rules(
             """
@@ -52,7 +52,7 @@ struct RuleEditsTests {
 
     // MARK: The last resort
 
-    @Test("the emergency opening lets SSH and the family's own admins in, ahead of all else")
+    @Test("the emergency opening allows SSH and the family's own admins, before all other rules")
     func emergency() {
         let admins = ["192.168.1.33", "2001:db8:5::/64", "not an address"]
         let text = RuleEdits.emergencyOpening(family: .ipv6, sshPorts: [22, 2222], admins: admins).text
@@ -75,7 +75,7 @@ struct RuleEditsTests {
         rules("*filter\n\(line)\nCOMMIT")["filter"]?.rules.first ?? Rule("INPUT")
     }
 
-    /// The same rule set with INPUT's rules changed.
+    /// The same rule set with changed INPUT rules.
     private static func with(_ set: RuleSet, _ change: ([Rule]) -> [Rule]) -> RuleSet {
         var result = set
         guard let filter = set["filter"] else { return set }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SafeApply
 
-@Suite("What outlives a kept change")
+@Suite("What is saved with a kept change")
 struct SavedRulesTests {
     private static func set(_ text: String) throws -> RuleSet { try RuleSet(parsing: text, file: "test") }
 
@@ -37,7 +37,7 @@ struct SavedRulesTests {
         #expect(whole.contains("MASQUERADE") && !whole.contains("wg0") && !whole.contains("mine"))
     }
 
-    @Test("each table is watched as far as the change reached that was kept last of it")
+    @Test("each table is checked for drift within the scope of the last kept change to it")
     func recorded() throws {
         let input = SavedRules.kept(try Self.set(Self.plan), scope: .inputChain)
         let nat = SavedRules.kept(try Self.set(Self.nat), scope: .tables)
@@ -50,7 +50,7 @@ struct SavedRulesTests {
         #expect(whole["filter"]?.isInputAlone == false && whole["nat"] != nil)
     }
 
-    @Test("a file for --noflush is read back as what it was made of, in whatever order changes are kept")
+    @Test("a file for --noflush is read back unchanged, in whatever order changes are kept")
     func withoutFlush() throws {
         let input = SavedRules.kept(try Self.set(Self.plan), scope: .inputChain)
         let whole = SavedRules.kept(try Self.set(Self.file + Self.nat), scope: .tables)
@@ -64,7 +64,7 @@ struct SavedRulesTests {
         #expect(SavedRules.textWithoutFlush(whole).hasPrefix("*filter\n-F\n-X\n:"))
     }
 
-    @Test("a record of an earlier latchkey, with one scope for all, is read")
+    @Test("a record of an earlier latchkey version, with one scope for all, is read")
     func earlierRecord() throws {
         let text =
             #"{"backend":"nft","id":"1","rules":{"ipv4":"*filter\n:INPUT DROP [0:0]\nCOMMIT\n"},"scope":"inputChain"}"#
@@ -72,7 +72,7 @@ struct SavedRulesTests {
         #expect(try Self.set(kept?.rules.ipv4 ?? "").tables.allSatisfy(\.isInputAlone) == true)
     }
 
-    @Test("sets that rules name, with their members and whatever stands in an entry, are picked out of all")
+    @Test("the sets that rules use are selected, with their members and any content of an entry")
     func sets() throws {
         let rules = try Self.set(
             """

@@ -33,7 +33,7 @@ struct SnapshotStoreTests {
         return (attributes[.posixPermissions] as? Int) ?? -1
     }
 
-    @Test("what is read is what was written")
+    @Test("what is written is read back unchanged")
     func roundTrip() async throws {
         let saved = SavedState(
             files: [
@@ -49,7 +49,7 @@ struct SnapshotStoreTests {
         #expect(read == written)
     }
 
-    @Test("the sums are those of sha256sum")
+    @Test("the checksums match those of sha256sum")
     func sums() async throws {
         try await store.write(Self.snapshot("1"))
         let sums = try await store.read("1").meta.sha256
@@ -58,7 +58,7 @@ struct SnapshotStoreTests {
 
     private static let files = ["meta.json", "ipv4.rules", "ipv6.rules", "ipsets", "saved.json"]
 
-    @Test("only root reads them, even where the folder was open to all")
+    @Test("only root can read them, even if the folder was open to all")
     func modes() async throws {
         try folder.write("", to: "var/lib/latchkey/x", mode: 0o644)
         try FileManager.default.setAttributes(
@@ -70,7 +70,7 @@ struct SnapshotStoreTests {
 
     // MARK: Damage
 
-    /// What may happen to a file.
+    /// Possible damage to a file.
     enum Damage: String, CaseIterable, Sendable {
         case byte, truncated, empty, removed, link, folder, writable
 
@@ -108,10 +108,10 @@ struct SnapshotStoreTests {
             return
         }
         #expect(named == path)
-        #expect(try store.list() == ["1"], "it is listed all the same")
+        #expect(try store.list() == ["1"], "it is still listed")
     }
 
-    @Test("meta.json with one value changed is refused: its sum covers it too")
+    @Test("meta.json with one changed value is refused: its checksum covers it too")
     func forged() async throws {
         try await store.write(Self.snapshot("1"))
         let path = folder.path + "/var/lib/latchkey/snapshots/1/meta.json"
@@ -122,7 +122,7 @@ struct SnapshotStoreTests {
         }
     }
 
-    @Test("a folder that is a link, or that others may write, is refused", arguments: ["/1", ""])
+    @Test("a folder that is a link, or that others can write, is refused", arguments: ["/1", ""])
     func folders(which: String) async throws {
         try await store.write(Self.snapshot("1"))
         let path = folder.path + "/var/lib/latchkey/snapshots" + which
@@ -135,7 +135,7 @@ struct SnapshotStoreTests {
     }
 
     @Test(
-        "no name leaves the folder",
+        "no name leads outside the folder",
         arguments: ["", ".", "..", "../1", "1/../1", "1\n", "a", String(repeating: "1", count: 33)])
     func names(id: String) async throws {
         try await store.write(Self.snapshot("1"))
@@ -145,7 +145,7 @@ struct SnapshotStoreTests {
 
     // MARK: Pruning
 
-    @Test("prune removes the oldest, half-written ones, and nothing else", arguments: 0...4)
+    @Test("prune removes the oldest and half-written ones, and nothing else", arguments: 0...4)
     func prune(count: Int) async throws {
         for id in ["1-9", "1-10", "2"] { try await store.write(Self.snapshot(id)) }
         try folder.write("half", to: "var/lib/latchkey/snapshots/3/ipv4.rules")
@@ -166,7 +166,7 @@ struct SnapshotStoreTests {
     }
 
     @Test(
-        "prune removes nothing when nobody can tell what is needed",
+        "prune removes nothing if it is unknown what is needed",
         arguments: ["run/latchkey/journal.json", "var/lib/latchkey/kept.json"])
     func doubtful(path: String) async throws {
         try await store.write(Self.snapshot("1"))
@@ -175,7 +175,7 @@ struct SnapshotStoreTests {
         #expect(try store.list() == ["1"])
     }
 
-    @Test("prune keeps the snapshot of the journal's change, its source while it is pending, and that of the kept one")
+    @Test("prune keeps the snapshots of the journal's change, of its source while it is pending, and of the kept one")
     func needed() async throws {
         for id in ["1", "2", "3", "4"] { try await store.write(Self.snapshot(id)) }
         var request = ChangeRequest(

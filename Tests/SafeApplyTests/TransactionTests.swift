@@ -2,10 +2,10 @@ import Testing
 
 @testable import SafeApply
 
-@Suite("What the tools say")
+@Suite("Messages of the tools")
 struct ToolMessageTests {
     @Test(
-        "what iptables says of rules becomes one line that names no line of its own",
+        "an iptables message about rules becomes one line without iptables' own line number",
         arguments: [
             (
                 "iptables-restore v1.8.9 (legacy): Couldn't load match `x':No such file\n\nError occurred at line: 2\n"

@@ -17,7 +17,7 @@ struct TrialTests {
         trial.loading(over: live).text.split(separator: "\n").map(String.init)
     }
 
-    @Test("keep: the gate comes behind the jumps that INPUT begins with; later jumps are repeated in the trial")
+    @Test("keep: the gate comes after the jumps at the start of INPUT; later jumps are repeated in the trial")
     func keep() throws {
         let live = try Self.set(
             """
@@ -41,7 +41,7 @@ struct TrialTests {
         #expect(SimulatedKernel.loaded(trial.removing.text, onto: during).normalized() == live.normalized())
     }
 
-    @Test("replace: what is only emptied is accepted, and what stays the same has no gate")
+    @Test("replace: emptied chains accept, and unchanged chains have no gate")
     func replace() throws {
         let live = try Self.set(
             ":INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n-A FORWARD -i docker0 -j ACCEPT")
@@ -56,7 +56,7 @@ struct TrialTests {
         #expect(Trial(of: live, scope: .tables, previous: live, gate: Self.gate).isEmpty)
     }
 
-    @Test("RETURN and goto in a chain of the kernel's own lead back to the rule that stands for the policy")
+    @Test("RETURN and goto in a built-in chain lead back to the rule that replaces the policy")
     func policy() throws {
         let plan = try Self.set(":INPUT DROP [0:0]\n:one - [0:0]\n-A INPUT -s 192.0.2.1/32 -j RETURN\n-A INPUT -g one")
         let lines = Self.loaded(Trial(of: plan, scope: .tables, previous: RuleSet(), gate: Self.gate), over: RuleSet())
@@ -68,7 +68,7 @@ struct TrialTests {
             ])
     }
 
-    @Test("names that a person has taken are left to them, and every name fits")
+    @Test("names that are already in use are avoided, and every name fits")
     func names() throws {
         let live = try Self.set(
             ":INPUT ACCEPT [0:0]\n:latchkey-trial-INPUT - [0:0]\n:latchkey-trial-1 - [0:0]\n-A INPUT -j latchkey-trial-1"
@@ -80,10 +80,10 @@ struct TrialTests {
         #expect(chains.count == 2 && chains.allSatisfy { Chain.isValidName($0) })
         let during = SimulatedKernel.loaded(trial.loading(over: live).text, onto: live)
         let after = SimulatedKernel.loaded(trial.removing.text, onto: during)
-        #expect(after.normalized() == live.normalized(), "a person's own chain of such a name stays")
+        #expect(after.normalized() == live.normalized(), "a user's chain with such a name stays")
     }
 
-    @Test("what an earlier trial has left goes with the next one, or by itself")
+    @Test("the remains of a previous trial are removed with the next one, or separately")
     func leftovers() throws {
         let live = try Self.set(":INPUT ACCEPT [0:0]\n-A INPUT -s 192.0.2.1/32 -j ACCEPT")
         let first = Trial(
@@ -101,7 +101,7 @@ struct TrialTests {
         #expect(SimulatedKernel.loaded(input.text, onto: again).normalized() == live.normalized())
     }
 
-    @Test("what nft lists of a trial is deleted by its handles, and nothing else")
+    @Test("the trial in nft's listing is deleted by its handles, and nothing else")
     func handles() {
         let listing = """
             table ip filter { # handle 1

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Reboots and power cuts, inside the window and after it. Sourced by run.
+# Reboots and power cuts, during the countdown and after it. Sourced by run.
 
-# a reboot inside the window brings up the rules before it, and does not wait for the guard
+# a reboot during the countdown restores the previous rules, and does not wait for the guard
 case_reboot_pending() {
     local began
     fresh persistent
@@ -20,7 +20,7 @@ case_reboot_pending() {
     expect_status 6 as_root latchkey confirm
 }
 
-# what another program saves inside the window does not lock anybody out after a power cut
+# rules that another program saves during the countdown do not lock anybody out after a power cut
 case_saved_by_others() {
     fresh persistent
     earlier_rules
@@ -36,7 +36,7 @@ case_saved_by_others() {
     earlier_rules_are_back
 }
 
-# a power cut inside the window brings up the open server that it was
+# after a power cut during the countdown an open server is open again
 case_power_cut_pending() {
     fresh
     before=$(rules)
@@ -49,7 +49,7 @@ case_power_cut_pending() {
     expect_status 0 as_root latchkey confirm
 }
 
-# What is kept is active after a power cut, before eth0 has an address.
+# Kept rules are active after a power cut, before eth0 has an address.
 keep_and_cut() {
     local kept
     answers 'services: [web]'
@@ -66,14 +66,14 @@ keep_and_cut() {
     [[ -z $(inside 'systemctl --failed --no-legend') ]] || fail 'a unit has failed'
 }
 
-# kept rules come back before the network: latchkey's own unit
+# kept rules are loaded before the network starts: latchkey's own unit
 case_kept_own_unit() {
     fresh
     keep_and_cut
     inside 'systemctl --quiet is-active latchkey-restore.service' || fail 'latchkey-restore.service is not active'
 }
 
-# kept rules come back before the network: Debian's netfilter-persistent
+# kept rules are loaded before the network starts: Debian's netfilter-persistent
 case_kept_persistent() {
     fresh persistent
     keep_and_cut
@@ -81,14 +81,14 @@ case_kept_persistent() {
         fail 'netfilter-persistent does not have the rules'
 }
 
-# kept rules come back though netfilter-persistent is there without its plug-in
+# kept rules are loaded even if netfilter-persistent is installed without its plug-in
 case_kept_half_installed() {
     fresh persistent
     inside 'dpkg --purge iptables-persistent'
     keep_and_cut
 }
 
-# what was kept of several tables comes back together, with the sets it names, each change in its own way
+# rules kept in several tables are loaded together, with the sets they use, each change in its own way
 case_kept_in_parts() {
     local kept
     fresh
@@ -107,7 +107,7 @@ case_kept_in_parts() {
     [[ -z $(inside 'systemctl --failed --no-legend') ]] || fail 'a unit has failed'
 }
 
-# rules of one family that can no longer be loaded do not keep the other's away, and the unit says so
+# rules of one family that can no longer be loaded do not block the other's, and the unit reports it
 case_kept_half() {
     fresh
     answers 'services: [web]'

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Keeping, refusing, and what belongs to other programs. Sourced by run.
+# Keeping, refusing, and the rules of other programs. Sourced by run.
 
-# a new login keeps the rules; a service of systemd guarded them meanwhile
+# a new login keeps the rules; a systemd service guarded them meanwhile
 case_confirm() {
     fresh
     earlier_rules
@@ -23,14 +23,14 @@ case_confirm() {
 }
 nothing_runs() { ! inside 'pgrep -f "latchkey (guard|supervise)" || systemctl --quiet is-active "latchkey-*.service"'; }
 
-# doctor says who would guard a change: systemd, and not where it does not see the network
+# doctor says who would guard a change: systemd, unless it cannot see the network
 case_doctor() {
     fresh
     as_root latchkey doctor | grep -q '^ok  *supervision  *by systemd:' || fail 'systemd is not said to supervise'
     inside 'unshare --net latchkey doctor' | grep -q '^warning  *supervision ' || fail 'no warning in another namespace'
 }
 
-# a login that is older than the rules cannot keep them: plain, by sudo, by su, riding on an old connection
+# a login older than the rules cannot keep them: directly, with sudo, with su, sharing an old connection
 case_old_connection() {
     fresh
     open_session root root
@@ -49,7 +49,7 @@ case_old_connection() {
     [[ $(state) == reverted ]] || fail "the state is $(state)"
 }
 
-# answers that shut out whoever applies them are refused, under sudo too
+# answers that would lock out the person who applies them are refused, also with sudo
 case_refused() {
     fresh
     earlier_rules
@@ -60,7 +60,7 @@ case_refused() {
     is_before || fail 'the rules have changed'
 }
 
-# with "existing: keep" a ban and a container made inside the window outlive the revert
+# with "existing: keep" a ban and a container created during the countdown survive the revert
 case_others() {
     fresh
     earlier_rules
@@ -77,7 +77,7 @@ case_others() {
 }
 has_reverted() { [[ $(state) == reverted ]]; }
 
-# rules that leave INPUT alone touch nothing but their own table
+# rules without INPUT change nothing but their own table
 case_nat_only() {
     fresh
     inside 'iptables -t nat -A POSTROUTING -s 172.17.0.0/16 -j MASQUERADE'
@@ -90,7 +90,7 @@ case_nat_only() {
     earlier_rules_are_back
 }
 
-# the first rules that track connections do not cut the login that is at work, IPv4 and IPv6
+# the first rules that track connections do not cut the current login, IPv4 and IPv6
 case_tracking() {
     fresh
     locked "$established"

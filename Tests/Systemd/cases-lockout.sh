@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Everybody is locked out, and something happens to the guard. Sourced by run.
 
-# a hang-up of the login that waits changes nothing: the guard reverts
+# a hang-up of the waiting login changes nothing: the guard reverts
 case_hang_up() {
     fresh
     earlier_rules
@@ -20,7 +20,7 @@ case_hang_up() {
 case_logout() {
     fresh
     earlier_rules
-    # Old connections go on: a logout is a conversation.
+    # Old connections continue: a logout needs packets in both directions.
     locked "$established"
     open_session login ops
     in_session login "sudo sh -c 'trap \"\" TERM HUP; exec sleep 77' >/dev/null 2>&1 & sudo $lock_out 10 --detach; sleep 0.2"
@@ -33,7 +33,7 @@ case_logout() {
 }
 sleeper_is_gone() { ! inside 'pgrep -x sleep'; }
 
-# kill -9 of everything named latchkey: the guard comes back and reverts in time
+# kill -9 of everything named latchkey: the guard is restarted and reverts in time
 case_killed_once() {
     fresh
     earlier_rules
@@ -55,7 +55,7 @@ case_killed_again() {
     earlier_rules_are_back
 }
 
-# kill -9 of everything without end: the previous rules decide within 20 s, long before the deadline
+# endless kill -9 of everything: the previous rules are active within 20 s, long before the deadline
 case_killed_for_good() {
     fresh
     earlier_rules
@@ -69,7 +69,7 @@ case_killed_for_good() {
     earlier_rules_are_back
 }
 
-# everything is stopped: the previous rules decide within 20 s, long before the deadline
+# everything is stopped: the previous rules are active within 20 s, long before the deadline
 case_stopped_for_good() {
     fresh
     earlier_rules
@@ -89,7 +89,7 @@ end_it() {
     [[ $last_status == 0 || $(state) == reverted ]] || fail "revert said $last_status"
 }
 
-# daemon-reexec, daemon-reload and stopping the service leave the guard at work
+# daemon-reexec, daemon-reload and stopping the service leave the guard running
 case_stopped_unit() {
     fresh
     earlier_rules

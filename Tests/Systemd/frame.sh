@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# How cases run, and what they share. Sourced by run, after the files of cases.
+# Running the cases, and their shared functions. Sourced by run, after the files of cases.
 #
-# A case is a function named case_*, with what it shows in the line above it. It runs in a subshell of its own and ends
-# at the first thing that is not as it should be ("fail").
+# A case is a function named case_*, with its title in the line above it. It runs in its own subshell and ends
+# at the first failed check ("fail").
 
 every_case() {
     local long=(killed_for_good stopped_for_good saved_by_others others reboot_pending killed_again kept_in_parts
         kept_own_unit kept_persistent killed_once
         power_cut_pending kept_half_installed logout hang_up old_connection stopped_unit)
-    # Dealt out to the lanes one by one: the long ones come first, and none is forgotten.
+    # Handed out to the lanes one by one: the long ones come first, and none is left out.
     {
         printf '%s\n' "${long[@]}"
         cat "$here"/cases-*.sh | sed -n 's/^case_\([a-z_]*\)().*/\1/p'
@@ -41,9 +41,9 @@ run_cases() {
     power_off
 }
 
-# --- what the cases share
+# --- shared functions of the cases
 
-# Rules that a server may have already: another program's chain with a ban, a rule of nobody's, nat, mangle, IPv6.
+# Rules that a server may already have: another program's chain with a ban, an unknown rule, nat, mangle, IPv6.
 earlier_rules() {
     inside 'iptables-restore' <<'RULES'
 *mangle
@@ -69,14 +69,15 @@ RULES
 }
 
 answers() { printf '%s\n' 'version: 1' "$@" | inside 'cat > /root/answers.yaml'; }
-# Rules that let nobody in, not even by SSH.
+# Rules that block everybody, also over SSH.
 locked() {
     printf '%s\n' '*filter' ':INPUT DROP [0:0]' ':OUTPUT ACCEPT [0:0]' "$@" COMMIT | inside 'cat > /root/locked.rules'
 }
 established='-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT'
 lock_out='latchkey apply --rules /root/locked.rules --rules6 /root/locked.rules --no-rehearsal --deadline'
 
-# Activates rules that let nobody in, from a login that ends then; for 10 s or as many as said. The moment is kept in $since.
+# Activates rules that block everybody, from a login that ends then; for 10 s or the given time. Stores the start in
+# $since.
 lock_everybody_out() {
     locked
     as_ops "sudo $lock_out ${1:-10} --detach" || fail "apply said $?"
@@ -84,7 +85,7 @@ lock_everybody_out() {
     is_closed || fail 'the rules do not lock out: the case shows nothing'
 }
 
-# Within LATEST seconds of $since a new connection gets in.
+# A new connection succeeds within LATEST seconds of $since.
 door_opens() {
     local late
     wait_for $(($1 + 5)) is_open || fail 'the door stays locked'
@@ -96,13 +97,13 @@ earlier_rules_are_back() {
     wait_for 10 is_before || differ 'the previous rules are not back' "$before"
     [[ $(state) == reverted ]] || fail "the state is $(state)"
 }
-# Fails and shows how the active rules differ from others.
+# Fails and shows how the active rules differ from the given ones.
 differ() {
     diff <(printf '%s\n' "$2") <(rules) || true
     fail "$1"
 }
 is_before() { [[ $(rules) == "$before" ]]; }
-# Whether the previous rules are all loaded, whatever stands on top of them.
+# Whether the previous rules are all loaded, possibly with other rules before them.
 is_beneath() { [[ $(rules | grep -v -e latchkey-trial -e '"latchkey: trial"') == "$before" ]]; }
 
 status() { inside "latchkey status --json" | sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p"; }
@@ -124,7 +125,7 @@ expect_in_session() {
     [[ $said == *"status=$1"* ]] || fail "\"$3\" in the session \"$2\" did not say $1"
 }
 
-# Kills everything whose program is latchkey, again and again: SECONDS.
+# Kills everything whose program is latchkey, again and again for SECONDS.
 kill_everything() {
     inside "end=\$((SECONDS + $1)); kills=0
         while :; do

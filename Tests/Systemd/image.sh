@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# The server's root folder: Debian's own packages and nothing else. Sourced by run.
+# The server's root folder: only Debian's own packages. Sourced by run.
 
 suite=bookworm
 packages=systemd-sysv,dbus,libpam-systemd,openssh-server,iptables,ipset,iproute2,procps,sudo,libreadline8
-# Taken out again: whoever wants them installs them from these files, without a network.
+# Removed again: cases that need them install them from these files, without a network.
 extras=netfilter-persistent,iptables-persistent
 
-# Prints the folder; makes it when it is not there yet.
+# Prints the folder; creates it if it does not exist yet.
 make_image() {
     local cache=${TMPDIR:-/tmp}/latchkey-server name
     name=$suite-$(cat "${BASH_SOURCE[0]}" | cksum | cut -d ' ' -f 1)
@@ -22,13 +22,13 @@ make_image() {
     printf '%s\n' "$cache/$name"
 }
 
-# In a mount namespace of its own, so that what debootstrap mounts is gone whatever happens.
+# In a separate mount namespace, so that debootstrap's mounts always disappear.
 build_image() {
     local mirror
     mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
         awk -v suite=$suite '$1 == suite { print $2; exit }') || true
     mkdir -p "$1/etc/dpkg/dpkg.cfg.d" "$1.debs"
-    # Nothing here has to outlive a power cut of the machine that tests.
+    # Nothing here has to survive a power cut of the test machine.
     printf 'force-unsafe-io\npath-exclude=/usr/share/doc/*\npath-exclude=/usr/share/man/*\n' \
         >"$1/etc/dpkg/dpkg.cfg.d/latchkey-test"
     unshare --mount --propagation private -- debootstrap --variant=minbase --cache-dir="$1.debs" \
@@ -47,12 +47,12 @@ configure_image() {
     printf '%s\n' '[Match]' 'Name=eth0' '[Network]' 'Address=192.0.2.2/24' 'Address=2001:db8:7::2/64' \
         'IPv6AcceptRA=no' 'IPv6DuplicateAddressDetection=0' 'LinkLocalAddressing=no' \
         >"$1/etc/systemd/network/eth0.network"
-    # A login's end takes everything with it that the login left behind, and does not wait long.
+    # The end of a login ends all of its remaining processes, without a long wait.
     mkdir -p "$1/etc/systemd/logind.conf.d" "$1/etc/systemd/system.conf.d" "$1/etc/ssh/sshd_config.d"
     printf '%s\n' '[Login]' 'KillUserProcesses=yes' 'KillExcludeUsers=' >"$1/etc/systemd/logind.conf.d/test.conf"
     printf '%s\n' '[Manager]' 'DefaultTimeoutStopSec=2s' >"$1/etc/systemd/system.conf.d/test.conf"
     printf '%s\n' 'UseDNS no' 'MaxStartups 100' >"$1/etc/ssh/sshd_config.d/test.conf"
-    # The rules that are active at the moment before the network comes up.
+    # The rules that are active at the moment before the network starts.
     printf '%s\n' '[Unit]' 'DefaultDependencies=no' 'After=network-pre.target' 'Before=systemd-networkd.service' \
         'Wants=network-pre.target' '[Service]' 'Type=oneshot' \
         'ExecStart=/bin/sh -c "ip -o address show dev eth0; iptables-save; ip6tables-save >&2"' \

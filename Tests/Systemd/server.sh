@@ -1,22 +1,22 @@
 # shellcheck shell=bash
-# The server of one lane: boots, reboots, loses power; and the ways to talk to it. Sourced by run.
+# The server of one lane: boots, reboots, loses power; and the ways to communicate with it. Sourced by run.
 #
 # The lane's own network is the client's: 192.0.2.1 and 2001:db8:7::1. Each boot gets a new network namespace, so that
-# rules do not outlive it, as with a kernel of its own.
+# rules do not survive it, as with a real kernel.
 
 work=/run/latchkey-test
 ssh_options=(-F none -i "$work/key" -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=no
     -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ConnectTimeout=5
     -o ServerAliveInterval=10)
 
-# Once a lane: what is mounted here is seen by nobody else and goes with the lane.
+# Once per lane: mounts made here are visible only in the lane and end with it.
 prepare_lane() {
     mount -t tmpfs -o mode=755 tmpfs /run
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
     mkdir -p "$work"
     ssh-keygen -q -t ed25519 -N '' -C latchkey-test -f "$work/key"
     ip link set lo up
-    # The program is one file; libraries that Debian does not have are Swift's.
+    # The program is one file; Debian lacks only Swift's libraries.
     mounts=(--bind-ro="$binary:/usr/local/sbin/latchkey")
     local name path
     while read -r name path; do
@@ -25,7 +25,7 @@ prepare_lane() {
     done < <(ldd "$binary" | awk '$2 == "=>" && $3 ~ "^/" { print $1, $3 }')
 }
 
-# A server as it comes out of the box, booted. "fresh persistent" has Debian's netfilter-persistent too.
+# A freshly installed server, booted. "fresh persistent" also has Debian's netfilter-persistent.
 fresh() {
     power_off
     mountpoint -q "$work/root" && umount "$work/root"
@@ -59,7 +59,7 @@ boot() {
     mkdir "$group"
     (
         echo "$BASHPID" >"$group/cgroup.procs"
-        # Settings of the network belong to the namespace: a server may write them.
+        # Network settings belong to the namespace: a server may write them.
         export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_API_VFS_WRITABLE=network
         exec systemd-nspawn --quiet --boot --keep-unit --register=no --machine=server --directory="$work/root" \
             --network-namespace-path=/run/netns/server --capability=CAP_NET_ADMIN,CAP_NET_RAW --resolv-conf=off \
@@ -71,7 +71,7 @@ boot() {
     wait_for 60 ssh_to ops true || fail 'the server does not come up'
 }
 
-# The container's PID 1, by this lane's count.
+# The container's PID 1, as numbered in this lane.
 leader() {
     local child
     for child in $(cat "/proc/$(<"$work/nspawn")/task/"*/children 2>/dev/null); do
@@ -100,7 +100,7 @@ reboot() {
     boot
 }
 
-# --- ways to talk to it
+# --- ways to communicate with it
 
 # A root shell command that does not use the network.
 inside() {
@@ -112,8 +112,8 @@ ssh_to() { ssh "${ssh_options[@]}" "$1@${host:-192.0.2.2}" "${@:2}" </dev/null; 
 as_root() { ssh_to root "$@"; }
 as_ops() { ssh_to ops "$@"; }
 
-# A login that stays: NAME USER [OPTION...]. Its shell reads commands from a pipe; "in_session NAME COMMAND" has one
-# run there and prints what it prints.
+# A login that stays open: NAME USER [OPTION...]. Its shell reads commands from a pipe; "in_session NAME COMMAND" runs
+# one there and prints its output.
 declare -A session_input session_client
 open_session() {
     local name=$1 user=$2 descriptor
@@ -131,15 +131,15 @@ open_session() {
 in_session() {
     local from
     from=$(wc -c <"$work/$1.out")
-    # One line: on a terminal sudo would swallow the next.
+    # One line: on a terminal sudo would read the next line.
     printf '%s; echo "status"=$?\n' "$2" >&"${session_input[$1]}"
     wait_for "${3:-30}" said "$1" "$from" 'status=[0-9]' || fail "no answer in the session to: $2"
     tail -c "+$((from + 1))" "$work/$1.out" | tr -d '\r'
 }
 said() { tail -c "+$(($2 + 1))" "$work/$1.out" | grep -qE -- "$3"; }
-# The client is killed: the server sees the connection break off.
+# The client is killed: the server sees a broken connection.
 hang_up() { kill -KILL "${session_client[$1]}"; }
-# The shell reads the end of its input and ends, as after "exit".
+# The shell reads the end of its input and exits, as after "exit".
 log_out() {
     local descriptor=${session_input[$1]}
     exec {descriptor}>&-
@@ -152,11 +152,11 @@ is_open() {
 }
 is_closed() { ! is_open; }
 
-# The active rules, without counters and remarks.
+# The active rules, without counters and comments.
 rules() { inside 'for tool in iptables-save ip6tables-save; do echo $tool; $tool | sort; done' | plain; }
 plain() { sed -e '/^#/d' -e 's/\[[0-9]*:[0-9]*\]//'; }
 
-# --- the clock that no date changes, in tenths of a second
+# --- the boot-time clock, which no change of the date affects, in tenths of a second
 
 now() {
     local up

@@ -1,6 +1,6 @@
 import Testing
 
-/// Lets only a few tests run at once, of all that have this trait.
+/// Limits how many of the tests with this trait run at the same time.
 ///
 /// They start many processes and wait for deadlines: all together on two cores, what takes milliseconds would take
 /// seconds, and tests would fail for want of a processor.
@@ -25,11 +25,11 @@ package struct InTurn: TestTrait, SuiteTrait, TestScoping {
 }
 
 extension Trait where Self == InTurn {
-    /// The tests take their turn: only a few of those that have this trait run at once.
+    /// Limits how many of the tests with this trait run at the same time.
     package static var inTurn: Self { InTurn() }
 }
 
-/// Lets so many in at once.
+/// Admits this many at once.
 private actor Gate {
     private var free: Int
     private var waiting: [CheckedContinuation<Void, Never>] = []

@@ -1,12 +1,12 @@
 import Glibc
 import Testing
 
-/// What the kernel and the tools of this machine let a test do.
+/// What this machine's kernel and tools allow a test to do.
 package enum Kernel {
-    /// Set to 1 where a test on the kernel may not be skipped.
+    /// Set to 1 where tests that need the kernel may not be skipped.
     private static let required = getenv("LATCHKEY_REQUIRE_KERNEL").map { String(cString: $0) } == "1"
 
-    /// Why no test on the kernel can run here, or nil.
+    /// Why tests that need the kernel cannot run here, or nil.
     package static let shortage: String? =
         TestBackend.installed.isEmpty
         ? "neither iptables-nft nor iptables-legacy works in a network namespace made here: "
@@ -38,19 +38,19 @@ extension Trait where Self == ConditionTrait {
     ///
     /// With LATCHKEY_REQUIRE_KERNEL=1 in the environment it fails instead.
     package static var kernel: Self {
-        .enabled(Comment(rawValue: Kernel.shortage ?? "namespaces and iptables work here")) {
+        .enabled(Comment(rawValue: Kernel.shortage ?? "namespaces and iptables are available")) {
             try Kernel.mayRun(despite: Kernel.shortage)
         }
     }
 
-    /// The test needs something else of this machine; elsewhere it is skipped, or fails, as with `kernel`.
+    /// The test needs something else from this machine; elsewhere it is skipped, or fails, as with `kernel`.
     ///
     /// - Parameters:
     ///   - need: what it needs, in words.
-    ///   - shortage: why that is not to be had here, or nil.
+    ///   - shortage: why it is not available here, or nil.
     /// - Returns: the trait.
     package static func needing(_ need: String, despite shortage: String?) -> Self {
-        .enabled(Comment(rawValue: shortage ?? "\(need): here")) { try Kernel.mayRun(despite: shortage) }
+        .enabled(Comment(rawValue: shortage ?? "\(need): available")) { try Kernel.mayRun(despite: shortage) }
     }
 
     /// The test needs root.
@@ -62,11 +62,11 @@ extension Trait where Self == ConditionTrait {
     }
 }
 
-/// The two ways in which iptables keeps its rules in the kernel, for tests.
+/// The two iptables backends, for tests.
 package enum TestBackend: String, CaseIterable, Codable, Sendable, CustomTestStringConvertible {
     case nft, legacy
 
-    /// The backends that work here; all of them where a skip would be a failure, so that a missing one is seen.
+    /// The backends that work here; all of them where a skip would be a failure, so that a missing one is noticed.
     package static let installed: [TestBackend] = allCases.filter { backend in
         (try? Kernel.mayRun(despite: Kernel.shortage(of: backend))) ?? true
     }
@@ -78,7 +78,7 @@ package enum TestBackend: String, CaseIterable, Codable, Sendable, CustomTestStr
 
     package var testDescription: String { "iptables-\(rawValue)" }
 
-    /// Tries the backend once in a namespace of its own; blocks for some milliseconds.
+    /// Tries the backend once in a separate namespace; blocks for some milliseconds.
     fileprivate func shortageNow() -> String? {
         for family in IPFamily.allCases {
             do {
@@ -99,9 +99,9 @@ package enum TestBackend: String, CaseIterable, Codable, Sendable, CustomTestStr
     }
 }
 
-/// The two families of addresses.
+/// The two address families.
 ///
-/// Netfilter's own type is out of reach: TestSupport serves that room's tests too.
+/// Netfilter's own type is not available: TestSupport also serves that module's tests.
 package enum IPFamily: String, CaseIterable, Codable, Sendable, CustomTestStringConvertible {
     case ipv4, ipv6
 

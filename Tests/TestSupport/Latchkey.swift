@@ -1,6 +1,6 @@
 import Foundation
 
-/// The program itself, as the build has left it beside the test bundle.
+/// The program itself, which the build places beside the test bundle.
 package enum Latchkey {
     /// The absolute path of the built `latchkey`.
     package static let path: String = {
@@ -12,12 +12,12 @@ package enum Latchkey {
         return beside.first { FileManager.default.isExecutableFile(atPath: $0) } ?? beside[0]
     }()
 
-    /// The variables that keep every file of latchkey under a folder of the test's.
+    /// The variables that keep all of latchkey's files under a folder of the test.
     package static func environment(root: TemporaryFolder) -> [String: String] {
         ["LATCHKEY_ROOT": root.path]
     }
 
-    /// Runs latchkey to its end: inside `namespace`, or without one for what reads no rules.
+    /// Runs latchkey to its end: inside `namespace`, or without one for commands that read no rules.
     package static func run(
         _ arguments: [String], root: TemporaryFolder, in namespace: NetworkNamespace? = nil, input: [UInt8] = [],
         environment: [String: String] = [:], timeout: Duration = .seconds(60)
@@ -35,7 +35,7 @@ package enum Latchkey {
 package final class TemporaryFolder: Sendable {
     package let path: String
 
-    /// Makes an empty folder, its owner's only.
+    /// Creates an empty folder that only its owner can access.
     package init() throws {
         let url = FileManager.default.temporaryDirectory.appendingPathComponent("latchkey-test-\(UUID().uuidString)")
         try FileManager.default.createDirectory(
@@ -43,7 +43,7 @@ package final class TemporaryFolder: Sendable {
         path = url.path
     }
 
-    /// Writes a file below the folder, making the folders between; returns its absolute path.
+    /// Writes a file below the folder and creates the folders in between; returns its absolute path.
     @discardableResult
     package func write(_ text: String, to relative: String, mode: Int = 0o600) throws -> String {
         let url = URL(fileURLWithPath: path).appendingPathComponent(relative)

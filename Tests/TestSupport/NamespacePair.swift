@@ -1,6 +1,6 @@
-/// A server and the world outside it: two namespaces joined by a veth, with addresses of both families.
+/// A server and the network outside it: two namespaces joined by a veth pair, with addresses of both families.
 ///
-/// Whatever address the outside has beyond the link's own network reaches the server through the outside's first
+/// Every outside address beyond the link's own network reaches the server through the outside's first
 /// address, as through a router. Duplicate address detection is off, so that IPv6 works at once.
 package final class NamespacePair: Sendable {
     package let server: NetworkNamespace
@@ -13,7 +13,7 @@ package final class NamespacePair: Sendable {
     package static let admins = ["192.168.1.33/32", "2001:db8:5::33/128"]
     package static let strangers = ["198.51.100.7/32", "2001:db8:bad::7/128"]
 
-    /// Makes the pair; both ends are called `eth0`.
+    /// Creates the pair; both ends are called `eth0`.
     package init(outside addresses: [String] = admins + strangers) async throws {
         server = try await NetworkNamespace("server")
         outside = try await NetworkNamespace("outside", beside: server)
@@ -22,14 +22,14 @@ package final class NamespacePair: Sendable {
         ])
         try await configure(server, Self.serverAddresses, routes: Self.gateways)
         try await configure(outside, Self.gateways + addresses, routes: [])
-        // From "up" to a cable that carries the kernel may take a second.
+        // The veth pair may take a second from "up" until it transmits.
         for address in Self.serverAddresses {
             let ping = ["ping", "-c", "1", "-W", "1", String(address.prefix { $0 != "/" })]
             for _ in 0..<10 where try await outside.run(ping).status == 0 { break }
         }
     }
 
-    /// The names of the server's address and the outside's strangers or admins in one family, without their length.
+    /// The addresses of the server, and of the outside's strangers or admins, in one family without prefix length.
     package static func bare(_ addresses: [String], _ family: IPFamily) -> String {
         let match = addresses.first { $0.contains(":") == (family == .ipv6) } ?? ""
         return String(match.prefix { $0 != "/" })

@@ -1,22 +1,22 @@
 import Glibc
 
-/// A network namespace that lives as long as a process of ours and no longer.
+/// A network namespace that lives exactly as long as a process of ours.
 ///
-/// It has a mount namespace beside it, with a /run of its own: iptables' lock is then writable without root and shared
+/// It comes with a mount namespace that has its own /run: iptables' lock is then writable without root and shared
 /// with no other test. Without root both are inside a user namespace, where the test is root.
-/// The holder is `cat` on a pipe from here: if the test is killed, the pipe closes and everything goes.
+/// The holder is `cat` on a pipe from here: if the test is killed, the pipe closes and everything ends.
 package final class NetworkNamespace: Sendable {
     package let name: String
     private let holder: Child
 
-    /// The line that enters a new namespace; a command follows it.
+    /// The command line that enters a new namespace; a command follows it.
     ///
-    /// The user namespace comes first, on its own: the kernel gives /proc/net/ip_tables_names to the new namespace's
-    /// root only if that one is already mapped to somebody, and iptables-legacy-save has to read it.
+    /// The user namespace is created first, separately: /proc/net/ip_tables_names belongs to the new namespace's
+    /// root only if that user is already mapped, and iptables-legacy-save has to read it.
     static let unshare: [String] =
         (geteuid() == 0 ? [] : ["unshare", "--user", "--map-root-user", "--"]) + ["unshare", "--net", "--mount", "--"]
 
-    /// Makes a namespace with its loopback up, under the same root as `neighbour` so that a veth may join them.
+    /// Creates a namespace with its loopback up, under the same root as `neighbour` so that a veth can join them.
     package init(_ name: String = "server", beside neighbour: NetworkNamespace? = nil) async throws {
         self.name = name
         let null = open("/dev/null", O_RDWR | O_CLOEXEC)
@@ -24,7 +24,7 @@ package final class NetworkNamespace: Sendable {
         holder = try Child.start(try Self.makeCommand(beside: neighbour), output: null, errors: 2)
         let own = Self.identity(of: getpid())
         let end = ContinuousClock.now + .seconds(10)
-        // Beside a neighbour, too: nsenter without --net leaves it in ours until unshare makes its own.
+        // With a neighbour, too: nsenter without --net stays in our network until unshare creates a new one.
         while Self.identity(of: holder.id) == own || Self.program(of: holder.id) != "cat" {
             guard ContinuousClock.now < end, holder.statusIfEnded() == nil else {
                 throw SpawnError("no namespace could be made; see standard error")
@@ -38,7 +38,7 @@ package final class NetworkNamespace: Sendable {
     /// The process that keeps the namespace; `/proc/ID/ns/net` is the namespace itself.
     package var holderID: pid_t { holder.id }
 
-    /// The line that runs a command inside; for what starts programs in its own way, such as a pty.
+    /// The command line that runs a command inside, for callers that start programs themselves, such as a pty.
     package func enterCommand(_ words: [String]) throws -> [String] {
         let user = geteuid() == 0 ? [] : ["--user", "--preserve-credentials"]
         return [try Tool.path("nsenter"), "--target", "\(holder.id)"] + user
@@ -54,8 +54,8 @@ package final class NetworkNamespace: Sendable {
             try enterCommand(words), input: input, environment: environment, timeout: timeout)
     }
 
-    /// Runs a program inside that has to succeed, and returns its output.
-    /// - Throws: `SpawnError` with what it said when it does not exit with 0.
+    /// Runs a program inside that must succeed, and returns its output.
+    /// - Throws: `SpawnError` with its output when it does not exit with 0.
     @discardableResult
     package func mustRun(
         _ words: [String], input: [UInt8] = [], environment: [String: String] = [:],
@@ -65,7 +65,7 @@ package final class NetworkNamespace: Sendable {
             try enterCommand(words), input: input, environment: environment, timeout: timeout)
     }
 
-    /// Starts a program inside that goes on until the returned child is killed by its id; nothing is kept of what it says.
+    /// Starts a program inside that runs until the returned child is killed by its ID; its output is discarded.
     package func start(_ words: [String], environment: [String: String] = [:]) throws -> Child {
         let null = open("/dev/null", O_RDWR | O_CLOEXEC)
         defer { Glibc.close(null) }
@@ -80,7 +80,7 @@ package final class NetworkNamespace: Sendable {
         try await mustRun([backend.tool(family, "restore"), "-w", "5"], input: Array(text.utf8))
     }
 
-    /// Everything that iptables-save prints; without counters when they are not asked for.
+    /// Everything that iptables-save prints, by default without counters.
     package func dump(_ family: IPFamily, _ backend: TestBackend, counters: Bool = false) async throws -> String {
         let text = try await mustRun([backend.tool(family, "save")] + (counters ? ["-c"] : []))
         return counters ? text : Dump.withoutCounters(text)
@@ -114,7 +114,7 @@ package final class NetworkNamespace: Sendable {
     }
 }
 
-/// iptables-save's text, made comparable.
+/// iptables-save's text, prepared for comparison.
 package enum Dump {
     /// The text without '#' lines, and with every chain's counters at zero.
     package static func withoutCounters(_ text: String) -> String {

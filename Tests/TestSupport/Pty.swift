@@ -1,6 +1,6 @@
 import Glibc
 
-/// A program on a terminal of its own, as a person has it: a session, a controlling terminal, and a screen.
+/// A program on its own terminal, as a person uses it: a session, a controlling terminal, and a screen.
 package actor Pty {
     private var master: Int32
     private let child: pid_t
@@ -17,7 +17,7 @@ package actor Pty {
         _ program: String, _ arguments: [String] = [], environment: [String: String] = [:], columns: UInt16 = 80,
         rows: UInt16 = 24
     ) throws {
-        // posix_openpt(3) and its kin are hidden from Swift; on Linux they are these calls on devpts (pts(4)).
+        // posix_openpt(3) and related functions are not imported by Swift; on Linux they are these calls on devpts.
         let master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK)
         guard master >= 0 else { throw PtyError.system(call: "open /dev/ptmx", errno: errno) }
         var unlocked: Int32 = 0
@@ -37,7 +37,7 @@ package actor Pty {
         posix_spawn_file_actions_addopen(&actions, 0, name, O_RDWR | O_NOCTTY, 0)
         posix_spawn_file_actions_adddup2(&actions, 0, 1)
         posix_spawn_file_actions_adddup2(&actions, 0, 2)
-        // A program on a terminal begins with every signal at its default, whatever started these tests.
+        // A program on a terminal starts with every signal at its default, regardless of what started these tests.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -79,24 +79,24 @@ package actor Pty {
         "HOME": "/root",
     ]
 
-    /// The program's process number.
+    /// The program's process ID.
     package var pid: pid_t { child }
 
-    /// Everything that came so far, as plain text.
+    /// All output so far, as plain text.
     package var screen: String {
         drain()
         return PtyScreen.plain(received)
     }
 
-    /// Everything that came so far, with its escape sequences.
+    /// All output so far, with its escape sequences.
     package var bytes: [UInt8] {
         drain()
         return received
     }
 
-    /// Waits until a text comes after what was expected before.
+    /// Waits until a text appears after what was expected before.
     ///
-    /// - Throws: `PtyError` when it does not come in time, or the program ends first.
+    /// - Throws: `PtyError` when it does not appear in time, or the program ends first.
     package func expect(_ text: String, within limit: Duration = .seconds(10)) async throws {
         let end = ContinuousClock.now + limit
         while true {
@@ -133,13 +133,13 @@ package actor Pty {
     /// - Throws: `PtyError` when the terminal is gone.
     package func line(_ text: String) throws { try send(text + "\r") }
 
-    /// Gives the terminal another size; the kernel sends SIGWINCH.
+    /// Changes the terminal's size; the kernel sends SIGWINCH.
     package func resize(columns: UInt16, rows: UInt16) {
         var size = winsize(ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0)
         _ = ioctl(master, UInt(TIOCSWINSZ), &size)
     }
 
-    /// Takes the terminal away: the kernel sends SIGHUP, and what is written to it fails from then on.
+    /// Closes the terminal: the kernel sends SIGHUP, and writing to it fails from then on.
     package func hangUp() {
         drain()
         if master >= 0 { close(master) }
@@ -148,7 +148,7 @@ package actor Pty {
 
     /// Waits for the program's end.
     ///
-    /// - Returns: its exit status, or 128 and the signal's number.
+    /// - Returns: its exit status, or 128 plus the signal's number.
     /// - Throws: `PtyError` when it does not end in time.
     package func exit(within limit: Duration = .seconds(10)) async throws -> Int32 {
         let end = ContinuousClock.now + limit
@@ -158,7 +158,7 @@ package actor Pty {
             var raw: Int32 = 0
             if waitpid(child, &raw, WNOHANG) == child {
                 drain()
-                // WIFEXITED, WEXITSTATUS and WTERMSIG are macros that Swift does not see.
+                // WIFEXITED, WEXITSTATUS and WTERMSIG are macros, which Swift does not import.
                 let signal = raw & 0x7F
                 status = signal == 0 ? (raw >> 8) & 0xFF : 128 + signal
                 continue
@@ -168,7 +168,7 @@ package actor Pty {
         }
     }
 
-    /// Takes what has come; false when the other side is closed, which Linux tells by EIO.
+    /// Reads available output; false when the other side is closed, which Linux reports as EIO.
     @discardableResult private func drain() -> Bool {
         var chunk = [UInt8](repeating: 0, count: 16_384)
         while master >= 0 {
@@ -184,7 +184,7 @@ package actor Pty {
         return false
     }
 
-    /// Where `needle` ends in `hay`, looked for from `start` on.
+    /// Where `needle` ends in `hay`, searching from `start`.
     private static func find(_ needle: [UInt8], in hay: [UInt8], from start: Int) -> Int? {
         guard !needle.isEmpty, hay.count - start >= needle.count else { return nil }
         return (start...(hay.count - needle.count)).first { hay[$0...].starts(with: needle) }

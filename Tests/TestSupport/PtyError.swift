@@ -1,10 +1,10 @@
-/// Why a conversation on a pty did not go as a test wanted it.
+/// Why a conversation on a pty did not go as the test expected.
 package enum PtyError: Error, CustomStringConvertible {
     /// A system call failed.
     case system(call: String, errno: Int32)
-    /// A text did not come in time; with the screen as it was.
+    /// A text did not appear in time; with the screen at that time.
     case notSeen(String, screen: String)
-    /// The program ended first; with the screen as it was.
+    /// The program ended first; with the screen at that time.
     case ended(waitingFor: String, screen: String)
     /// The program did not end in time.
     case stillRunning(screen: String)

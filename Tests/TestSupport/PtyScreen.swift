@@ -1,6 +1,6 @@
-/// What a terminal was sent, as a person would read it: without escape sequences.
+/// The output to a terminal as a person would read it: without escape sequences.
 package enum PtyScreen {
-    /// Removes escape sequences (ECMA-48), bells and carriage returns; a backspace takes back a character.
+    /// Removes escape sequences (ECMA-48), bells and carriage returns; a backspace removes a character.
     package static func plain(_ bytes: [UInt8]) -> String {
         var text: [UInt8] = []
         var index = bytes.startIndex
@@ -30,7 +30,7 @@ package enum PtyScreen {
             let end = bytes[(start + 2)...].firstIndex { (0x40...0x7E).contains($0) }
             return end.map { $0 + 1 } ?? bytes.count
         case UInt8(ascii: "]"):
-            // OSC: up to a bell or to ESC \.
+            // OSC: up to a bell or ESC \.
             let end = bytes[(start + 2)...].firstIndex { $0 == 0x07 || $0 == 0x1B }
             return end.map { bytes[$0] == 0x1B ? min($0 + 2, bytes.count) : $0 + 1 } ?? bytes.count
         case UInt8(ascii: "("), UInt8(ascii: ")"):

@@ -2,14 +2,14 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// What a program that was run to its end left behind.
+/// The result of a program that was run to its end.
 package struct Finished: Sendable {
-    /// The exit code, or 128 and the number of the signal that ended it, as a shell counts.
+    /// The exit code, or 128 plus the number of the signal that ended it, as in a shell.
     package let status: Int32
     package let stdout: [UInt8]
     package let errors: String
 
-    /// What a program left behind that was run in some other way.
+    /// A result that was obtained in another way.
     package init(status: Int32, stdout: [UInt8], errors: String) {
         self.status = status
         self.stdout = stdout
@@ -20,7 +20,7 @@ package struct Finished: Sendable {
     package var output: String { String(decoding: stdout, as: UTF8.self) }
 }
 
-/// A program that could not be run, or did not end as it had to.
+/// A program that could not be run, or did not end as it should.
 package struct SpawnError: Error, CustomStringConvertible {
     package let description: String
 
@@ -29,10 +29,10 @@ package struct SpawnError: Error, CustomStringConvertible {
     }
 }
 
-/// A program that a test has started, and ends by its own id and no other way.
+/// A program that a test has started, and which is only ended by its own ID.
 package final class Child: Sendable {
     package let id: pid_t
-    /// The writing end of its standard input; closed, it reads the end.
+    /// The writing end of its standard input; when it is closed, the program reads the end.
     private let input: Closing?
 
     private init(id: pid_t, input: Closing?) {
@@ -46,7 +46,7 @@ package final class Child: Sendable {
         environment: [String: String] = [:], ownGroup: Bool = false
     ) throws -> Child {
         var ends: [Int32] = [-1, -1]
-        // A socket pair, because it can be made close-on-exec at once: no other child may hold the writing end.
+        // A socket pair, because it can be created close-on-exec: no other child may hold the writing end.
         let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
         if input == nil, socketpair(AF_UNIX, kind, 0, &ends) != 0 { throw SpawnError("no pipe: errno \(errno)") }
         defer { if input == nil { close(ends[0]) } }
@@ -96,9 +96,9 @@ package final class Child: Sendable {
     }
 }
 
-/// Runs a program to its end, without holding a thread of the pool meanwhile.
+/// Runs a program to its end, without blocking a thread of the pool meanwhile.
 ///
-/// Its output goes to files, not pipes: a detached grandchild that holds a stream open keeps nobody waiting.
+/// Its output goes to files, not pipes: a detached grandchild that holds a stream open does not delay the end.
 /// - Throws: `SpawnError` when it cannot be started or has not ended after `timeout`; it and its group are killed.
 package func run(
     _ words: [String], input: [UInt8] = [], environment: [String: String] = [:], timeout: Duration = .seconds(30)
@@ -126,8 +126,8 @@ package func run(
         status: status ?? -1, stdout: stdout.bytes(), errors: String(decoding: stderr.bytes(), as: UTF8.self))
 }
 
-/// Runs a program that has to succeed, and returns its output.
-/// - Throws: `SpawnError` with what it said when it does not exit with 0.
+/// Runs a program that must succeed, and returns its output.
+/// - Throws: `SpawnError` with its output when it does not exit with 0.
 @discardableResult
 package func mustRun(
     _ words: [String], input: [UInt8] = [], environment: [String: String] = [:], timeout: Duration = .seconds(30)
@@ -139,12 +139,12 @@ package func mustRun(
     return finished.output
 }
 
-/// Where the system's tools are found; PATH decides nothing.
+/// Where the system's tools are found; PATH is not used.
 package enum Tool {
     private static let folders = ["/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"]
 
     /// The absolute path of a tool, or the name itself when it is a path already.
-    /// - Throws: `SpawnError` when no folder of the system holds it.
+    /// - Throws: `SpawnError` when no system folder contains it.
     package static func path(_ name: String) throws -> String {
         if name.contains("/") { return name }
         guard let folder = folders.first(where: { access($0 + name, X_OK) == 0 }) else {
@@ -156,7 +156,7 @@ package enum Tool {
 
 // MARK: - Descriptors
 
-/// A descriptor that is closed once, by hand or with its owner.
+/// A descriptor that is closed once, explicitly or with its owner.
 final class Closing: Sendable {
     private let descriptor: Mutex<Int32>
 
@@ -174,7 +174,7 @@ final class Closing: Sendable {
     deinit { close() }
 }
 
-/// A file without a name, gone with its owner.
+/// A file without a name that disappears with its owner.
 private final class Scratch: Sendable {
     let descriptor: Int32
 

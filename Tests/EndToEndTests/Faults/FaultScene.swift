@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A server in a namespace of its own with rules of its own, and the processes of the change that is made on it.
+/// A server in its own namespace with its own rules, and the processes of the change that is made on it.
 final class FaultScene: Sendable {
     let server: NetworkNamespace
     let root: TemporaryFolder
@@ -35,7 +35,7 @@ final class FaultScene: Sendable {
 
         """
 
-    /// The change: whatever it is, it differs from the above.
+    /// The change; its only requirement is that it differs from the rules above.
     private static let answers = """
         version: 1
         admins: [192.168.1.33]
@@ -45,7 +45,7 @@ final class FaultScene: Sendable {
 
         """
 
-    /// Makes a scene and gives it to `body`.
+    /// Creates a scene and passes it to `body`.
     static func with(
         _ backend: TestBackend, existing: String = "replace", in server: NetworkNamespace? = nil,
         _ body: (FaultScene) async throws -> Void
@@ -82,7 +82,7 @@ final class FaultScene: Sendable {
         guard done.status == 0 else { throw SpawnError("apply ended with \(done.status): \(done.errors)") }
     }
 
-    /// Starts the program that waits for the outcome, and goes on.
+    /// Starts the program that waits for the outcome, without waiting for it.
     func startWaiting(deadline: Int = 10) throws -> Child {
         let line = ([Latchkey.path] + words(deadline)).joined(separator: " ")
         return try server.start(
@@ -93,7 +93,7 @@ final class FaultScene: Sendable {
         try await Latchkey.run(arguments, root: root, in: server, timeout: .seconds(120))
     }
 
-    /// Waits until the journal says one of these.
+    /// Waits until the journal contains one of these states.
     func wait(for states: Set<String>, seconds: Int) async throws {
         let end = ContinuousClock.now + .seconds(seconds)
         while ContinuousClock.now < end {
@@ -115,7 +115,7 @@ final class FaultScene: Sendable {
 
     // MARK: Processes
 
-    /// The processes of this scene's latchkey, by what they are called to do.
+    /// The processes of this scene's latchkey, by their role.
     func processes(_ roles: [String] = ["guard", "supervise", "apply"]) -> [pid_t] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         return names.compactMap { pid_t($0) }.filter { pid in
@@ -128,7 +128,7 @@ final class FaultScene: Sendable {
         }
     }
 
-    /// Kills the processes of the change until none is left: each may have started the other between two looks.
+    /// Kills the processes of the change until none is left: they may have restarted each other in the meantime.
     func killAll(_ roles: [String] = ["guard", "supervise", "apply"]) async throws {
         var quiet = 0
         while quiet < 5 {
@@ -163,9 +163,9 @@ final class FaultScene: Sendable {
 
     func send(_ signal: Int32, to roles: [String]) { for pid in processes(roles) { kill(pid, signal) } }
 
-    // MARK: Tools put in front
+    // MARK: Wrapped tools
 
-    /// Puts a script in front of a tool, before a change begins: it runs these lines first, with `$real` for the tool
+    /// Wraps a tool in a script before a change begins: the script runs these lines first, with `$real` for the tool
     /// itself, once `misbehave` has been called.
     func putInFront(_ action: String, _ lines: String, of families: [IPFamily] = IPFamily.allCases) async throws {
         for family in families {
@@ -178,17 +178,17 @@ final class FaultScene: Sendable {
                 exec $real "$@"
 
                 """
-            // Another program writes it: a child that is started meanwhile would hold our descriptor, and a file that
-            // is open for writing cannot be run.
+            // Another program writes it: a child that is started meanwhile would inherit our descriptor, and a file
+            // that is open for writing cannot be run.
             let source = try root.write(script, to: "scripts/\(name)")
             try await mustRun(["install", "-D", "-m", "755", source, "\(root.path)/usr/sbin/\(name)"])
         }
     }
 
-    /// From now on the scripts do what they are there for.
+    /// From now on the wrapper scripts run their lines.
     func misbehave() throws { try root.write("", to: "misbehave") }
 
-    /// Has the file of the snapshot's IPv4 rules hold others.
+    /// Replaces the snapshot's IPv4 rules with others.
     func damageSnapshot() async throws {
         let snapshots = "var/lib/latchkey/snapshots"
         let names = try FileManager.default.contentsOfDirectory(atPath: "\(root.path)/\(snapshots)")
@@ -196,14 +196,14 @@ final class FaultScene: Sendable {
         try root.write("*filter\n:INPUT DROP [0:0]\nCOMMIT\n", to: "\(snapshots)/\(id)/ipv4.rules")
     }
 
-    // MARK: What must hold
+    // MARK: Expectations
 
     /// INPUT of IPv4 as it is now.
     func input() async throws -> String {
         try await server.mustRun([backend.tool(.ipv4), "-S", "INPUT"])
     }
 
-    /// The previous rules decide, all tables of both families, and nothing else is left soon.
+    /// Expects the previous rules to be active, in all tables and both families, and nothing else to be left soon.
     func expectBack(_ comment: Comment? = nil, at location: SourceLocation = #_sourceLocation) async throws {
         try await expectUntouched(comment, at: location)
         #expect(server.areGateListsEmpty, comment, sourceLocation: location)
@@ -216,7 +216,7 @@ final class FaultScene: Sendable {
         try await expectUntouched(comment, at: location)
     }
 
-    /// The previous rules are all loaded, whatever stands on top of them.
+    /// Expects the previous rules to be loaded, possibly with other rules before them.
     func expectUntouched(_ comment: Comment? = nil, at location: SourceLocation = #_sourceLocation) async throws {
         for family in IPFamily.allCases {
             let live = PendingRules.removed(from: try await server.dump(family, backend))
@@ -224,6 +224,6 @@ final class FaultScene: Sendable {
         }
     }
 
-    /// Ends what a failed test has left, by its number.
+    /// Ends the processes that a failed test has left, by process ID.
     deinit { send(SIGKILL, to: ["guard", "supervise", "apply"]) }
 }

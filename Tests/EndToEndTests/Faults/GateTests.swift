@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// With every process dead or stopped, the kernel itself has the previous rules decide again.
+/// With every process dead or stopped, the kernel itself makes the previous rules active again.
 @Suite("The gate of a pending change", .kernel, .inTurn)
 struct GateTests {
     /// What happens to all processes of a change.
@@ -13,11 +13,11 @@ struct GateTests {
         case stopped = "stopped"
     }
 
-    /// The time after which the previous rules decide, whatever happened, in seconds.
+    /// The time after which the previous rules are active in all cases, in seconds.
     private static let limit = 20
 
     @Test(
-        "with every process killed or stopped the previous rules decide within 20 s",
+        "with every process killed or stopped the previous rules are active within 20 s",
         arguments: TestBackend.installed, Blow.allCases)
     func nobodyLeft(backend: TestBackend, blow: Blow) async throws {
         let pair = try await NamespacePair()
@@ -43,12 +43,12 @@ struct GateTests {
                 isBack = try await pair.outside.reachesByBoth(2200)
                 if isBack { isBack = try await pair.outside.reachesByNeither(80) }
             }
-            #expect(isBack, "the kernel goes on with the new rules")
+            #expect(isBack, "the new rules are still active")
             try await scene.expectUntouched("what was there stays loaded all the while")
             killing.cancel()
             _ = await killing.value
 
-            // The next command has somebody carry on, or, killed too often, roll back; logins count from then on.
+            // The next command starts a guard; it continues or, if killed too often, rolls back. Logins count from then on.
             let status = try await scene.latchkey(["status", "--json"])
             #expect(status.status == 0, "\(status.errors)")
             let report = try JSON(status)
@@ -62,7 +62,7 @@ struct GateTests {
 
     // MARK: The xtables lock
 
-    @Test("revert while another process holds the xtables lock has the previous rules decide within a second")
+    @Test("revert activates the previous rules within a second while another process holds the xtables lock")
     func lockedRevert() async throws {
         let pair = try await NamespacePair()
         defer { pair.close() }
@@ -77,7 +77,7 @@ struct GateTests {
             try await until("the gates are closed") { scene.server.areGateListsEmpty }
             #expect(ContinuousClock.now - asked < .seconds(1))
             #expect(try await answer.status == 0)
-            // On an idle machine it takes 0.7 s; here other tests take their share.
+            // On an idle machine it takes 0.7 s; here other tests use the processors too.
             #expect(ContinuousClock.now - asked < .seconds(2))
             #expect(try await pair.outside.reachesByBoth(2200))
             #expect(try await pair.outside.reachesByNeither(80))
@@ -87,7 +87,7 @@ struct GateTests {
         }
     }
 
-    @Test("the xtables lock held for good: the previous rules decide at the deadline, the rest goes with the lock")
+    @Test("with the xtables lock held, the previous rules are active at the deadline; the rest follows with the lock")
     func lockForGood() async throws {
         let pair = try await NamespacePair()
         defer { pair.close() }
@@ -107,7 +107,7 @@ struct GateTests {
         }
     }
 
-    @Test("the xtables lock held for good when a change begins: it is refused, and nothing has changed")
+    @Test("a change that begins while the xtables lock is held is refused, and nothing has changed")
     func lockedBefore() async throws {
         try await FaultScene.with(.legacy) { scene in
             let holder = try scene.server.start(["flock", "--no-fork", "/run/xtables.lock", "sleep", "120"])
@@ -127,7 +127,7 @@ struct GateTests {
     // MARK: Keeping
 
     @Test(
-        "keeping takes the gate away; the kept rules stay for good", arguments: TestBackend.installed,
+        "keeping removes the gate; the kept rules stay", arguments: TestBackend.installed,
         ["keep", "replace"])
     func kept(backend: TestBackend, existing: String) async throws {
         try await FaultScene.with(backend, existing: existing) { scene in
@@ -145,7 +145,7 @@ struct GateTests {
                 let live = try await scene.server.dump(family, backend)
                 #expect(!PendingRules.areIn(live))
                 #expect(live.contains("latchkey: service web"))
-                // The policy was there before, and "replace" has it too.
+                // The policy was there before, and "replace" sets it too.
                 #expect(live.contains(":INPUT DROP"))
                 try await until("the end of the list") { scene.server.gateList(family) == nil }
             }
@@ -165,19 +165,19 @@ struct GateTests {
             #expect(confirmed.status == 1)
             let said = confirmed.errors.split(whereSeparator: \.isWhitespace).joined(separator: " ")
             #expect(said.contains("The rules could not be made permanent."))
-            #expect(said.contains("The previous rules are active again"), "what is active now is said: \(said)")
+            #expect(said.contains("The previous rules are active again"), "the active rules are not named: \(said)")
             try await scene.wait(for: ["reverted"], seconds: 30)
             try await scene.expectBack()
         }
     }
 
-    @Test("rules written by hand stand behind a gate until they are kept", arguments: TestBackend.installed)
+    @Test("hand-written rules are behind a gate until they are kept", arguments: TestBackend.installed)
     func byHand(backend: TestBackend) async throws {
         try await FaultScene.with(backend) { scene in
             let loads = "\(scene.root.path)/loads"
             let network = try FileManager.default.destinationOfSymbolicLink(
                 atPath: "/proc/\(scene.server.holderID)/ns/net")
-            // What is loaded elsewhere, to see what it comes to, is another matter.
+            // Rules that are loaded in another namespace, for testing, do not count.
             try await scene.putInFront(
                 "restore",
                 "[ \"$(readlink /proc/self/ns/net)\" = '\(network)' ] || exec $real \"$@\"; "
@@ -206,7 +206,7 @@ struct GateTests {
 
     // MARK: What an earlier change left
 
-    @Test("gates and chains that an earlier trial left are removed by the next change", arguments: Case.all)
+    @Test("gates and chains that a previous trial left are removed by the next change", arguments: Case.all)
     func leftover(_ test: Case) async throws {
         try await FaultScene.with(test.backend, existing: test.existing.rawValue) { scene in
             let gate = "-m recent --rcheck --seconds 10 --name LIST --mask MASK -m comment --comment 'latchkey: trial'"

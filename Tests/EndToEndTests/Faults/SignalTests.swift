@@ -2,7 +2,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A signal to some of the processes of a change at some state of it.
+/// A signal to some of the processes of a change in one of its states.
 struct SignalCell: Sendable, CustomTestStringConvertible {
     let state: String
     let signal: Int32
@@ -14,14 +14,14 @@ struct SignalCell: Sendable, CustomTestStringConvertible {
         "\(signal) to \(roles.joined(separator: "+")) while \(state), \(backend), \(existing)"
     }
 
-    /// Pending: what kills or stops, at every process by itself and at two of three.
+    /// Pending: signals that kill or stop, to each process alone and to two of three.
     static let pending: [SignalCell] = [SIGKILL, SIGSTOP].flatMap { signal in
         [["apply"], ["guard"], ["supervise"], ["apply", "guard"], ["apply", "supervise"]].map {
             SignalCell(state: "applied", signal: signal, roles: $0)
         }
     }
 
-    /// While rules are being loaded, on the way there and on the way back.
+    /// While rules are being loaded, both when applying and when rolling back.
     static let loading: [SignalCell] = ["armed", "reverting"].flatMap { state in
         [SIGKILL, SIGSTOP].flatMap { signal in
             [["guard"], ["supervise"], ["apply", "guard"]].map {
@@ -32,12 +32,12 @@ struct SignalCell: Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// Before the guard is told to begin; the program that would tell it is stopped meanwhile.
+    /// Before the guard is told to start; the program that would tell it is stopped meanwhile.
     static let prepared: [SignalCell] = [
         (SIGKILL, ["apply"]), (SIGSTOP, ["guard"]), (SIGKILL, ["guard"]), (SIGKILL, ["supervise"]),
     ].map { SignalCell(state: "prepared", signal: $0, roles: $1) }
 
-    /// Every process of the change: stopped or killed, whereupon the next command has them carry on.
+    /// Every process of the change stopped or killed; the next command makes them continue.
     static let allAtOnce: [SignalCell] = ["prepared", "armed", "applied", "reverting"].flatMap { state in
         [SIGKILL, SIGSTOP].map { SignalCell(state: state, signal: $0, roles: everybody) }
     }
@@ -51,16 +51,16 @@ struct SignalCell: Sendable, CustomTestStringConvertible {
 
     var hitsEverybody: Bool { roles == Self.everybody }
 
-    /// What a terminal, a shell or a hasty person sends: guard and supervisor do not heed it.
+    /// What a terminal, a shell or a hasty person sends: guard and supervisor ignore it.
     static let unheeded: [SignalCell] = [SIGTERM, SIGHUP, SIGINT].map {
         SignalCell(state: "applied", signal: $0, roles: ["apply", "guard", "supervise"])
     }
 }
 
-@Suite("Signals at a change", .kernel, .inTurn)
+@Suite("Signals during a change", .kernel, .inTurn)
 struct SignalTests {
     @Test(
-        "the previous rules are back whatever signal hits whom",
+        "the previous rules are back after any signal to any process",
         arguments: SignalCell.pending + SignalCell.loading + SignalCell.unheeded + SignalCell.prepared
             + SignalCell.allAtOnce)
     func survives(cell: SignalCell) async throws {
@@ -97,29 +97,29 @@ struct SignalTests {
             try await scene.apply()
             let end = ContinuousClock.now + .seconds(8)
             while ContinuousClock.now < end {
-                // In turn, so that each is seen to start the other again.
+                // One after the other, so that each can be seen to restart the other.
                 scene.send(SIGKILL, to: ["guard"])
                 try await Task.sleep(for: .milliseconds(600))
                 scene.send(SIGKILL, to: ["supervise"])
                 try await Task.sleep(for: .milliseconds(1_000))
             }
-            // On a busy machine both may be dead by now. Then the kernel closes the gates, and whoever asks next starts a
-            // guard that tidies up.
+            // On a busy machine both may be dead by now. Then the kernel closes the gates, and the next command starts
+            // a guard that cleans up.
             if scene.processes().isEmpty { _ = try await scene.latchkey(["status"]) }
             try await scene.wait(for: ["reverted"], seconds: 40)
             try await scene.expectBack()
-            // However many each started to make sure of the other: none outlives the change.
+            // Each may have started several to make sure that the other runs: none outlives the change.
             try await until("the end of guards and supervisors") { scene.processes(["guard", "supervise"]).isEmpty }
         }
     }
 
-    /// Sends the signal; where it hits everybody, what comes next is a while later.
+    /// Sends the signal; if it hits all processes, waits a while before the next step.
     private static func hit(_ cell: SignalCell, in scene: FaultScene) async throws {
         scene.send(cell.signal, to: cell.roles)
         guard cell.hitsEverybody else { return }
         if cell.signal == SIGSTOP {
             try await Task.sleep(for: .seconds(2))
-            // Whoever asks wakes the guard and its supervisor; those that wait are somebody else's affair.
+            // The next command wakes the guard and its supervisor, but not the waiting programs.
             _ = try await scene.latchkey(["status"])
             scene.send(SIGCONT, to: ["apply", "confirm"])
         } else {
@@ -128,7 +128,7 @@ struct SignalTests {
         }
     }
 
-    @Test("a guard that is killed again and again gets one supervisor, however many commands ask for it")
+    @Test("a guard that is killed again and again gets one supervisor, even if several commands ask for it")
     func oneSupervisor() async throws {
         try await FaultScene.with(.nft) { scene in
             let waiting = try scene.startWaiting(deadline: 30)
@@ -138,7 +138,7 @@ struct SignalTests {
                 try await Task.sleep(for: .milliseconds(100))
                 #expect(scene.processes(["supervise"]).count < 4)
             }
-            // So often killed, the guard itself may have rolled back.
+            // After so many kills, the guard may have rolled back by itself.
             #expect([0, 6].contains(try await scene.latchkey(["revert"]).status))
             try await scene.expectBack()
             try await Self.expectStatus(3, of: waiting)
@@ -146,7 +146,7 @@ struct SignalTests {
     }
 
     @Test(
-        "whatever signal hits whom once the change is confirmed, it ends with the rules kept",
+        "after any signal to any process of a confirmed change, the rules are kept",
         arguments: SignalCell.keeping)
     func survivesKeeping(cell: SignalCell) async throws {
         try await FaultScene.with(.nft) { scene in

@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A call of a tool that goes wrong, of all that a change makes from its beginning to its end.
+/// A tool call that goes wrong, among all calls that a change makes from beginning to end.
 struct ToolCell: Sendable, CustomTestStringConvertible {
     enum Fault: String, Sendable {
         case fails = "echo broken >&2; exit 1"
@@ -18,10 +18,10 @@ struct ToolCell: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { "\(backend.tool(family, action)), call \(call) \(fault)" }
 
-    /// How often a change that nobody keeps calls each tool, at the least: both backends take their turn.
+    /// The minimum number of calls to each tool in a change that is not confirmed: the two backends alternate.
     private static let calls = ["save": 3, "restore": 3]
 
-    /// What a confirmation calls.
+    /// The calls that a confirmation makes.
     static let confirming: [ToolCell] = [IPFamily.ipv4, .ipv6].enumerated().flatMap { place, family in
         [("save", 1), ("save", 2), ("save", 3), ("restore", 1), ("restore", 2)].map { action, call in
             ToolCell(
@@ -44,7 +44,7 @@ struct ToolCell: Sendable, CustomTestStringConvertible {
 @Suite("Every call of a tool", .kernel, .inTurn)
 struct ToolCallTests {
     @Test(
-        "whichever goes wrong, the previous rules are active at the end, and that is what is said",
+        "after any failure, the previous rules are active at the end, and the message says so",
         arguments: ToolCell.all)
     func goesWrong(cell: ToolCell) async throws {
         try await FaultScene.with(cell.backend, existing: cell.call < 2 ? "keep" : "replace") { scene in
@@ -55,7 +55,7 @@ struct ToolCallTests {
                     + "[ $n -ne \(cell.call) ] || { \(cell.fault.rawValue); }", of: [cell.family])
             try scene.misbehave()
             let finished = try await scene.latchkey(scene.words(10))
-            // Spaces and line ends are the terminal's affair.
+            // Spaces and line ends depend on the terminal.
             let said = finished.errors.split(whereSeparator: \.isWhitespace).joined(separator: " ")
             switch finished.status {
             case 3: #expect(said.contains("The previous rules are active again (verified)."))
@@ -64,12 +64,12 @@ struct ToolCallTests {
             }
             try await scene.expectBack("\(cell.testDescription)")
             let called = Int(try scene.root.read("count").split(separator: "\n").last ?? "") ?? 0
-            #expect(called >= cell.call, "the call that is to go wrong never came")
+            #expect(called >= cell.call, "the call that should fail was never made")
         }
     }
 
     @Test(
-        "whichever goes wrong at the confirmation, the new rules are kept or the previous ones decide, nothing between",
+        "after any failure at the confirmation, the new rules are kept or the previous ones are active",
         arguments: ToolCell.confirming)
     func goesWrongAtConfirm(cell: ToolCell) async throws {
         try await FaultScene.with(cell.backend, existing: cell.call < 2 ? "keep" : "replace") { scene in
@@ -82,7 +82,7 @@ struct ToolCallTests {
             try scene.misbehave()
             let confirmed = try await scene.latchkey(["confirm"])
             let called = Int(try scene.root.read("count").split(separator: "\n").last ?? "") ?? 0
-            #expect(called >= cell.call, "the call that is to go wrong never came")
+            #expect(called >= cell.call, "the call that should fail was never made")
             switch scene.journalState {
             case "persisted":
                 #expect(confirmed.status == 0, "\(confirmed.errors)")
@@ -100,7 +100,7 @@ struct ToolCallTests {
                 #expect(confirmed.errors.contains("previous rules"), "\(confirmed.errors)")
                 try await scene.expectBack("\(cell.testDescription)")
             case "applied":
-                // Nobody could tell whether the new rules are whole: they stay pending.
+                // It is unknown whether the new rules are complete: they stay pending.
                 #expect(confirmed.status == 1, "\(confirmed.errors)")
                 try await scene.expectUntouched()
                 #expect(try await scene.latchkey(["confirm"]).status == 0)
@@ -110,7 +110,7 @@ struct ToolCallTests {
     }
 
     @Test(
-        "with the tools gone the previous rules decide at the deadline; with the tools back the rest is tidied",
+        "without the tools the previous rules are active at the deadline; once the tools are back the rest is removed",
         arguments: TestBackend.installed)
     func missing(backend: TestBackend) async throws {
         try await FaultScene.with(backend) { scene in

@@ -6,7 +6,7 @@ import Testing
 /// Tools that fail, hang or are missing, locks that are held, records that are damaged.
 @Suite("Tools, locks and records that fail", .kernel, .inTurn)
 struct ToolTests {
-    @Test("IPv6 that cannot be loaded takes IPv4 back too", arguments: TestBackend.installed, ["keep", "replace"])
+    @Test("if IPv6 cannot be loaded, IPv4 is rolled back too", arguments: TestBackend.installed, ["keep", "replace"])
     func secondFamilyFails(backend: TestBackend, existing: String) async throws {
         try await FaultScene.with(backend, existing: existing) { scene in
             // Only the new rules are refused.
@@ -19,12 +19,12 @@ struct ToolTests {
             try await scene.wait(for: ["reverted"], seconds: 60)
             try await scene.expectBack()
             try await SignalTests.expectStatus(3, of: waiting)
-            #expect(try scene.root.read("refused") == "broken\n", "it came to the load")
+            #expect(try scene.root.read("refused") == "broken\n", "the load was reached")
         }
     }
 
     @Test(
-        "all rules of a family are activated in one restore, and kept in one", arguments: TestBackend.installed,
+        "all rules of a family are activated in one restore, and kept in another", arguments: TestBackend.installed,
         ["keep", "replace"])
     func oneRestore(backend: TestBackend, existing: String) async throws {
         try await FaultScene.with(backend, existing: existing) { scene in
@@ -43,7 +43,7 @@ struct ToolTests {
             let planned = EarlierRules.chain("latchkey-trial-INPUT", in: "filter", of: live)
                 .filter { $0.contains("latchkey: service") }
             #expect(!planned.isEmpty)
-            // One for each family, with all of them.
+            // One per family, with all of its rules.
             let loads = try scene.root.read("loads").split(separator: "\n").filter { $0 != "0" }
             #expect(loads == ["\(planned.count)", "\(planned.count)"])
             #expect(try await scene.latchkey(["confirm"]).status == 0)
@@ -52,7 +52,7 @@ struct ToolTests {
         }
     }
 
-    @Test("tidying up that fails six times is tried again, while the previous rules decide")
+    @Test("a cleanup that fails six times is tried again while the previous rules are active")
     func revertIsTriedAgain() async throws {
         try await FaultScene.with(.nft) { scene in
             let count = "\(scene.root.path)/count"
@@ -66,12 +66,12 @@ struct ToolTests {
         }
     }
 
-    @Test("a damaged snapshot is never applied: a rollback needs none", arguments: ["deadline", "revert"])
+    @Test("a damaged snapshot is never applied: a rollback does not need one", arguments: ["deadline", "revert"])
     func damagedSnapshot(end: String) async throws {
         try await FaultScene.with(.nft) { scene in
             try await scene.apply(deadline: end == "deadline" ? 10 : 300)
             try await scene.damageSnapshot()
-            // The guard that has the snapshot in memory dies; the next has only the damaged file.
+            // The guard that has the snapshot in memory is killed; the next one has only the damaged file.
             scene.send(SIGKILL, to: ["guard"])
             // The next guard may have rolled back by itself.
             if end == "revert" { #expect([0, 6].contains(try await scene.latchkey(["revert"]).status)) }
@@ -80,7 +80,7 @@ struct ToolTests {
         }
     }
 
-    @Test("a damaged snapshot: what is confirmed is kept as it was tried, or the previous rules stay")
+    @Test("with a damaged snapshot a confirmation keeps the tried rules, or the previous rules stay")
     func damagedAndConfirmed() async throws {
         try await FaultScene.with(.nft) { scene in
             try await scene.apply(deadline: 60)
@@ -100,7 +100,7 @@ struct ToolTests {
         }
     }
 
-    @Test("iptables-restore broken for good: the previous rules decide all the same", arguments: TestBackend.installed)
+    @Test("even with a broken iptables-restore the previous rules become active", arguments: TestBackend.installed)
     func restoreBroken(backend: TestBackend) async throws {
         try await FaultScene.with(backend) { scene in
             try await scene.putInFront("restore", "echo broken >&2; exit 1")
@@ -115,11 +115,11 @@ struct ToolTests {
     }
 
     @Test(
-        "half-made permanent rules that cannot be taken back: the server is opened by iptables itself",
+        "if partial permanent rules cannot be undone, iptables itself opens the server",
         arguments: TestBackend.installed)
     func opened(backend: TestBackend) async throws {
         try await FaultScene.with(backend) { scene in
-            // The permanent rules of IPv4 come in; after that nothing does.
+            // The permanent IPv4 rules are loaded; after that every load fails.
             try await scene.putInFront(
                 "restore",
                 "[ -e \(scene.root.path)/once ] || { touch \(scene.root.path)/once; exec $real \"$@\"; }; "
@@ -142,7 +142,7 @@ struct ToolTests {
         }
     }
 
-    @Test("a damaged journal: the change is reverted from its snapshot, and whoever waits is told so")
+    @Test("with a damaged journal the change is reverted from its snapshot, and the waiting program is told")
     func damagedJournal() async throws {
         try await FaultScene.with(.nft) { scene in
             let waiting = try scene.startWaiting()
@@ -154,7 +154,7 @@ struct ToolTests {
             try await scene.wait(for: ["reverted"], seconds: 40)
             try await scene.expectBack()
             var told: Int32?
-            try await until("the outcome is told") {
+            try await until("the outcome") {
                 told = waiting.statusIfEnded()
                 return told != nil
             }
@@ -163,13 +163,13 @@ struct ToolTests {
     }
 
     @Test(
-        "a damaged journal with nothing pending is set aside, and stops nobody",
+        "a damaged journal without a pending change is moved aside, and commands continue to work",
         arguments: ["apply", "status", "prune"])
     func damagedAfterwards(command: String) async throws {
         try await FaultScene.with(.nft) { scene in
             try await scene.apply()
             #expect(try await scene.latchkey(["confirm"]).status == 0)
-            try await until("the guard is gone") { scene.processes(["guard", "supervise"]).isEmpty }
+            try await until("the end of the guard") { scene.processes(["guard", "supervise"]).isEmpty }
             try scene.root.write("{", to: "run/latchkey/journal.json")
             let words = ["status": ["status"], "prune": ["snapshots", "prune", "--keep", "1"]]
             let finished = try await scene.latchkey(words[command] ?? scene.words(10) + ["--detach"])
@@ -179,11 +179,11 @@ struct ToolTests {
         }
     }
 
-    @Test("a damaged journal and nobody left alive: the next command has the change reverted")
+    @Test("with a damaged journal and all processes dead, the next command reverts the change")
     func damagedAndDead() async throws {
         try await FaultScene.with(.nft) { scene in
             try await scene.apply(deadline: 300)
-            try await until("all are dead") {
+            try await until("the death of all processes") {
                 scene.send(SIGKILL, to: ["supervise", "guard"])
                 return scene.processes(["guard", "supervise"]).isEmpty
             }
@@ -195,7 +195,7 @@ struct ToolTests {
     }
 
     @Test(
-        "what another program writes inside the window, and nobody could by hand, stays, and keeps nothing from its end",
+        "rules of another program during the countdown that cannot be written by hand stay, and do not block its end",
         arguments: [
             "iptables-nft -A FORWARD -m comment --comment \"$(printf 'caf\\351')\" -j ACCEPT",
             "iptables-nft -A FORWARD -m comment --comment \"$(printf 'two\\nlines')\" -j ACCEPT",
@@ -220,7 +220,7 @@ struct ToolTests {
             #expect(ended.status == 0, "\(ended.errors)")
             try await until("the end of the pending rules") { try await !listing().contains("latchkey-trial") }
             let after = try await listing()
-            // The same by itself, without any change.
+            // The same without a change.
             try await FaultScene.with(.nft) { other in
                 try await other.server.mustRun(["sh", "-c", script])
                 let alone = try await other.server.mustRun(["nft", "-s", "list", "ruleset"])
@@ -237,7 +237,7 @@ struct ToolTests {
     }
 
     @Test(
-        "what could not be written again is refused with its rule named, before anything changes",
+        "a rule that could not be rewritten is refused and named before anything changes",
         arguments: [
             ("replace", "-A FORWARD -m comment --comment \"$(printf 'two\\nlines')\" -j ACCEPT"),
             ("replace", "-A FORWARD -m recent --name 'x\"y' --set"),
@@ -257,7 +257,7 @@ struct ToolTests {
     }
 
     @Test(
-        "somebody flushes INPUT while the change is pending: the new rules are loaded again, and what was flushed is gone",
+        "if INPUT is flushed while the change is pending, the new rules are loaded again, the flushed rules are not",
         arguments: ["keep", "replace"])
     func flushed(existing: String) async throws {
         try await FaultScene.with(.nft, existing: existing) { scene in
@@ -268,7 +268,7 @@ struct ToolTests {
             func isThere(_ family: IPFamily) async throws -> Bool {
                 PendingRules.gates(in: try await scene.server.dump(family, .nft)).contains { $0.hasPrefix("-A INPUT ") }
             }
-            // The list went with its gate: the guard finds it gone when it renews.
+            // The list was removed with its gate: the guard notices this when it renews.
             for family in IPFamily.allCases { try await until("the new rules") { try await isThere(family) } }
             #expect(try JSON(await scene.latchkey(["status", "--json"])).truth("drift") == false)
             try await until("open gates") {

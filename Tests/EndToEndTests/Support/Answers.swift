@@ -1,4 +1,4 @@
-/// The answers that most tests here apply: doors for everyone, for admins, and the rest closed.
+/// The answers that most tests here apply: ports for everyone, for admins, and the rest closed.
 enum Answers {
     static let keep = text("keep")
     static let replace = text("replace")

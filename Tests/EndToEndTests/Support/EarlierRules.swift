@@ -1,9 +1,9 @@
 import Foundation
 import TestSupport
 
-/// Rules that a machine had before latchkey came: every table, sets, user chains, odd quoting.
+/// Rules that a machine had before latchkey was used: every table, sets, user chains, odd quoting.
 enum EarlierRules {
-    /// Makes the sets that `full` refers to.
+    /// Creates the sets that `full` refers to.
     static func makeSets(on machine: Machine) async throws {
         let lines = """
             create banned hash:ip
@@ -53,7 +53,7 @@ enum EarlierRules {
             """
     }
 
-    /// filter, with fail2ban's chain, Docker's, one of nobody's, and a policy that drops.
+    /// filter, with fail2ban's chain, Docker's, one of no known program, and a policy that drops.
     static func filter(_ family: IPFamily) -> String {
         let four = family == .ipv4
         let ping = four ? "-p icmp -m icmp --icmp-type 8" : "-p ipv6-icmp -m icmp6 --icmpv6-type 128"
@@ -89,7 +89,7 @@ enum EarlierRules {
         return lines.filter { !$0.contains("--match-set") }.joined(separator: "\n")
     }
 
-    /// One table of a dump, from its `*` line to its COMMIT; empty where it is not there.
+    /// One table of a dump, from its `*` line to its COMMIT; empty if it does not exist.
     static func table(_ name: String, of dump: String) -> String {
         guard let start = dump.range(of: "*\(name)\n"),
             let end = dump.range(of: "COMMIT\n", range: start.upperBound..<dump.endIndex)
@@ -102,9 +102,9 @@ enum EarlierRules {
         self.table(table, of: dump).split(separator: "\n").map(String.init).filter { $0.hasPrefix("-A \(chain) ") }
     }
 
-    /// A dump without tables that hold no rule, no chain of their own and no policy: they mean nothing.
+    /// A dump without tables that hold no rule, no user chain and no policy: they have no effect.
     ///
-    /// The legacy kernel keeps such tables once somebody has looked at them.
+    /// The legacy kernel keeps such tables once they have been listed.
     static func withoutEmptyTables(_ dump: String) -> String {
         dump.components(separatedBy: "COMMIT\n").filter { table in
             table.split(separator: "\n").contains { line in

@@ -1,13 +1,13 @@
 import TestSupport
 
-/// A tool of the test's own that stands in the way of the real one and passes most calls on to it.
+/// A tool of the test that replaces the real one and passes most calls on to it.
 enum FakeTool {
-    /// Puts ip6tables-BACKEND-restore in front of the real one.
+    /// Replaces ip6tables-BACKEND-restore with a script.
     ///
     /// - Parameters:
-    ///   - trouble: shell lines for a real load (not `--test`) of rules that have `$input`; what falls through is
+    ///   - trouble: shell lines for a real load (not `--test`) of rules that have `$input`; calls that do not exit are
     ///     passed on.
-    ///   - machine: where it is put.
+    ///   - machine: the machine that gets the tool.
     /// - Throws: when it cannot be written.
     static func ip6tablesRestore(_ trouble: String, on machine: Machine) async throws {
         let name = machine.backend.tool(.ipv6, "restore")
@@ -22,7 +22,7 @@ enum FakeTool {
             real "$@"
 
             """
-        // Written by another process: a program that this one still has open, in a child just forked, cannot be run.
+        // Written by another process: a program that this process still has open, in a child just forked, can't be run.
         let plain = try machine.root.write(script, to: "usr/sbin/\(name).sh")
         try await mustRun(["install", "-m", "755", plain, "\(machine.root.path)/usr/sbin/\(name)"])
     }

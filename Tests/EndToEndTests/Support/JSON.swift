@@ -1,12 +1,12 @@
 import Foundation
 import TestSupport
 
-/// An object that latchkey printed with `--json`, with its keys and the kinds of their values.
+/// An object that latchkey printed with `--json`, with its keys and the types of their values.
 struct JSON: CustomStringConvertible {
     private let values: [String: Any]
     let description: String
 
-    /// Reads standard output, which has to be one line with one object.
+    /// Reads standard output, which must be one line with one object.
     init(_ finished: Finished) throws {
         description = finished.output
         let lines = finished.output.split(separator: "\n")
@@ -25,7 +25,7 @@ struct JSON: CustomStringConvertible {
 
     var keys: Set<String> { Set(values.keys) }
 
-    /// The kinds of all values: `state: text, guard: object ...`.
+    /// The types of all values: `state: text, guard: object ...`.
     var kinds: [String: String] { values.mapValues(Self.kind) }
 
     func text(_ key: String) -> String? { values[key] as? String }
@@ -38,7 +38,7 @@ struct JSON: CustomStringConvertible {
         switch value {
         case is NSNull: "null"
         case is String: "text"
-        // JSONSerialization gives both as NSNumber; only a truth value has this type.
+        // JSONSerialization returns both as NSNumber; only a Boolean has this type.
         case let number as NSNumber: CFBooleanLike.isTruth(number) ? "bool" : "number"
         case is [String]: "texts"
         case is [String: Any]: "object"

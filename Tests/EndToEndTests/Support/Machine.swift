@@ -3,9 +3,9 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A machine for one test: its own network, its own rules, its own folders, and one backend.
+/// A machine for one test: a separate network with separate rules and folders, and one backend.
 ///
-/// Whatever runs in its network when the test ends is killed, guards too, process by process.
+/// Processes that still run in its network when the test ends are killed one by one, including guards.
 final class Machine: Sendable {
     let backend: TestBackend
     let namespace: NetworkNamespace
@@ -21,7 +21,7 @@ final class Machine: Sendable {
         try root.write(Answers.replace, to: "replace.yaml")
     }
 
-    /// Lends a machine without neighbours.
+    /// Provides a machine without neighbours.
     static func with<Result>(
         _ backend: TestBackend, _ body: (Machine) async throws -> Result
     ) async throws -> Result {
@@ -30,7 +30,7 @@ final class Machine: Sendable {
         return try await body(machine)
     }
 
-    /// Lends a machine and the world outside it.
+    /// Provides a machine and the network outside it.
     static func withOutside<Result>(
         _ backend: TestBackend, _ body: (Machine, NetworkNamespace) async throws -> Result
     ) async throws -> Result {
@@ -50,14 +50,14 @@ final class Machine: Sendable {
 
     static let rehearsed = "rehearsed"
 
-    /// Runs latchkey here to its end.
+    /// Runs latchkey here and waits for its end.
     func latchkey(_ words: String..., timeout: Duration = .seconds(90)) async throws -> Finished {
         try await Latchkey.run(words, root: root, in: namespace, timeout: timeout)
     }
 
-    /// The words of an apply of the answers for `existing`, ten seconds long unless `more` says otherwise.
+    /// The arguments of an apply of the answers for `existing`, with ten seconds unless `more` says otherwise.
     ///
-    /// Without the rehearsal, which has tests of its own and takes its time; `rehearsed` among the words has it.
+    /// Without the rehearsal, which is slow and has its own tests; `rehearsed` among the arguments enables it.
     func applyWords(_ existing: Existing, _ more: [String] = []) -> [String] {
         ["apply", "--answers", "\(root.path)/\(existing.rawValue).yaml", "--backend", backend.rawValue]
             + (more.contains("--deadline") ? [] : ["--deadline", "10s"])
@@ -69,7 +69,7 @@ final class Machine: Sendable {
         try await Latchkey.run(applyWords(existing, more), root: root, in: namespace, timeout: .seconds(120))
     }
 
-    /// Has a change pending, long enough for any test that ends it itself.
+    /// Starts a change that stays pending long enough for a test that ends it itself.
     func begin(_ existing: Existing, _ more: String..., deadline: String = "5m") async throws {
         let words = applyWords(existing, ["--detach", "--deadline", deadline] + more)
         let finished = try await Latchkey.run(words, root: root, in: namespace, timeout: .seconds(90))
@@ -99,9 +99,9 @@ final class Machine: Sendable {
         for family in IPFamily.allCases { try await namespace.restore(rules(family), family, backend) }
     }
 
-    /// The dumps of both families without counters, to be compared as text.
+    /// The dumps of both families without counters, for comparison as text.
     ///
-    /// A table of open chains alone means nothing: the legacy kernel cannot take away one that somebody has looked at.
+    /// A table with only open chains has no effect: the legacy kernel cannot remove one that has been listed.
     func rules() async throws -> String {
         var all = ""
         for family in IPFamily.allCases {
@@ -110,7 +110,7 @@ final class Machine: Sendable {
         return all
     }
 
-    /// What `rules` is where there are none.
+    /// The value of `rules` on a machine without rules.
     static let none = IPFamily.allCases.map { "\($0)\n" }.joined()
 
     func dump(_ family: IPFamily) async throws -> String { try await namespace.dump(family, backend) }
@@ -131,7 +131,7 @@ final class Machine: Sendable {
         }
     }
 
-    /// Kills the guard and whatever would start it again, and waits until they are gone.
+    /// Kills the guard and everything that would restart it, and waits until they are gone.
     func killGuardians() async throws {
         for _ in 0..<100 {
             let found = processes("supervise") + processes("guard")
@@ -143,14 +143,14 @@ final class Machine: Sendable {
     }
 }
 
-/// The two ways to treat rules that are there.
+/// The two ways to treat existing rules.
 enum Existing: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case keep, replace
 
     var testDescription: String { "existing: \(rawValue)" }
 }
 
-/// What one test is about: a backend and a way to treat rules.
+/// The parameters of a test: a backend and a way to treat rules.
 struct Case: Sendable, CustomTestStringConvertible {
     let backend: TestBackend
     let existing: Existing
@@ -159,21 +159,21 @@ struct Case: Sendable, CustomTestStringConvertible {
         Existing.allCases.map { Case(backend: backend, existing: $0) }
     }
 
-    /// Each backend and each way once, for what takes long.
+    /// Each backend and each way once, for slow tests.
     static let crossed = zip(TestBackend.installed, Existing.allCases).map { Case(backend: $0, existing: $1) }
 
     var testDescription: String { "\(backend.testDescription), \(existing.testDescription)" }
 }
 
 extension NetworkNamespace {
-    /// The processes whose network this is, but for the one that holds it.
+    /// The processes in this network, except the one that holds it.
     func processes() -> [pid_t] {
         guard let own = Self.network(of: holderID), own != Self.network(of: getpid()) else { return [] }
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         return names.compactMap { pid_t($0) }.filter { $0 != holderID && Self.network(of: $0) == own }
     }
 
-    /// Kills all of them, again while others appear.
+    /// Kills all of them, and repeats this while new ones appear.
     func killAll() {
         for _ in 0..<200 {
             let left = processes()
@@ -193,7 +193,7 @@ extension NetworkNamespace {
 func until(_ what: String, within limit: Duration = .seconds(20), _ condition: () async throws -> Bool) async throws {
     let end = ContinuousClock.now + limit
     while try await !condition() {
-        guard ContinuousClock.now < end else { throw SpawnError("waited in vain for: \(what)") }
+        guard ContinuousClock.now < end else { throw SpawnError("timed out waiting for: \(what)") }
         try await Task.sleep(for: .milliseconds(50))
     }
 }

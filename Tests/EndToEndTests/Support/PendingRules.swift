@@ -4,7 +4,7 @@ import Testing
 
 /// The rules of a pending change as iptables-save prints them: gates, and the chains that they lead to.
 enum PendingRules {
-    /// A dump without them: what was there before, unless somebody touched it.
+    /// A dump without them: the rules from before, unless they were changed since.
     static func removed(from dump: String) -> String {
         dump.split(separator: "\n", omittingEmptySubsequences: false).filter { !isPending($0) }
             .joined(separator: "\n")
@@ -29,30 +29,30 @@ enum PendingRules {
 }
 
 extension NetworkNamespace {
-    /// What the kernel shows of the gates' lists of a family; nil where no rule names one.
+    /// The kernel's list of a family's gates; nil where no rule uses one.
     func gateList(_ family: IPFamily) -> String? {
         let folder = "/proc/\(holderID)/net/xt_recent"
         let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter {
             $0.hasPrefix(family == .ipv4 ? "latchkey4" : "latchkey6")
         }
         guard !names.isEmpty else { return nil }
-        // One that is gone by now is empty.
+        // A list that is gone by now is empty.
         return names.map { (try? String(contentsOfFile: "\(folder)/\($0)", encoding: .utf8)) ?? "" }.joined()
     }
 
-    /// Whether no gate of any family is open, as the lists tell; one that is not there is closed.
+    /// Whether no gate of any family is open, according to the lists; a missing list is closed.
     var areGateListsEmpty: Bool {
         IPFamily.allCases.allSatisfy { !(gateList($0) ?? "").contains("src=") }
     }
 
-    /// Whether a TCP packet to a port of the server where nobody listens is answered with a reset: it has passed the
-    /// rules then.
+    /// Whether a TCP packet to an unused port of the server is answered with a reset: it has then passed the
+    /// rules.
     func reaches(_ port: Int, _ family: IPFamily, patience: Int = 1) async throws -> Bool {
         let address = NamespacePair.bare(NamespacePair.serverAddresses, family)
         let knock = try await run([
             "timeout", "\(patience)", "bash", "-c", "exec 3<>/dev/tcp/\(address)/\(port)",
         ])
-        // 124: timeout(1) ended a connection attempt that nobody answered.
+        // 124: timeout(1) ended a connection attempt without an answer.
         return knock.status != 124
     }
 
@@ -81,14 +81,14 @@ extension Machine {
         return all
     }
 
-    /// Expects a pending change to stand on top of rules that nobody has touched.
+    /// Expects the pending rules to be loaded before unchanged previous rules.
     func expectPending(on before: String, at location: SourceLocation = #_sourceLocation) async throws {
         #expect(try await previousRules() == before, "the previous rules stay loaded", sourceLocation: location)
         #expect(PendingRules.areIn(try await rules()), "the new rules are loaded", sourceLocation: location)
         #expect(!namespace.areGateListsEmpty, "a gate is open", sourceLocation: location)
     }
 
-    /// Expects rules to decide that were there before a change, and its own to be tidied away soon.
+    /// Expects the previous rules to be active, and the pending ones to be removed soon.
     func expectBack(_ before: String, at location: SourceLocation = #_sourceLocation) async throws {
         #expect(try await previousRules() == before, sourceLocation: location)
         #expect(namespace.areGateListsEmpty, "the gates are closed", sourceLocation: location)

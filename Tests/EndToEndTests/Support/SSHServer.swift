@@ -3,26 +3,26 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A real sshd on a machine of the test's, and logins from outside.
+/// A real sshd on the test's machine, and logins from outside.
 final class SSHServer: Sendable {
     let machine: Machine
     let outside: NetworkNamespace
     private let keys: TemporaryFolder
-    /// The one that listens.
+    /// The process that listens.
     let daemon: Child
 
-    /// Where the outside comes from.
+    /// The source address of the outside.
     static let admin = NamespacePair.bare(NamespacePair.admins, .ipv4)
     static let stranger = NamespacePair.bare(NamespacePair.strangers, .ipv4)
     static let address = NamespacePair.bare(NamespacePair.serverAddresses, .ipv4)
 
-    /// Why there can be none here, or nil.
+    /// Why this test cannot run here, or nil.
     static let shortage: String? = {
         guard geteuid() == 0 else { return "a real sshd needs root" }
         return ["sshd", "ssh", "ssh-keygen"].first { (try? Tool.path($0)) == nil }.map { "'\($0)' is missing" }
     }()
 
-    /// Lends a machine with an sshd that listens on port 22.
+    /// Provides a machine with an sshd that listens on port 22.
     static func with<Result>(_ backend: TestBackend, _ body: (SSHServer) async throws -> Result) async throws -> Result
     {
         try await Machine.withOutside(backend) { machine, outside in
@@ -55,12 +55,12 @@ final class SSHServer: Sendable {
             """, to: "config")
         try await machine.namespace.mustRun(["mkdir", "-m", "755", "/run/sshd"])
         daemon = try machine.namespace.start(["sshd", "-D", "-f", "\(keys.path)/config"])
-        try await until("sshd listens") {
+        try await until("sshd to listen") {
             try await machine.namespace.mustRun(["ss", "-ltnH"]).contains("0.0.0.0:22 ")
         }
     }
 
-    /// The words of an ssh that logs in as root and runs a command there.
+    /// The arguments of an ssh that logs in as root and runs a command there.
     private func words(_ command: String, from source: String?, to address: String, _ options: [String]) -> [String] {
         [
             "ssh", "-F", "none", "-i", "\(keys.path)/user", "-o", "StrictHostKeyChecking=no", "-o",
@@ -68,7 +68,7 @@ final class SSHServer: Sendable {
         ] + (source.map { ["-b", $0] } ?? []) + options + ["root@\(address)", command]
     }
 
-    /// Logs in from outside, runs a command to its end and returns what came of it.
+    /// Logs in from outside, runs a command to its end and returns the result.
     func logIn(
         _ command: String, from source: String? = admin, to address: String = address, _ options: [String] = [],
         input: [UInt8] = []
@@ -82,12 +82,12 @@ final class SSHServer: Sendable {
         try await machine.namespace.run(words(command, from: nil, to: address, []), timeout: .seconds(60))
     }
 
-    /// What a login types to run latchkey on this machine.
+    /// The command line with which a login runs latchkey on this machine.
     func line(_ words: String, with variables: String = "") -> String {
         "env \(variables) LATCHKEY_ROOT='\(machine.root.path)' '\(Latchkey.path)' \(words)"
     }
 
-    /// A login that stays: commands are run in it one by one, later than it began.
+    /// A login that stays open: commands are run in it one by one, after it began.
     final class Session: Sendable {
         private let server: SSHServer
         private let name: String
@@ -99,7 +99,7 @@ final class SSHServer: Sendable {
             self.name = name
             folder = "\(server.machine.root.path)/session-\(name)"
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            // Each command is a file that appears; its status is another.
+            // Each command is a file that appears; its status is a second file.
             let loop = """
                 cd '\(folder)'; touch ready; n=1
                 while :; do
@@ -113,7 +113,7 @@ final class SSHServer: Sendable {
             try await until("the session") { access("\(folder)/ready", F_OK) == 0 }
         }
 
-        /// Runs a command in this login; the number is that of the command, from 1.
+        /// Runs a command in this login; commands are numbered from 1.
         func run(_ number: Int, _ command: String) async throws -> Finished {
             try server.machine.root.write(command + "\n", to: "session-\(name)/\(number)")
             try server.machine.root.write("", to: "session-\(name)/\(number).go")
