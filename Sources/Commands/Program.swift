@@ -35,7 +35,7 @@ package enum Program {
         }
     }
 
-    /// The command that the first word names, if the rest is right for it.
+    /// The command that the first word names, if the remaining words are valid for it.
     ///
     /// Argument Parser reads the whole tree of commands first, which takes longer than starting the program. Its words
     /// help and error messages need that tree.

@@ -52,7 +52,7 @@ struct StatusCommand: ContextCommand {
         } catch let error as ChangeError { throw Failure(error) }
     }
 
-    /// A sentence about the last change if a reboot interrupted it; nil if it came to its end.
+    /// A sentence about the last change if a reboot interrupted it; nil if it was completed.
     private func interruption(_ changeRunner: ChangeRunner) async throws(ChangeError) -> String? {
         guard let last = try await changeRunner.history().last, last.outcome == .interrupted else { return nil }
         return

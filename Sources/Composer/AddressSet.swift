@@ -1,19 +1,19 @@
 import Netfilter
 import Policy
 
-/// Addresses and networks that a rule looks up in one set of the kernel's (ipset(8), hash:net).
+/// Addresses and networks that a rule looks up in one kernel set (ipset(8), hash:net).
 ///
-/// The name comes from the content: a change never alters a set that active rules look into, and two lists that are the
-/// same share a set.
+/// The name is derived from the content: a change never alters a set that active rules use, and two equal lists share a
+/// set.
 package struct AddressSet: Hashable, Sendable {
-    /// What the names of latchkey's sets begin with.
+    /// The prefix of the names of latchkey's sets.
     package static let prefix = "latchkey-"
-    /// A longer list becomes a set, where the kernel has sets.
+    /// A longer list becomes a set, if the kernel supports sets.
     static let threshold = 8
-    /// The most addresses and networks that become rules of their own where the kernel has no sets.
+    /// The maximum number of addresses and networks that become separate rules if the kernel does not support sets.
     static let mostRules = 200
 
-    /// The family of all of them.
+    /// The family of all networks.
     package let family: Family
     /// The networks, sorted; none covers another.
     package let networks: [CIDR]
@@ -24,14 +24,14 @@ package struct AddressSet: Hashable, Sendable {
 
     package func hash(into hasher: inout Hasher) { hasher.combine(name) }
 
-    /// The set of a list.
+    /// The set for a list.
     init(_ networks: [CIDR], _ family: Family) {
         self.family = family
         self.networks = CIDR.merged(networks)
         name = "\(Self.prefix)\(family == .ipv4 ? 4 : 6)-\(Self.digest(self.networks))"
     }
 
-    /// Commands for `ipset restore` that make the set.
+    /// Commands for `ipset restore` that create the set.
     package var commands: String {
         let size = max(1_024, networks.count.nextPowerOfTwo)
         var text = "create \(name) hash:net family \(family == .ipv4 ? "inet" : "inet6") hashsize \(size)"
@@ -40,7 +40,7 @@ package struct AddressSet: Hashable, Sendable {
         return text
     }
 
-    /// A set takes no network of length 0: its two halves take its place.
+    /// A set does not accept a network of length 0; its two halves replace it.
     private static func storable(_ network: CIDR) -> [CIDR] {
         guard network.isEverything else { return [network] }
         var upper = network.address.bytes
@@ -48,7 +48,7 @@ package struct AddressSet: Hashable, Sendable {
         return [network.address, IPAddress(bytes: upper)].compactMap { $0.flatMap { CIDR(of: $0, prefixLength: 1) } }
     }
 
-    /// FNV-1a over the networks, 64 bits: it tells lists apart, and is no protection.
+    /// FNV-1a over the networks, 64 bits: it distinguishes lists, and is not a protection.
     private static func digest(_ networks: [CIDR]) -> String {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for network in networks {

@@ -1,30 +1,30 @@
 import Netfilter
 import Policy
 
-/// Compares what an administrator's templates rendered with what the built-in ones render for the same plan, line by
-/// line: all of it, in order, and nothing else.
+/// Compares the output of an administrator's templates with that of the built-in ones for the same plan, line by
+/// line: every planned line, in order, and nothing else.
 ///
-/// The built-in templates are the reference; tests try what they render with packets.
+/// The built-in templates are the reference; tests check their output with packets.
 struct ComposedCheck {
-    /// A line that must come out.
+    /// A line that is required.
     private struct PlannedLine {
         let text: String
         /// The template that writes it.
         let template: RuleTemplateName
     }
 
-    /// What the built-in templates render.
+    /// The output of the built-in templates.
     let planned: RenderedText
     /// The templates in use, by name.
     let templates: [String: RuleTemplate]
 
-    /// Everything that is not as planned, each with the line of the template that is at fault.
+    /// Everything that differs from the plan, each with the line of the template at fault.
     func mistakes(in text: RenderedText) -> [ComposerError] {
         let planned = plannedLines
         let wanted = planned.map { Self.essence(of: $0.text) }
         let difference = text.lines.map(Self.essence).difference(from: wanted).inferringMoves()
 
-        // Lines between the same two that are as planned belong together: one stands there instead of the other.
+        // Lines between the same two planned lines belong together: they replace each other.
         var lost: [(gap: Int, line: PlannedLine)] = []
         for (earlier, change) in difference.removals.enumerated() {
             guard case .remove(let offset, _, nil) = change else { continue }
@@ -63,10 +63,10 @@ struct ComposedCheck {
         }
     }
 
-    /// What a line says beside the administrator's choices; equal to a planned line's, it is that line.
+    /// A line without the parts that the administrator can choose; lines that are equal in this form count as the same.
     ///
-    /// How many packets a limit lets through, and how the log line looks, is the administrator's to choose in a
-    /// template; nothing else is, the spelling neither: the kernel must give back the same text.
+    /// In a template, the administrator can choose how many packets a limit allows and what the log line looks like.
+    /// Nothing else, not even the spelling: the kernel must print the same text.
     private static func essence(of line: String) -> String {
         guard var plain = try? Rule(parsing: line), plain.text == line else { return line }
         plain.matches = plain.matches.map { match in
@@ -76,7 +76,7 @@ struct ComposedCheck {
         return plain.text
     }
 
-    /// A line that nothing is planned in place of: no rule at all, or one more.
+    /// A line that does not replace a planned one: not a rule at all, or an extra one.
     private static func stranger(_ line: String, at place: TemplatePlace) -> ComposerError {
         let isRule = !line.isEmpty && !["*", ":", "#"].contains(line.first)
         do throws(RuleSetError) {
@@ -87,13 +87,13 @@ struct ComposedCheck {
         return .unplanned(line, at: place)
     }
 
-    // MARK: - Whose fault it is
+    // MARK: - The template at fault
 
     private func path(of template: RuleTemplateName) -> String {
         templates[template.rawValue]?.path ?? template.rawValue
     }
 
-    /// A planned line that is not there: `place` is that of the one before it, if its template wrote that.
+    /// A missing planned line: `place` is that of the line before it, if its template wrote that.
     private func missing(_ line: PlannedLine, at place: TemplatePlace?) -> ComposerError {
         let name = line.template.rawValue
         guard line.template == .ruleset || include(name) != nil else {
@@ -103,7 +103,7 @@ struct ComposedCheck {
         return .missing(line.text, at: place ?? TemplatePlace(path: path(of: line.template), line: first + 1))
     }
 
-    /// A built-in template writes its own rules in order: what includes it has put it in the wrong place.
+    /// A built-in template writes its own rules in order: the template that includes it put it in the wrong place.
     private func includer(of place: TemplatePlace) -> TemplatePlace {
         guard let source = templates.first(where: { $0.value.path == place.path }), source.value.isBuiltIn,
             let line = include(source.key)

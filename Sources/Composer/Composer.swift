@@ -2,25 +2,25 @@ import Netfilter
 import Policy
 import Templates
 
-/// Makes a rule set of a plan: fills in the rule templates, and believes nothing of what comes out.
+/// Creates a rule set from a plan: fills in the rule templates, and checks the result.
 ///
-/// The built-in templates write the rules. An administrator's own templates may hold any mistake, so what they render
-/// is compared with what the built-in ones do, line by line.
+/// The built-in templates write the rules. An administrator's own templates may contain any mistake, so their output
+/// is compared with that of the built-in ones, line by line.
 package struct Composer: Sendable {
     private typealias Parsed = [String: (path: String, parts: [RuleTemplatePart])]
 
     private let templates: [String: RuleTemplate]
     private let parsed: Parsed
-    /// The built-in templates, where the administrator's stand over some of them.
+    /// The built-in templates, some of them replaced by the administrator's.
     private let reference: Parsed?
     private let usesSets: Bool
 
-    /// A composer with the built-in rule templates, and the administrator's over them.
+    /// Creates a composer with the built-in rule templates, and the administrator's, which replace built-in ones.
     ///
     /// - Parameters:
     ///   - ruleTemplates: by the template's name, `log` for `log.mustache`.
-    ///   - usesSets: whether a long list of addresses becomes a set of the kernel's (ipset).
-    /// - Throws: every mistake in the templates by themselves.
+    ///   - usesSets: whether a long list of addresses becomes a kernel set (ipset).
+    /// - Throws: every mistake that the templates have on their own.
     package init(ruleTemplates: [String: RuleTemplate] = [:], usesSets: Bool = true) throws(ComposerError) {
         self.usesSets = usesSets
         let builtIn = Dictionary(
@@ -49,25 +49,26 @@ package struct Composer: Sendable {
         return parsed
     }
 
-    /// The plan as the rule set of one family, in iptables-save's own form.
+    /// The plan as the rule set of one family, as iptables-save prints it.
     ///
     /// - Parameters:
-    ///   - plan: what may come in.
-    ///   - family: the family whose rules are wanted.
-    /// - Returns: as `composeWithSets`, without the sets.
-    /// - Throws: everything that the administrator's templates made and that is not the plan.
+    ///   - plan: what is allowed.
+    ///   - family: the family of the rules.
+    /// - Returns: the rules of `composeWithSets`, without the sets.
+    /// - Throws: everything in the output of the administrator's templates that is not in the plan.
     package func compose(_ plan: Plan, family: Family) throws(ComposerError) -> RuleSet {
         try composeWithSets(plan, family: family).rules
     }
 
-    /// The plan as the rule set of one family, and the sets that its rules look into.
+    /// The plan as the rule set of one family, and the sets that its rules use.
     ///
     /// - Parameters:
-    ///   - plan: what may come in.
-    ///   - family: the family whose rules are wanted.
-    /// - Returns: the sets have to be there before the rules; none where no list of addresses is long. The rules: with `existing: keep` a filter table with INPUT only, whose last rule drops; with `replace` filter and
-    ///   nat, where the policy of INPUT drops.
-    /// - Throws: everything that the administrator's templates made and that is not the plan.
+    ///   - plan: what is allowed.
+    ///   - family: the family of the rules.
+    /// - Returns: the rules, and the sets that must exist before they are loaded (none if no list of addresses is
+    ///   long). With `existing: keep` the rules are a filter table with only INPUT, whose last rule drops; with
+    ///   `replace` filter and nat, where the policy of INPUT drops.
+    /// - Throws: everything in the output of the administrator's templates that is not in the plan.
     package func composeWithSets(
         _ plan: Plan, family: Family
     ) throws(ComposerError) -> (rules: RuleSet, sets: [AddressSet]) {
@@ -85,7 +86,7 @@ package struct Composer: Sendable {
         do { return (try RuleSet(parsing: text.text, file: name), layout.sets) } catch { throw .unreadable(error) }
     }
 
-    /// The types that values come from cannot hold anything hostile; should one ever, it stops here.
+    /// The types of the values cannot contain anything hostile; if one ever does, it is refused here.
     private static func checkValues(_ values: [String: RuleTemplateValue]) throws(ComposerError) {
         for (name, value) in values {
             switch value {
@@ -98,7 +99,7 @@ package struct Composer: Sendable {
         }
     }
 
-    /// What would end a quoted comment, escape a character in it, or begin a tag.
+    /// Characters that would end a quoted comment, escape a character in it, or begin a tag.
     private static let unsafe = Set("\"'\\`{}".utf8)
 }
 

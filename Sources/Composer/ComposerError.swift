@@ -21,7 +21,7 @@ package enum ComposerError: Error, Equatable, Sendable {
     case wrongOrder(String, at: TemplatePlace)
     /// A line in the place of a planned one, perhaps the same in another spelling.
     case differs(String, planned: String, at: TemplatePlace)
-    /// A list of so many addresses, where the kernel has no sets.
+    /// A list with this many addresses, although the kernel does not support sets.
     case needsSets(Int)
     /// More than one of these.
     case several([ComposerError])
@@ -38,7 +38,7 @@ package enum ComposerError: Error, Equatable, Sendable {
 }
 
 extension ComposerError {
-    /// Several mistakes as one error, one for each line of a template: a line can render several times, in both families.
+    /// Several mistakes as one error, one per template line: a line can render several times, in both families.
     ///
     /// - Returns: nil if there are none.
     package static func together(_ errors: [ComposerError]) -> ComposerError? {

@@ -1,22 +1,22 @@
 import Netfilter
 import Policy
 
-/// Ports of one source and protocol, gathered from all the answers that open them.
+/// Ports of one source and protocol, collected from all the answers that open them.
 struct PortGroup {
-    /// What opens a range of ports.
+    /// The answer that opens a range of ports.
     struct Member {
         let range: PortRange
         let answer: Permission.Answer
-        /// The port as the answers have it.
+        /// The port as written in the answers.
         let label: String
     }
 
-    /// The most ports that `-m multiport` takes in one rule; a range counts as two (iptables-extensions(8)).
+    /// The maximum number of ports in one `-m multiport` rule; a range counts as two (iptables-extensions(8)).
     static let slots = 15
 
     var members: [Member] = []
 
-    /// The ports in as few rules' worth of ranges as possible, ascending and merged.
+    /// The ports in as few rules as possible, ascending and merged.
     var chunks: [[PortRange]] {
         var chunks: [[PortRange]] = []
         var room = 0
@@ -48,7 +48,7 @@ struct PortGroup {
     }
 }
 
-/// The ports of one rule, as iptables says it: one range by `-m tcp`, several by `-m multiport`.
+/// The ports of one rule in iptables syntax: one range with `-m tcp`, several with `-m multiport`.
 struct RulePorts: Equatable {
     let transport: TransportProtocol
     let ranges: [PortRange]

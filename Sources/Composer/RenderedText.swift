@@ -1,16 +1,16 @@
-/// What a rule template fills in under a name.
+/// The value of a name in a rule template.
 enum RuleTemplateValue: Equatable {
     case text(String)
     case flag(Bool)
-    /// A section is written once for each group, with the group's own values.
+    /// A section is written once per group, with the group's own values.
     case groups([[String: RuleTemplateValue]])
 }
 
-/// What the templates rendered, line by line, and where each line comes from.
+/// The output of the templates, line by line, with the origin of each line.
 struct RenderedText {
     /// The lines, without their ends.
     private(set) var lines: [String] = []
-    /// The place of each line.
+    /// The origin of each line.
     private(set) var places: [TemplatePlace] = []
     /// The whole text.
     var text: String { lines.map { $0 + "\n" }.joined() }
@@ -22,8 +22,8 @@ struct RenderedText {
     /// Fills in templates.
     ///
     /// - Parameters:
-    ///   - name: the template to begin with; it includes the others.
-    ///   - templates: by name; one that is missing renders nothing.
+    ///   - name: the first template; it includes the others.
+    ///   - templates: by name; a missing one renders nothing.
     ///   - values: by the names that templates may use.
     init(
         rendering name: String, of templates: [String: (path: String, parts: [RuleTemplatePart])],
@@ -39,7 +39,7 @@ struct RenderedText {
         render(template.parts, of: template.path, scopes)
     }
 
-    /// The values at hand are `scopes`, the innermost section's last.
+    /// The available values are `scopes`, those of the innermost section last.
     private mutating func render(
         _ parts: [RuleTemplatePart], of path: String, _ scopes: [[String: RuleTemplateValue]]
     ) {
@@ -70,7 +70,7 @@ struct RenderedText {
         scopes.reversed().lazy.compactMap { $0[name] }.first
     }
 
-    /// What a section sees besides what is around it, once for each time that it is written.
+    /// The additional values inside a section, once for each time that it is written.
     private static func scopes(of value: RuleTemplateValue?) -> [[String: RuleTemplateValue]] {
         switch value {
         case nil, .flag(false): []

@@ -1,16 +1,16 @@
 import Netfilter
 import Policy
 
-/// The words of a rule's comment: which answers the rule comes from.
+/// The text of a rule's comment: the answers that the rule comes from.
 enum RuleComment {
-    /// What the kernel keeps of a comment, in bytes without the closing zero (iptables-extensions(8), comment).
+    /// The maximum length of a comment, in bytes without the final zero (iptables-extensions(8), comment).
     static let limit = 255
 
-    /// `services web, mail; ports 8080/tcp`, shortened from its end where it would be too long.
+    /// `services web, mail; ports 8080/tcp`, shortened at the end if it would be too long.
     ///
     /// - Parameters:
     ///   - services: names of services.
-    ///   - ports: further ports, as the answers have them.
+    ///   - ports: further ports, as written in the answers.
     /// - Returns: the comment without latchkey's prefix.
     static func text(services: [String], ports: [String]) -> String {
         let room = limit - Rule.ownershipPrefix.utf8.count

@@ -1,9 +1,9 @@
 import Netfilter
 import Policy
 
-/// A plan laid out for the rule templates of one family: which ports and sources share a rule, and in which order.
+/// A plan arranged for the rule templates of one family: which ports and sources share a rule, and in which order.
 struct RuleLayout {
-    /// One rule of the services' templates: its source, ports and comment.
+    /// A rule of the service templates: its source, ports and comment.
     struct Item: Equatable {
         let source: RuleSource
         var ports: RulePorts?
@@ -12,7 +12,7 @@ struct RuleLayout {
         let comment: String
     }
 
-    /// A rule of the administrators': where from, and what the comment says of it.
+    /// A rule for the administrators: the source, and the text of the comment.
     struct Admin: Equatable {
         let source: RuleSource
         let title: String
@@ -20,14 +20,14 @@ struct RuleLayout {
 
     let family: Family
     let answers: Answers
-    /// Whether the family is more than loopback and replies.
+    /// Whether the family allows more than loopback and replies.
     let isOpen: Bool
     let admins: [Admin]
     let ssh: [Item]
     let services: [Item]
     let multicast: [Item]
     let protocols: [Item]
-    /// nil when no ping gets in; else whether few do.
+    /// nil if no pings are allowed; otherwise whether only a few are.
     let pingLimited: Bool?
 
     init(_ plan: Plan, _ family: Family, usesSets: Bool) {
@@ -36,7 +36,7 @@ struct RuleLayout {
         isOpen = plan.isOpen(family)
         let permissions = isOpen ? plan.permissions : []
         admins = isOpen ? Self.admins(plan.answers.admins, family, usesSets: usesSets) : []
-        // A service of many ports has one list, which may be long.
+        // A service with many ports has one list, which may be long.
         var known: [(source: Source, rules: [RuleSource])] = []
         let sourced = permissions.map { permission -> Sourced in
             if let found = known.first(where: { $0.source == permission.source }) { return (permission, found.rules) }
@@ -66,7 +66,7 @@ struct RuleLayout {
         }
     }
 
-    /// The sources that a permission yields rules for; the admins need none beside their own.
+    /// The sources that need rules for a permission; the admins need none besides their own.
     private static func sources(_ source: Source, _ family: Family, usesSets: Bool) -> [RuleSource] {
         switch source {
         case .everyone: [.anywhere]
@@ -137,13 +137,13 @@ struct RuleLayout {
 }
 
 extension RuleLayout {
-    /// The sets that its rules look into, each once.
+    /// The sets that the rules use, each once.
     var sets: [AddressSet] {
         let sources = admins.map(\.source) + (ssh + services + multicast + protocols).map(\.source)
         return Set(sources.compactMap(\.set)).sorted { $0.name < $1.name }
     }
 
-    /// How many rules the longest list of addresses makes.
+    /// The number of rules for the longest list of addresses.
     var longestList: Int {
         let items = Dictionary(grouping: ssh + services + multicast + protocols, by: \.comment).values.map(\.count)
         return max(admins.count, items.max() ?? 0)
@@ -159,7 +159,7 @@ extension RuleLayout {
 extension IPProtocol {
     /// The condition for the protocol.
     ///
-    /// To ip6tables AH is an extension header that `-p` looks past: there only `-m ah` sees it.
+    /// For ip6tables AH is an extension header that `-p` skips: only `-m ah` matches it.
     func match(_ family: Family) -> Match {
         switch (self, family) {
         case (.ah, .ipv6): .words(["-m", "ah"])

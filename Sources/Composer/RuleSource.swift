@@ -1,7 +1,7 @@
 import Netfilter
 import Policy
 
-/// Where a rule's packets come from.
+/// The source of a rule's packets.
 enum RuleSource: Hashable, Comparable {
     case anywhere
     case network(CIDR)
@@ -20,7 +20,7 @@ enum RuleSource: Hashable, Comparable {
         }
     }
 
-    /// `0.0.0.0/0` and `::/0` are anywhere: iptables-save prints no source for them.
+    /// `0.0.0.0/0` and `::/0` mean anywhere: iptables-save prints no source for them.
     init(_ network: CIDR) { self = network.isEverything ? .anywhere : .network(network) }
 
     /// The network as iptables-save prints it.
@@ -35,7 +35,7 @@ enum RuleSource: Hashable, Comparable {
     ///   - list: the addresses and networks.
     ///   - family: the family of the rules.
     ///   - usesSets: whether the kernel has sets.
-    /// - Returns: one source for each network; a single set for more than `AddressSet.threshold` of them.
+    /// - Returns: one source per network; a single set for more than `AddressSet.threshold` networks.
     static func all(_ list: AddressList, _ family: Family, usesSets: Bool) -> [RuleSource] {
         let networks = Set(list.all.filter { $0.family == family }).sorted()
         guard usesSets, networks.count > AddressSet.threshold else { return networks.map { RuleSource($0) } }

@@ -1,10 +1,10 @@
-/// The text of a rule template, and the path that messages call it by.
+/// The text of a rule template, and the path that messages use for it.
 package struct RuleTemplate: Equatable, Sendable {
     /// Where it was read from.
     package let path: String
     /// Mustache.
     package let text: String
-    /// Whether it is inside the binary, where tests have found it right.
+    /// Whether it is inside the binary, where tests have checked it.
     let isBuiltIn: Bool
 
     /// An administrator's template.
@@ -21,10 +21,10 @@ package struct RuleTemplate: Equatable, Sendable {
         isBuiltIn = true
     }
 
-    /// What messages call a template inside the binary.
+    /// The name that messages use for a template inside the binary.
     static func builtInPath(_ name: String) -> String { "\(name) (built in)" }
 
-    /// The lines without their ends; that of the last one may be missing.
+    /// The lines without their line ends; that of the last line may be missing.
     var lines: [Substring] {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         return lines.last == "" ? lines.dropLast() : lines

@@ -1,6 +1,6 @@
 /// A piece of a rule template.
 enum RuleTemplatePart: Sendable {
-    /// The beginning of a line, by its number in the template.
+    /// The beginning of a line, with its number in the template.
     case line(Int)
     case text(String)
     case lineEnd
@@ -14,22 +14,22 @@ enum RuleTemplatePart: Sendable {
 
 /// Reads a rule template into its parts.
 ///
-/// Rule templates are written in a part of Mustache (mustache(5)): values, sections, inverted sections, comments and, in
+/// Rule templates use a subset of Mustache (mustache(5)): values, sections, inverted sections, comments and, in
 /// `ruleset`, partials. Other Mustache (delimiters, pragmas, inheritance, functions, dynamic names) is refused, and so
-/// is a name without a value, which Mustache would pass over in silence. A line that holds tags alone and no value
-/// leaves no line behind.
+/// is a name without a value, which Mustache would ignore silently. A line that contains only tags and no value
+/// leaves no line in the output.
 struct RuleTemplateParser {
     private enum Token {
         case text(Substring)
         case tag(Substring, line: Int)
     }
 
-    /// A section whose end has not come yet.
+    /// A section without its end so far.
     private struct OpenSection {
         let name: Substring
         let line: Int
         let isInverted: Bool
-        /// What stood ahead of the section.
+        /// The parts before the section.
         let before: [RuleTemplatePart]
     }
 
@@ -42,10 +42,10 @@ struct RuleTemplateParser {
     /// Reads a template.
     ///
     /// - Parameters:
-    ///   - template: the text, and the path that messages name.
-    ///   - name: what the template is called, `log` for `log.mustache`.
+    ///   - template: the text, and the path for messages.
+    ///   - name: the template's name, `log` for `log.mustache`.
     /// - Returns: the parts.
-    /// - Throws: every mistake in the template; after a tag without an end nothing more can be told.
+    /// - Throws: every mistake in the template; nothing is reported after a tag without an end.
     static func parse(_ template: RuleTemplate, named name: String) throws(ComposerError) -> [RuleTemplatePart] {
         var parser = Self(template: template, name: name)
         parser.parse()
@@ -59,7 +59,7 @@ struct RuleTemplateParser {
     }
 
     private mutating func parse() {
-        // Swift takes \r\n for one character, the kernel's tools for two.
+        // For Swift \r\n is one character, for the kernel's tools it is two.
         let lines = template.text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         if let bad = lines.firstIndex(where: { $0.contains { ($0 < 0x20 && $0 != 0x09) || $0 == 0x7F } }) {
             return note(String(Substring(lines[bad])), .controlCharacter, line: bad + 1)
@@ -74,7 +74,7 @@ struct RuleTemplateParser {
         for section in open { note("{{#\(section.name)}}", .sections, line: section.line) }
     }
 
-    /// The text and tags up to the next line end that no tag encloses; nil after a tag without an end.
+    /// The text and tags up to the next line end outside of tags; nil after a tag without an end.
     private mutating func nextLine(_ rest: inout Substring, _ line: inout Int) -> [Token]? {
         var tokens: [Token] = []
         while true {

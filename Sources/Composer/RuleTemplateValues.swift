@@ -2,10 +2,10 @@ import Netfilter
 import Policy
 
 extension RuleLayout {
-    /// The values that the rule templates fill in, by the names they have there.
+    /// The values for the rule templates, by the names that the templates use.
     ///
-    /// - Returns: the values. `false` stands where a rule has no such part, so that the name is never looked for
-    ///   further out.
+    /// - Returns: the values; `false` where a rule does not have the part, so that the name is not looked up in an
+    ///   outer scope.
     var templateValues: [String: RuleTemplateValue] {
         [
             "replace": .flag(answers.existing == .replace),

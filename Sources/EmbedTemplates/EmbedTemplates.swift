@@ -2,7 +2,7 @@ import Foundation
 
 /// Writes the templates into a Swift file, so that they are inside the binary.
 ///
-/// Run by the build: the first argument is the file to write, every other one a template in its folder.
+/// Run by the build: the first argument is the output file, all others are templates in their folders.
 @main
 enum EmbedTemplates {
     static func main() throws {
@@ -23,11 +23,11 @@ enum EmbedTemplates {
         try source.write(to: URL(filePath: output), atomically: true, encoding: .utf8)
     }
 
-    /// A raw string with more number signs than the text has behind a quote or a backslash.
+    /// A raw string with more number signs than any that follow a quotation mark or a backslash in the text.
     private static func literal(_ text: String) -> String {
         var signs = "#"
         while text.contains("\"\"\"\(signs)") || text.contains("\\\(signs)") { signs += "#" }
-        // The line end ahead of the closing quotes is not part of the text.
+        // The line end before the closing quotation marks is not part of the text.
         return "\(signs)\"\"\"\n\(text)\n\"\"\"\(signs)"
     }
 }

@@ -1,7 +1,7 @@
 import Foundation
 import PackagePlugin
 
-/// Has the build embed every file of the folders in `templates`: a new template is one new file.
+/// Makes the build embed every file of the folders in `templates`: a new template is one new file.
 @main
 struct EmbedTemplatesPlugin: BuildToolPlugin {
     func createBuildCommands(context: PluginContext, target: any Target) throws -> [Command] {

@@ -5,7 +5,7 @@ package struct BootInstant: Sendable, Comparable, Hashable, Codable {
     /// Nanoseconds since the boot (CLOCK_BOOTTIME, clock_gettime(2)).
     package var nanoseconds: Int64
 
-    /// An instant that many nanoseconds after the boot.
+    /// An instant this many nanoseconds after the boot.
     package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
     package init(from decoder: any Decoder) throws {
@@ -19,7 +19,7 @@ package struct BootInstant: Sendable, Comparable, Hashable, Codable {
 
     package static func < (left: Self, right: Self) -> Bool { left.nanoseconds < right.nanoseconds }
 
-    /// The instant that many milliseconds later.
+    /// The instant this many milliseconds later.
     package func advanced(milliseconds: Int64) -> Self { Self(nanoseconds: nanoseconds + milliseconds * 1_000_000) }
 
     /// Milliseconds from this instant to another, rounded up so that waiting for them is never too short.
@@ -36,7 +36,7 @@ package struct BootClock: Sendable {
     /// Seconds since 1970, UTC.
     package let date: @Sendable () -> Int64
 
-    /// A clock made of two readings.
+    /// A clock from two functions that read the time.
     package init(now: @escaping @Sendable () -> BootInstant, date: @escaping @Sendable () -> Int64) {
         self.now = now
         self.date = date

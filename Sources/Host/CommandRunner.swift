@@ -4,11 +4,11 @@ package struct Command: Sendable, Equatable {
     package var program: String
     /// Its arguments, without the program's own name.
     package var arguments: [String]
-    /// What it reads on standard input; nothing when empty.
+    /// Its standard input; empty for none.
     package var input: [UInt8]
     /// How long it may take before it is killed.
     package var timeout: Duration
-    /// What its environment holds besides a fixed PATH and locale.
+    /// The environment variables besides a fixed PATH and locale.
     package var environment: [String: String]
 
     /// A command with the limits that suit a short-lived tool.
@@ -29,7 +29,7 @@ package struct Command: Sendable, Equatable {
 
 /// The result of a program.
 package struct CommandResult: Sendable, Equatable {
-    /// Exit status, or 128 and the signal's number when a signal ended it.
+    /// Exit status, or 128 plus the signal's number when a signal ended it.
     package var status: Int32
     /// Standard output.
     package var output: [UInt8]
@@ -47,7 +47,7 @@ package struct CommandResult: Sendable, Equatable {
     package var text: String { String(decoding: output, as: UTF8.self) }
 }
 
-/// Runs other programs; latchkey starts them in no other way.
+/// Runs other programs; latchkey does not start them in any other way.
 package protocol CommandRunner: Sendable {
     /// Runs a command to its end.
     ///
@@ -57,7 +57,7 @@ package protocol CommandRunner: Sendable {
 }
 
 extension CommandRunner {
-    /// Runs a command and wants status 0.
+    /// Runs a command and requires status 0.
     ///
     /// - Throws: what `run` throws, and `toolFailed` for any other status.
     package func check(_ command: Command) async throws(HostError) -> CommandResult {

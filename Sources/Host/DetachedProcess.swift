@@ -42,14 +42,14 @@ package enum DetachedProcess {
         return child
     }
 
-    /// What the new process does first.
+    /// Prepares the new process, before anything else.
     ///
     /// It starts a new session, works in `/`, and creates files that only root can read. It ignores the signals below,
     /// because a guard that ends early can leave the server locked.
     package static func become() {
         setsid()
-        // Started through /proc/self/exe, it would be called "exe" in ps and top; prctl(2) names only the calling thread,
-        // which may not be the first one.
+        // Started through /proc/self/exe, it would be called "exe" in ps and top; prctl(2) names only the calling
+        // thread, which may not be the first one.
         if let file = fopen("/proc/self/comm", "w") {
             fputs("latchkey", file)
             fclose(file)
@@ -59,8 +59,8 @@ package enum DetachedProcess {
         }
         _ = chdir("/")
         umask(0o077)
-        // The kernel should kill it last when memory runs out (proc_pid_oom_score_adj(5)); without the permission to set
-        // this, the value does not change.
+        // The kernel should kill it last when memory runs out (proc_pid_oom_score_adj(5)); without the permission to
+        // set this, the value does not change.
         if let file = fopen("/proc/self/oom_score_adj", "w") {
             fputs("-1000", file)
             fclose(file)

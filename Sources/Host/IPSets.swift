@@ -14,7 +14,7 @@ package struct IPSets: Sendable {
     ///
     /// - Throws: what running the tool throws.
     package func dump() async throws(HostError) -> String {
-        // Without the module there is no set; asking ipset would load it.
+        // Without the module there are no sets; asking ipset would load it.
         guard SecureFiles.exists("/sys/module/ip_set") || !SecureFiles.exists("/sys/module") else { return "" }
         return try await runner.check(Command(program, ["save"])).text
     }

@@ -15,7 +15,7 @@ package struct IPTables: Sendable {
 
     private var runner: any CommandRunner
 
-    /// The same commands, run by another runner: in another network, for example.
+    /// The same commands with another runner, for example in another network.
     package func run(by runner: any CommandRunner) -> IPTables {
         var tool = self
         tool.runner = runner
@@ -25,7 +25,7 @@ package struct IPTables: Sendable {
     /// How long a tool waits for the xtables lock, in seconds; bounded, so that a guard never hangs on it.
     private static let lockWait = 8
 
-    /// Finds the commands of a backend by their full names, or by the plain name if its version is of that backend.
+    /// Finds the commands of a backend by their full names, or by the plain name if its version has that backend.
     ///
     /// - Throws: `toolMissing` if the backend is not installed.
     package init(
@@ -104,7 +104,7 @@ package struct IPTables: Sendable {
     ///
     /// - Parameters:
     ///   - input: in iptables-save's format.
-    ///   - flush: whether each table named is emptied first; without it only what the text names changes.
+    ///   - flush: whether each named table is emptied first; otherwise only what the text names changes.
     ///   - counters: whether the counters in the text are set.
     /// - Throws: `xtablesLocked`, `rulesRefused`, and what running the tool throws.
     package func restore(

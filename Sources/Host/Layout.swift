@@ -1,6 +1,6 @@
 /// The paths of latchkey's files (latchkey(8), FILES), all of them under one root folder.
 package struct Layout: Sendable, Equatable {
-    /// "" for the machine itself, else the folder that `LATCHKEY_ROOT` names, without a slash at its end.
+    /// "" for the machine itself, otherwise the folder that `LATCHKEY_ROOT` names, without a trailing slash.
     package let root: String
 
     /// The layout under a root folder; nil, "" and "/" mean the machine itself.
@@ -13,7 +13,7 @@ package struct Layout: Sendable, Equatable {
     /// A path of the machine, put under the root.
     package func path(_ absolute: String) -> String { root + absolute }
 
-    /// The answers of the change that was last kept.
+    /// The answers of the last kept change.
     package var answers: String { path("/etc/latchkey/answers.yaml") }
     /// The administrator's service and rule templates.
     package var templates: String { path("/etc/latchkey/templates") }
@@ -21,9 +21,9 @@ package struct Layout: Sendable, Equatable {
     package var state: String { path("/var/lib/latchkey") }
     /// The snapshots, one folder each.
     package var snapshots: String { state + "/snapshots" }
-    /// The history of changes, one line for each event.
+    /// The history of changes, one line per event.
     package var history: String { state + "/history.jsonl" }
-    /// The files that a reboot clears: locks, journal, socket.
+    /// The files that are deleted at reboot: locks, journal, socket.
     package var run: String { path("/run/latchkey") }
     /// Held by the guard of a pending change (flock(2)).
     package var lock: String { run + "/lock" }
@@ -33,17 +33,17 @@ package struct Layout: Sendable, Equatable {
     package var beginLock: String { run + "/begin.lock" }
     /// The journal of the pending or last change.
     package var journal: String { run + "/journal.json" }
-    /// When the gates of the pending trial were renewed last.
+    /// When the gates of the pending trial were last renewed.
     package var renewal: String { run + "/renewed" }
     /// The guard's socket.
     package var socket: String { run + "/guard.sock" }
-    /// The record of the change that was last kept.
+    /// The record of the last kept change.
     package var kept: String { state + "/kept.json" }
 
     /// The file in which a request waits for its guard.
     package func request(_ change: String) -> String { "\(run)/\(change).request" }
 
-    /// The file in which a guard that could not begin a change says why.
+    /// The file in which a guard that could not begin a change reports why.
     package func failure(_ change: String) -> String { "\(run)/\(change).failure" }
 
     /// The copy of a request beside its snapshot, in case the journal is lost.
@@ -63,11 +63,11 @@ package enum BootPath {
     package static let servicesIPv4 = "/etc/sysconfig/iptables"
     package static let servicesIPv6 = "/etc/sysconfig/ip6tables"
     package static let servicesProgram = "/usr/libexec/iptables/iptables.init"
-    /// What latchkey's own unit loads.
+    /// The files that latchkey's own unit loads.
     package static let restoreFolder = "/var/lib/latchkey/restore"
     /// latchkey's own unit, and the link that makes systemd start it.
     package static let restoreUnit = "/etc/systemd/system/latchkey-restore.service"
     package static let restoreLink = "/etc/systemd/system/multi-user.target.wants/latchkey-restore.service"
-    /// Where unit files of the administrator's lie.
+    /// The folder for the administrator's unit files.
     package static let systemUnits = "/etc/systemd/"
 }

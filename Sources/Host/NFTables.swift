@@ -12,7 +12,7 @@ package struct NFTables: Sendable {
         self.runner = runner
     }
 
-    /// All tables, such as `ip filter`, those of iptables too.
+    /// All tables, such as `ip filter`, including those of iptables.
     ///
     /// - Throws: what running the tool throws.
     package func names() async throws(HostError) -> Set<String> {

@@ -42,8 +42,8 @@ package struct ServiceManager: Sendable {
 
     /// Whether systemd has stopped all services and the machine is shutting down.
     ///
-    /// PID 1 is systemd-shutdown(8) then, which waits up to 90 s for processes that ignore SIGTERM; the rules go with
-    /// the kernel.
+    /// PID 1 is systemd-shutdown(8) then, which waits up to 90 s for processes that ignore SIGTERM; the rules disappear
+    /// with the kernel.
     package static var isGoingDown: Bool {
         guard let name = try? SecureFiles.read("/proc/1/comm") else { return false }
         return String(decoding: name, as: UTF8.self).hasPrefix("systemd-shutdow")

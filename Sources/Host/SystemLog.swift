@@ -28,9 +28,9 @@ package struct SystemLog: LogHandler {
         UnixSocket.sendDatagram(line, to: path)
     }
 
-    /// A message as local receivers expect it: RFC 3164 without the host's name, which they put in themselves.
+    /// A message as local receivers expect it: RFC 3164 without the host name, which they add themselves.
     ///
-    /// It is one line, whatever the message holds, and at most 1,024 bytes long (section 4.1).
+    /// It is always one line of at most 1,024 bytes (section 4.1).
     static func line(priority: Int32, time: tm, pid: Int32, message: String) -> String {
         let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
         func two(_ number: Int32, _ pad: String = "0") -> String { (number < 10 ? pad : "") + "\(number)" }
@@ -39,7 +39,7 @@ package struct SystemLog: LogHandler {
             "\(month) \(two(time.tm_mday, " ")) \(two(time.tm_hour)):\(two(time.tm_min)):\(two(time.tm_sec))"
         var line = "<\(priority)>\(stamp) latchkey[\(pid)]: "
         for scalar in message.unicodeScalars {
-            // A message with a newline in it would look like two, the second from anybody.
+            // A message that contains a newline would look like two, the second from an unknown sender.
             let isControl = scalar.properties.generalCategory == .control
             let next = isControl ? " " : String(Character(scalar))
             guard line.utf8.count + next.utf8.count <= 1_021 else { return line + "..." }
@@ -48,7 +48,7 @@ package struct SystemLog: LogHandler {
         return line
     }
 
-    /// LOG_AUTHPRIV of syslog(3): who changed the firewall is for few to read.
+    /// LOG_AUTHPRIV of syslog(3): messages about firewall changes are for few to read.
     private static let facility: Int32 = 10
 
     /// The severities of RFC 3164.

@@ -5,14 +5,14 @@ import SystemPackage
 
 /// Runs real programs, with a clean environment and a time limit.
 package struct SystemRunner: CommandRunner {
-    /// What every program finds in its environment: nothing is passed on from the caller, whom sudo may have let
-    /// bring along anything.
+    /// The environment of every program: nothing is passed on from the caller, because sudo may have passed on
+    /// anything.
     private let environment: [String: String]
 
-    /// Output beyond this many bytes is an error; the largest rule sets seen have a few megabytes.
+    /// Output beyond this many bytes is an error; the largest known rule sets have a few megabytes.
     private static let outputLimit = 64 << 20
 
-    /// A runner; what `environment` names is added to every command's.
+    /// A runner; `environment` is added to every command's environment.
     package init(environment: [String: String] = [:]) {
         self.environment = environment
     }
@@ -46,10 +46,10 @@ package struct SystemRunner: CommandRunner {
         let custom = Dictionary(
             uniqueKeysWithValues: variables.map { (Subprocess.Environment.Key(stringLiteral: $0), $1) })
 
-        // Input comes from a file in memory, not a pipe: a program that ends before it has read everything is then
-        // judged by its own message, not by a broken pipe.
+        // Input comes from a file in memory, not a pipe: if a program ends before it has read everything, its own
+        // message is reported, not a broken pipe.
         let input = try memoryFile(command.input)
-        // A tool may start others; what is stopped is stopped with all of them.
+        // A tool may start others; a tool that is stopped is stopped together with them.
         var options = PlatformOptions()
         options.processGroupID = 0
         options.teardownSequence = [

@@ -1,15 +1,15 @@
 import CLinux
 import Glibc
 
-/// An empty network namespace, in which rules are loaded to see what the tools make of them.
+/// An empty network namespace, in which rules are loaded to see how the tools interpret them.
 ///
 /// It exists as long as this value. A separate thread creates it, so that this process stays in its own namespace.
 package final class ThrowawayNetwork: Sendable {
     private let descriptor: Int32
 
-    /// Makes the namespace.
+    /// Creates the namespace.
     ///
-    /// - Throws: `file` where the kernel does not allow it (unshare(2)).
+    /// - Throws: `file` if the kernel does not allow it (unshare(2)).
     package init() throws(HostError) {
         let made = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
         defer { made.deallocate() }
@@ -41,7 +41,7 @@ package final class ThrowawayNetwork: Sendable {
     ///
     /// - Parameters:
     ///   - nsenter: the program nsenter(1).
-    ///   - runner: what runs them.
+    ///   - runner: runs the programs.
     /// - Returns: the runner; it keeps the network alive.
     package func runner(nsenter: String, over runner: any CommandRunner) -> any CommandRunner {
         EnteringRunner(network: self, nsenter: nsenter, runner: runner)

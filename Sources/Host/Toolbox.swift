@@ -2,10 +2,10 @@ import Glibc
 
 /// Finds programs in fixed system folders, because the caller's PATH is not trusted.
 package struct Toolbox: Sendable {
-    /// The folders looked in, first to last.
+    /// The folders that are searched, in order.
     package let folders: [String]
 
-    /// The system's folders, and ahead of them the same folders under the layout's root.
+    /// The system's folders, preceded by the same folders under the layout's root.
     package init(layout: Layout) {
         let system = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin"]
         let rooted = system.map(layout.path)

@@ -4,13 +4,13 @@ import Glibc
 package struct UTCTime: Sendable, Equatable {
     private let seconds: Int64
 
-    /// The moment so many seconds after the beginning of 1970.
+    /// The moment this many seconds after the beginning of 1970.
     package init(secondsSince1970 seconds: Int64) { self.seconds = seconds }
 
     /// For example `20261122-154210`.
     package var compact: String { text("%Y%m%d-%H%M%S") }
 
-    /// For example `2026-11-22T15:42:10` (ISO 8601), as the time match of iptables reads it too.
+    /// For example `2026-11-22T15:42:10` (ISO 8601), which the time match of iptables also accepts.
     package var iso8601: String { text("%Y-%m-%dT%H:%M:%S") }
 
     private func text(_ format: String) -> String {

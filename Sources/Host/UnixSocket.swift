@@ -157,7 +157,7 @@ package enum UnixSocket {
         }
     }
 
-    /// Makes a socket address of a path of any length: sun_path holds 107 bytes, so a longer path goes by way of
+    /// Creates a socket address for a path of any length: sun_path holds 107 bytes, so a longer path goes through
     /// its folder's descriptor in /proc.
     fileprivate static func withAddress(
         _ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) throws(HostError) -> Void

@@ -2,27 +2,27 @@
 package enum AddressError: Error, Hashable, Sendable {
     /// Neither an IPv4 nor an IPv6 address.
     case notAnAddress(String)
-    /// An IPv4 address with a number past 255.
+    /// An IPv4 address with a number above 255.
     case numberTooLarge(String, number: String)
     /// An IPv4 address with a leading zero, which some programs read as octal.
     case leadingZero(String, number: String)
     /// An IPv6 address with a zone (`%eth0`), which means nothing in a firewall rule.
     case zone(String)
-    /// A character outside ASCII, such as a digit of another script that only looks right.
+    /// A non-ASCII character, such as a digit of another script that looks similar.
     case notASCII(String)
-    /// A network where one address was asked for.
+    /// A network where a single address is required.
     case network(String)
-    /// What follows the slash is not a plain number.
+    /// The text after the slash is not a plain number.
     case badPrefixLength(String)
-    /// A netmask (`/255.0.0.0`) where a prefix length belongs.
+    /// A netmask (`/255.0.0.0`) instead of a prefix length.
     case netmask(String)
-    /// A prefix length past 32 (IPv4) or 128 (IPv6).
+    /// A prefix length above 32 (IPv4) or 128 (IPv6).
     case prefixTooLong(String, longest: Int)
-    /// An address inside a network where the network itself was asked for.
+    /// An address inside a network where the network itself is required.
     case hostBits(String, network: String)
     /// An IPv4-mapped IPv6 address, which no packet has (RFC 4291 section 2.5.5).
     case mapped(String, ipv4: String)
-    /// An address that no packet comes from.
+    /// An address that is never a packet's source.
     case neverASource(String, kind: String)
 }
 
@@ -72,12 +72,12 @@ extension AddressError: CustomStringConvertible {
 }
 
 extension String {
-    /// A number of digits as it is written plainly.
+    /// A number of digits in plain form.
     fileprivate var withoutLeadingZeros: String {
         let digits = drop { $0 == "0" }
         return digits.isEmpty ? "0" : String(digits)
     }
 
-    /// A number of any length, cut so that a message stays a line.
+    /// A number of any length, shortened so that a message stays on one line.
     fileprivate var short: String { count > 8 ? prefix(8) + "..." : self }
 }

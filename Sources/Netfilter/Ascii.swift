@@ -1,6 +1,6 @@
-/// The few ASCII characters that addresses, ports and rules are made of, as bytes.
+/// The ASCII characters of addresses, ports and rules, as bytes.
 ///
-/// Swift's own `isNumber` and `Int(_:)` know other scripts' digits and a leading plus; these do not.
+/// Swift's own `isNumber` and `Int(_:)` accept digits of other scripts and a leading plus; these do not.
 enum Ascii {
     static let newline = UInt8(ascii: "\n")
     static let blank = UInt8(ascii: " ")
@@ -25,7 +25,7 @@ enum Ascii {
 
     static func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
 
-    /// A number in plain digits without a leading zero; nil for all else, and past what `Number` holds.
+    /// A number in plain digits without a leading zero; nil for anything else, and for numbers too large for `Number`.
     static func number<Number: FixedWidthInteger>(_ text: some StringProtocol, as type: Number.Type) -> Number? {
         var number: Number = 0
         var count = 0

@@ -1,8 +1,8 @@
-/// A network, or one host as the network of its full length: `10.0.0.0/8`, `192.168.1.33`.
+/// A network, or one host as a network of the full prefix length: `10.0.0.0/8`, `192.168.1.33`.
 package struct CIDR: Hashable, Sendable {
     /// The lowest address of the network; it has no host bits.
     package let address: IPAddress
-    /// How many leading bits the network's addresses share: up to 32 or 128.
+    /// The prefix length: how many leading bits the network's addresses share, up to 32 or 128.
     package let prefixLength: Int
 
     /// One host as a network.
@@ -11,7 +11,7 @@ package struct CIDR: Hashable, Sendable {
         prefixLength = host.bytes.count * 8
     }
 
-    /// A network from its lowest address; anything past that address's prefix is refused, never cut off.
+    /// A network from its lowest address; an address with host bits is refused, never truncated.
     package init(_ address: IPAddress, prefixLength: Int) throws(AddressError) {
         try self.init(address, prefixLength: prefixLength, text: "\(address)/\(prefixLength)")
     }
@@ -37,7 +37,7 @@ package struct CIDR: Hashable, Sendable {
         try self.init(address, prefixLength: Int(suffix) ?? Int.max, text: text)
     }
 
-    /// The network that a host of it belongs to; nil where there is no such length.
+    /// The network that contains this host; nil if the length is invalid.
     package init?(of host: IPAddress, prefixLength: Int) {
         guard (0...host.bytes.count * 8).contains(prefixLength) else { return nil }
         address = Self.lowest(of: host, prefixLength: prefixLength)
@@ -64,7 +64,7 @@ package struct CIDR: Hashable, Sendable {
 }
 
 extension CIDR {
-    /// Whether the network is of IPv4 or of IPv6.
+    /// Whether the network is IPv4 or IPv6.
     package var family: Family { address.family }
 
     /// Whether the network is a single address.
@@ -73,34 +73,34 @@ extension CIDR {
     /// Every address of one family: `0.0.0.0/0` or `::/0`.
     package var isEverything: Bool { prefixLength == 0 }
 
-    /// Whether the address lies in the network; never for the other family.
+    /// Whether the address is in the network; never for the other family.
     package func contains(_ other: IPAddress) -> Bool {
         other.family == family && Self.lowest(of: other, prefixLength: prefixLength) == address
     }
 
-    /// Whether all addresses of the other network lie in this one.
+    /// Whether all addresses of the other network are in this one.
     package func contains(_ other: CIDR) -> Bool {
         other.prefixLength >= prefixLength && contains(other.address)
     }
 
-    /// The form with the prefix length always, as iptables-save prints it: `192.168.1.33/32`.
+    /// With the prefix length in all cases, as iptables-save prints it: `192.168.1.33/32`.
     package var canonical: String { address.description + "/" + String(prefixLength) }
 }
 
 extension CIDR: CustomStringConvertible {
-    /// As a person writes it: a host without its length, a network with it.
+    /// As people write it: a host without its length, a network with it.
     package var description: String { isHost ? address.description : canonical }
 }
 
 extension CIDR: Comparable {
-    /// By address, IPv4 first; of networks that begin alike the larger one first.
+    /// By address, IPv4 first; of networks with the same lowest address the larger one first.
     package static func < (left: CIDR, right: CIDR) -> Bool {
         (left.address, left.prefixLength) < (right.address, right.prefixLength)
     }
 }
 
 extension AddressError {
-    /// The same mistake, for the longer text that contains it.
+    /// The same mistake, for the longer text that contains this one.
     fileprivate func replacing(text: String) -> AddressError {
         switch self {
         case .notAnAddress: .notAnAddress(text)

@@ -1,20 +1,20 @@
-/// The policy for a packet that no rule of a built-in chain decided.
+/// The policy for packets that no rule of a built-in chain decides.
 package enum ChainPolicy: String, CaseIterable, Hashable, Sendable {
     case accept = "ACCEPT"
     case drop = "DROP"
 }
 
-/// How many packets and bytes met a rule or a chain's policy.
+/// The number of packets and bytes that matched a rule or a chain's policy.
 package struct Counters: Hashable, Sendable {
     /// The number of packets.
     package let packets: UInt64
     /// The number of bytes.
     package let bytes: UInt64
 
-    /// No packet yet.
+    /// No packets yet.
     package static let zero = Counters(packets: 0, bytes: 0)
 
-    /// Counters of the given numbers.
+    /// Counters with the given numbers.
     package init(packets: UInt64, bytes: UInt64) {
         self.packets = packets
         self.bytes = bytes
@@ -40,16 +40,16 @@ package struct Counters: Hashable, Sendable {
     }
 }
 
-/// The declaration of a chain at the head of its table: `:INPUT DROP [0:0]`.
+/// The declaration of a chain at the beginning of its table: `:INPUT DROP [0:0]`.
 package struct Chain: Hashable, Sendable {
     /// The chain's name.
     package let name: String
-    /// The policy of a built-in chain; a user's chain has none.
+    /// The policy of a built-in chain; nil for a user chain.
     package var policy: ChainPolicy?
     /// The policy's counters.
     package var counters: Counters
 
-    /// A chain with its policy: nil for a user's chain.
+    /// A chain with its policy: nil for a user chain.
     package init(_ name: String, policy: ChainPolicy? = nil, counters: Counters = .zero) {
         self.name = name
         self.policy = policy
@@ -59,10 +59,10 @@ package struct Chain: Hashable, Sendable {
     /// The line that declares the chain.
     package var text: String { ":\(name) \(policy?.rawValue ?? "-") \(counters.text)" }
 
-    /// How many bytes a name may have at the most (XT_EXTENSION_MAXNAMELEN).
+    /// The maximum length of a name in bytes (XT_EXTENSION_MAXNAMELEN).
     static let longestName = 28
 
-    /// Whether iptables lets a chain have this name: 1 to 28 bytes, no blank, no leading dash or exclamation mark.
+    /// Whether iptables accepts this name for a chain: 1 to 28 bytes, no blank, no leading dash or exclamation mark.
     package static func isValidName(_ name: String) -> Bool {
         (1...longestName).contains(name.utf8.count) && name.utf8.first != Ascii.dash
             && name.utf8.first != UInt8(ascii: "!")
@@ -75,7 +75,7 @@ package struct Chain: Hashable, Sendable {
         return name.unicodeScalars.contains { $0.properties.isWhitespace || $0.properties.generalCategory == .control }
     }
 
-    /// The kernel's own chains of a table, in the order a packet meets them; nil for a table that does not exist.
+    /// A table's built-in chains, in the order in which a packet passes them; nil for a table that does not exist.
     package static func builtIn(ofTable table: String) -> [String]? {
         switch table {
         case "filter", "security": ["INPUT", "FORWARD", "OUTPUT"]

@@ -1,12 +1,12 @@
 extension Table {
-    /// The table with one chain as it was listed by `iptables -v -S CHAIN`, its other chains as they were known.
+    /// The table with one chain as listed by `iptables -v -S CHAIN`, and its other chains unchanged.
     ///
-    /// Much faster than a dump where the table holds thousands of rules: only the chain's own are printed.
+    /// Much faster than a dump if the table contains thousands of rules: only the chain's own are printed.
     ///
     /// - Parameters:
     ///   - chain: the chain's name.
-    ///   - listing: what iptables printed of it.
-    /// - Returns: nil where the listing is not one.
+    ///   - listing: the output of iptables.
+    /// - Returns: nil if the text is not such a listing.
     package func replacing(_ chain: String, listing: String) -> Table? {
         var policy: ChainPolicy?
         var counters = Counters.zero
@@ -38,8 +38,8 @@ extension Table {
 }
 
 extension Word {
-    /// A line of `iptables -v -S`: the command, its words without the counters, and these (`-c PACKETS BYTES`, behind the
-    /// conditions and ahead of the target).
+    /// A line of `iptables -v -S`: the command, its words without the counters, and the counters (`-c PACKETS BYTES`,
+    /// after the conditions and before the target).
     fileprivate static func splitCounted(
         _ line: String
     ) -> (command: String, rest: [Word], counters: Counters?)? {

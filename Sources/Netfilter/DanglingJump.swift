@@ -1,8 +1,8 @@
 extension RuleSet {
     /// Refuses a jump to a chain that its table does not declare.
     ///
-    /// iptables-nft's `--test` does not check this; the load would fail after other tables are already active. Targets of
-    /// iptables and xtables-addons are accepted; any other target without options has to be a chain.
+    /// iptables-nft's `--test` does not check this; the load would fail after other tables are already active. Targets
+    /// of iptables and xtables-addons are accepted; any other target without options has to be a chain.
     ///
     /// - Throws: `RuleSetError` with the line of the first such rule.
     package func requireChains(file: String) throws(RuleSetError) {
@@ -25,7 +25,7 @@ extension RuleSet {
 }
 
 extension Entry.Statement {
-    /// The chain that a rule jumps to, wherever in its chain it goes.
+    /// The chain that a rule jumps to, regardless of the rule's position in its chain.
     fileprivate var jumpsTo: String? {
         switch self {
         case .rule(let rule): rule.jumpsTo
@@ -45,16 +45,16 @@ extension Rule {
 }
 
 extension Target {
-    /// xtables-addons(8): what may be named without options besides.
+    /// xtables-addons(8): other targets that may be named without options.
     ///
-    /// Apart from the other extensions: where it is not installed, a chain may have such a name.
+    /// Separate from the other extensions: if xtables-addons is not installed, a chain may have such a name.
     fileprivate static let addons: Set<String> = [
         "ACCOUNT", "CHAOS", "DELUDE", "DHCPMAC", "DNETMAP", "ECHO", "IPMARK", "LOGMARK", "PROTO", "SYSRQ", "TARPIT",
     ]
 }
 
 extension Table {
-    /// What `:NAME`, `-N NAME` and `-E OLD NAME` lines declare.
+    /// The chains that `:NAME`, `-N NAME` and `-E OLD NAME` lines declare.
     fileprivate var declaredChains: Set<String> {
         Set(
             chains.map(\.name)

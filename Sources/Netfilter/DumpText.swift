@@ -1,12 +1,12 @@
-/// What a tool printed as text, and that text as bytes again, whatever the bytes are.
+/// A tool's output as text, and the text as the same bytes again, with any content.
 ///
-/// A comment may hold any byte, UTF-8 or not, and what other programs wrote has to come back as it was. A byte that is
-/// not part of UTF-8 text stands as one of the last 256 private characters of Unicode meanwhile; where such a
-/// character itself is written, each of its bytes does.
+/// A comment may contain any byte, UTF-8 or not, and other programs' text must be written back unchanged. A byte that
+/// is not part of UTF-8 text is represented by one of the last 256 private characters of Unicode; if the text contains
+/// such a character itself, each of its bytes is represented this way.
 package enum DumpText {
     private static let first: UInt32 = 0x10_FF00
 
-    /// The text that stands for bytes.
+    /// The text that represents bytes.
     package static func decode(_ bytes: [UInt8]) -> String {
         if let text = String(validating: bytes, as: UTF8.self), !hasStandIn(text) { return text }
         var scalars = String.UnicodeScalarView()
@@ -20,7 +20,7 @@ package enum DumpText {
                 scalars.append(contentsOf: text.unicodeScalars)
                 rest = rest.dropFirst(length)
             } else {
-                // Every value up to 0x10FFFF from there on is a scalar.
+                // Every value from there to 0x10FFFF is a scalar.
                 if let scalar = Unicode.Scalar(first + UInt32(byte)) { scalars.append(scalar) }
                 rest = rest.dropFirst()
             }
@@ -28,7 +28,7 @@ package enum DumpText {
         return String(scalars)
     }
 
-    /// The bytes that a text stands for.
+    /// The bytes that a text represents.
     package static func bytes(_ text: String) -> [UInt8] {
         guard hasStandIn(text) else { return Array(text.utf8) }
         return text.unicodeScalars.flatMap { scalar in

@@ -1,4 +1,4 @@
-/// An address family of the kernel's packet filter; each has rules of its own.
+/// An address family of the kernel's packet filter; each has its own rules.
 package enum Family: String, CaseIterable, Codable, Sendable {
     case ipv4
     case ipv6

@@ -1,11 +1,11 @@
-/// `-4` and `-6` in a line that a person wrote: the line is for one family only.
+/// `-4` and `-6` in a hand-written line: the line is for one family only.
 ///
 /// iptables(8): one file serves both iptables-restore and ip6tables-restore, and each ignores the lines that are marked
 /// for the other. iptables-save never prints the marks.
 enum FamilyMark {
     /// The words without the marks, and the families they name.
     ///
-    /// A mark counts ahead of the command, and after the chain among iptables' own options. Further on it may be the
+    /// A mark counts before the command, and after the chain among iptables' own options. Further on it may be the
     /// value of an extension's option (`-m recent --name -4`) and stays where it is.
     static func take(from words: ArraySlice<Word>) -> (words: ArraySlice<Word>, families: Set<Family>) {
         var families: Set<Family> = []

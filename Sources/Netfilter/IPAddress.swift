@@ -1,6 +1,6 @@
 /// One IPv4 or IPv6 address.
 package struct IPAddress: Hashable, Sendable {
-    /// Whether the address is of IPv4 or of IPv6.
+    /// Whether the address is IPv4 or IPv6.
     package let family: Family
     /// The address in network byte order: 4 bytes or 16.
     package let bytes: [UInt8]
@@ -34,7 +34,7 @@ package struct IPAddress: Hashable, Sendable {
 
     private static func ipv4(_ characters: ArraySlice<UInt8>, _ text: String) throws(AddressError) -> [UInt8] {
         if let bytes = plainIPv4(characters) { return bytes }
-        // Something is wrong with it: what, is for the person who wrote it.
+        // It is invalid; the error explains why to the person who wrote it.
         let parts = characters.split(separator: Ascii.dot, omittingEmptySubsequences: false)
         guard parts.count == 4, parts.allSatisfy({ !$0.isEmpty && $0.allSatisfy(Ascii.isDigit) }) else {
             throw .notAnAddress(text)
@@ -49,7 +49,7 @@ package struct IPAddress: Hashable, Sendable {
         return bytes
     }
 
-    /// Four numbers up to 255 without leading zeros; nil for all else.
+    /// Four numbers up to 255 without leading zeros; nil for anything else.
     private static func plainIPv4(_ characters: ArraySlice<UInt8>) -> [UInt8]? {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(4)
@@ -74,7 +74,7 @@ package struct IPAddress: Hashable, Sendable {
 
     private static func ipv6(_ characters: ArraySlice<UInt8>, _ text: String) throws(AddressError) -> [UInt8] {
         var groups = characters.split(separator: Ascii.colon, omittingEmptySubsequences: false)
-        // "::" leaves one empty group in the middle and two at an end; a lone colon at an end leaves one there.
+        // "::" leaves one empty group in the middle and two at an end; a single colon at an end leaves one there.
         let startsWithGap = groups.count > 2 && groups[0].isEmpty && groups[1].isEmpty
         if startsWithGap { groups.removeFirst() }
         let endsWithGap = groups.count > 1 && groups[groups.count - 1].isEmpty && groups[groups.count - 2].isEmpty
@@ -101,7 +101,7 @@ package struct IPAddress: Hashable, Sendable {
             }
         }
         if let gapStart {
-            // "::" stands for at least one group (RFC 4291 section 2.2).
+            // "::" represents at least one group (RFC 4291 section 2.2).
             guard bytes.count <= 14 else { throw .notAnAddress(text) }
             bytes.insert(contentsOf: [UInt8](repeating: 0, count: 16 - bytes.count), at: gapStart)
         }
@@ -121,7 +121,7 @@ extension IPAddress: Comparable {
 extension IPAddress: CustomStringConvertible {
     /// The canonical form of RFC 5952, as iptables prints it.
     ///
-    /// iptables prints what inet_ntop(3) of glibc does: `::ffff:1.2.3.4` and `::1.2.3.4` keep their IPv4 tail.
+    /// iptables prints what inet_ntop(3) of glibc does: `::ffff:1.2.3.4` and `::1.2.3.4` keep their IPv4 part.
     package var description: String {
         if family == .ipv4 { return Self.dotted(bytes[...]) }
         let words = stride(from: 0, to: 16, by: 2).map { UInt16(bytes[$0]) << 8 | UInt16(bytes[$0 + 1]) }
@@ -149,7 +149,7 @@ extension IPAddress: CustomStringConvertible {
         return text
     }
 
-    /// The first of the longest runs of at least two zero words; empty when there is none (RFC 5952 section 4.2).
+    /// The first of the longest runs of at least two zero words; empty if there is none (RFC 5952 section 4.2).
     private static func longestZeroRun(_ words: [UInt16]) -> Range<Int> {
         var longest = 0..<0
         var start = 0

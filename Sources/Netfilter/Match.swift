@@ -1,7 +1,7 @@
 /// One condition of a rule.
 ///
-/// A condition is typed only if its typed form prints the very bytes that were read; all else is carried through as
-/// `.unknown`, so that nothing is ever lost or reworded.
+/// A condition is typed only if its typed form prints exactly the bytes that were read; all others are kept as
+/// `.unknown`, so that nothing is lost or rephrased.
 package enum Match: Hashable, Sendable {
     case source(CIDR, negated: Bool = false)
     case destination(CIDR, negated: Bool = false)
@@ -13,9 +13,9 @@ package enum Match: Hashable, Sendable {
     case ports(TransportProtocol, source: PortCondition? = nil, destination: PortCondition? = nil)
     case multiport(PortSide, [PortRange], negated: Bool = false)
     case conntrack([ConnectionState], negated: Bool = false)
-    /// An ICMP type, with its code where there is one.
+    /// An ICMP type, with its code if there is one.
     case icmp(type: UInt8, code: UInt8? = nil)
-    /// An ICMPv6 type, with its code where there is one.
+    /// An ICMPv6 type, with its code if there is one.
     case icmpv6(type: UInt8, code: UInt8? = nil)
     /// The exact IPv6 hop limit.
     case hopLimit(UInt8)
@@ -28,24 +28,24 @@ package enum Match: Hashable, Sendable {
     package struct PortCondition: Hashable, Sendable {
         /// The ports.
         package let range: PortRange
-        /// Whether all other ports are meant.
+        /// Whether all ports except these are meant.
         package let negated: Bool
 
-        /// The ports, or all others.
+        /// The ports, or all except these.
         package init(_ range: PortRange, negated: Bool = false) {
             self.range = range
             self.negated = negated
         }
     }
 
-    /// The port that a multiport match looks at.
+    /// The port that a multiport match compares.
     package enum PortSide: String, CaseIterable, Hashable, Sendable {
         case source = "--sports"
         case destination = "--dports"
         case either = "--ports"
     }
 
-    /// What connection tracking knows of a packet's connection, in the order iptables prints them.
+    /// The connection-tracking states of a packet, in the order in which iptables prints them.
     package enum ConnectionState: String, CaseIterable, Hashable, Sendable {
         case invalid = "INVALID"
         case new = "NEW"
@@ -56,7 +56,7 @@ package enum Match: Hashable, Sendable {
         case destinationNAT = "DNAT"
     }
 
-    /// How often a limit lets a packet through: `5/min`.
+    /// How often a limit matches: `5/min`.
     package struct Rate: Hashable, Sendable {
         /// The units as iptables abbreviates them.
         package enum Unit: String, CaseIterable, Hashable, Sendable {
@@ -66,19 +66,19 @@ package enum Match: Hashable, Sendable {
             case day
         }
 
-        /// How many packets.
+        /// The number of packets.
         package let count: UInt32
-        /// In how long.
+        /// The unit of time.
         package let unit: Unit
 
-        /// So many packets in one unit of time.
+        /// This many packets in one unit of time.
         package init(_ count: UInt32, per unit: Unit) {
             self.count = count
             self.unit = unit
         }
     }
 
-    /// Whatever iptables knows and this type does not, from its words: `["-m", "mark", "--mark", "0x1"]`.
+    /// Anything that this type does not know, as words: `["-m", "mark", "--mark", "0x1"]`.
     package static func words(_ words: [String]) -> Match { .unknown(words.map { Word($0) }) }
 
     /// The condition as iptables-save prints it.
@@ -135,7 +135,7 @@ package enum Match: Hashable, Sendable {
         write(option, ports.negated, ports.range.iptablesText, to: &text)
     }
 
-    /// Writes a list, a comma between two.
+    /// Writes a list, separated by commas.
     private static func write(_ values: some Sequence<String>, to text: inout String) {
         var isFirst = true
         for value in values {

@@ -1,5 +1,5 @@
 extension Match {
-    /// The condition that these words stand for: typed if its typed form is written in the same bytes.
+    /// The condition that these words represent: typed if its typed form has exactly the same bytes.
     init(reading words: ArraySlice<Word>) {
         if let typed = Self.typed(words), words.spell(typed.write) {
             self = typed
@@ -42,7 +42,7 @@ extension Match {
         }
     }
 
-    /// The value of the only option that an extension has.
+    /// The value of an extension's only option.
     private static func value(of option: String, in words: ArraySlice<Word>) -> String? {
         guard words.count == 2, words[words.startIndex].value == option else { return nil }
         return words[words.startIndex + 1].value
@@ -55,7 +55,7 @@ extension Match {
         return rest.isEmpty ? .ports(transport, source: source, destination: destination) : nil
     }
 
-    /// Takes one side's ports off the front of the words, if they stand there.
+    /// Removes one side's ports from the front of the words, if they are there.
     private static func portCondition(_ option: String, _ rest: inout ArraySlice<Word>) -> PortCondition? {
         let negated = rest.first?.value == "!"
         let words = rest.dropFirst(negated ? 1 : 0)
@@ -94,7 +94,7 @@ extension Match {
         return .conntrack(states, negated: negated)
     }
 
-    /// A list with commas; nil where one of it is not what `read` takes.
+    /// A comma-separated list; nil if `read` does not accept one of the elements.
     private static func list<Element>(_ text: String, of read: (Substring) -> Element?) -> [Element]? {
         let parts = text.utf8.split(separator: Ascii.comma, omittingEmptySubsequences: false)
         var elements: [Element] = []

@@ -1,8 +1,8 @@
 extension RuleSet {
     /// The rules in a canonical form: two rule sets are equivalent if, and only if, their canonical forms are equal.
     ///
-    /// Without counters, comment lines and spellings; tables and the user's chains by name; the commands of
-    /// hand-written files carried out; and without tables that let everything through, because iptables-nft prints
+    /// Counters, comment lines and spellings are removed; tables and user chains are sorted by name; the commands of
+    /// hand-written files are carried out; and tables that accept everything are omitted, because iptables-nft prints
     /// only the tables and built-in chains that exist, and a missing one accepts.
     package func normalized() -> RuleSet {
         var names: [String] = []
@@ -12,7 +12,7 @@ extension RuleSet {
 }
 
 extension Table {
-    /// The table in its fixed form; nil for one that lets everything through and holds nothing.
+    /// The table in its canonical form; nil if it accepts everything and contains nothing.
     package func normalized() -> Table? {
         var state = TableState(name)
         for entry in entries { state.carryOut(entry.statement) }
@@ -98,7 +98,7 @@ private struct TableState {
         return true
     }
 
-    /// Renames a chain of the user's; the rules that jump to it still do.
+    /// Renames a user chain; rules that jump to it still do.
     private mutating func rename(_ old: String, _ new: String) -> Bool {
         guard userChains.contains(old), !userChains.contains(new), !builtIn.contains(new) else { return false }
         userChains.remove(old)
@@ -108,7 +108,7 @@ private struct TableState {
         return true
     }
 
-    /// Changes a chain's rules by a number, a rule or both, as `-I INPUT 1 -j ACCEPT` has them.
+    /// Changes a chain's rules by a number, a rule or both, as in `-I INPUT 1 -j ACCEPT`.
     private mutating func edit(
         _ chain: String?, _ words: ArraySlice<Word>, _ change: (inout [Rule], Int?, Rule?) -> Bool
     ) -> Bool {
@@ -120,7 +120,7 @@ private struct TableState {
 }
 
 extension Rule {
-    /// The same rule after a chain got another name.
+    /// The same rule after a chain was renamed.
     fileprivate func renaming(chain old: String, to new: String) -> Rule {
         var rule = self
         if chain == old { rule.chain = new }

@@ -2,9 +2,9 @@
 package enum PortError: Error, Hashable, Sendable {
     /// Not a number or a range in plain digits.
     case notAPort(String)
-    /// Port 0, which no connection can be made to (RFC 6335 section 6).
+    /// Port 0, to which no connection is possible (RFC 6335 section 6).
     case zero(String)
-    /// A number past 65535.
+    /// A number above 65535.
     case tooLarge(String, number: String)
     /// A leading zero.
     case leadingZero(String, number: String)

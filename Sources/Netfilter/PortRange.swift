@@ -3,32 +3,32 @@ package enum TransportProtocol: String, CaseIterable, Codable, Comparable, Senda
     case tcp
     case udp
 
-    /// TCP first, as people list them.
+    /// TCP first, as usual in lists.
     package static func < (left: TransportProtocol, right: TransportProtocol) -> Bool {
         left.rawValue < right.rawValue
     }
 }
 
-/// One port or a run of ports, never empty and never with port 0.
+/// One port or a range of consecutive ports, never empty and never with port 0.
 package struct PortRange: Hashable, Sendable {
     /// The first port of the range.
     package let lower: UInt16
     /// The last port of the range.
     package let upper: UInt16
 
-    /// A range of numbers already known to be ports; input from outside goes through a throwing initializer.
+    /// A range of numbers already known to be ports; use a throwing initializer for external input.
     package init(lower: UInt16, upper: UInt16) {
         precondition(lower > 0 && lower <= upper, "a range of ports begins at 1 or later and ends no earlier")
         self.lower = lower
         self.upper = upper
     }
 
-    /// A single port already known to be one.
+    /// A single number already known to be a port.
     package init(_ single: UInt16) {
         self.init(lower: single, upper: single)
     }
 
-    /// A range of numbers that came from outside.
+    /// A range of numbers from external input.
     package init(validating lower: UInt16, _ upper: UInt16) throws(PortError) {
         guard lower > 0, lower <= upper else {
             let text = lower == upper ? "\(lower)" : "\(lower)-\(upper)"
@@ -62,19 +62,19 @@ extension PortRange: Comparable, CustomStringConvertible {
         (left.lower, left.upper) < (right.lower, right.upper)
     }
 
-    /// Whether the port lies in the range.
+    /// Whether the port is in the range.
     package func contains(_ port: UInt16) -> Bool { (lower...upper).contains(port) }
 
-    /// How many ports it holds.
+    /// The number of ports in it.
     package var count: Int { Int(upper) - Int(lower) + 1 }
 
-    /// As a person writes it: `80`, `60000-61000`.
+    /// As people write it: `80`, `60000-61000`.
     package var description: String { lower == upper ? "\(lower)" : "\(lower)-\(upper)" }
 
     /// As iptables prints it: `80`, `60000:61000`.
     package var iptablesText: String { lower == upper ? String(lower) : String(lower) + ":" + String(upper) }
 
-    /// The same ports in as few ranges as hold them, ascending: overlapping and touching ranges become one.
+    /// The same ports in as few ranges as possible, ascending: overlapping and adjacent ranges are merged.
     package static func merged(_ ranges: some Sequence<PortRange>) -> [PortRange] {
         var merged: [PortRange] = []
         for range in ranges.sorted() {
@@ -101,7 +101,7 @@ package struct PortSpec: Hashable, Sendable {
         self.transport = transport
     }
 
-    /// Ports as people write them, the protocol always named: `8080/tcp`.
+    /// Ports as people write them, always with the protocol: `8080/tcp`.
     package init(parsing text: String) throws(PortError) {
         guard let slash = text.utf8.firstIndex(of: Ascii.slash) else {
             _ = try PortRange(parsing: text)
@@ -121,17 +121,17 @@ package struct PortSpec: Hashable, Sendable {
 }
 
 extension PortSpec: Comparable, CustomStringConvertible {
-    /// By ports, then by protocol, so that 53/tcp and 53/udp stand together.
+    /// By ports, then by protocol, so that 53/tcp and 53/udp are next to each other.
     package static func < (left: PortSpec, right: PortSpec) -> Bool {
         (left.range, left.transport) < (right.range, right.transport)
     }
 
-    /// As a person writes it: `8080/tcp`.
+    /// As people write it: `8080/tcp`.
     package var description: String { "\(range)/\(transport.rawValue)" }
 }
 
 extension PortError {
-    /// The same mistake, for the longer text that contains it.
+    /// The same mistake, for the longer text that contains this one.
     fileprivate func replacing(text: String) -> PortError {
         switch self {
         case .notAPort: .notAPort(text)

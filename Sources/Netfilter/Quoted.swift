@@ -1,8 +1,8 @@
 extension String {
-    /// This text in double quotes, fit for a message: one line, printable ASCII, and never long.
+    /// This text in double quotes, suitable for a message: one line, printable ASCII, and never long.
     ///
-    /// What is quoted may be hostile (a terminal's escape sequence, a megabyte on one line), so that everything but
-    /// printable ASCII is written as its code point and the rest past `limit` characters is left out.
+    /// The text may be hostile (a terminal's escape sequence, a megabyte on one line), so everything except printable
+    /// ASCII is written as its code point, and characters after the first `limit` are omitted.
     package func quoted(limit: Int = 40) -> String {
         var shown = ""
         var room = limit

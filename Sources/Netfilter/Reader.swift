@@ -1,24 +1,24 @@
 extension RuleSet {
-    /// iptables-restore reads into a buffer of 10240 bytes and takes the rest of a longer line for another line.
+    /// iptables-restore reads into a buffer of 10240 bytes and treats the rest of a longer line as another line.
     static let longestLine = 10_239
 
-    /// A rule set from the text of a file or a dump; `file` is only what errors call it.
+    /// A rule set from the text of a file or a dump; `file` is only the name for errors.
     ///
-    /// Takes what iptables-restore takes, and so what a person writes by hand: other commands than `-A`, long options,
+    /// Accepts what iptables-restore accepts, including hand-written text: other commands than `-A`, long options,
     /// tabs, comments. Each line keeps its spelling.
     ///
     /// A line for one family only (`-4`, `-6`) is a rule for that family and a note for the other. Without `family` it
-    /// is carried through, and `normalized()` keeps it as a command: what it means is not known.
+    /// is preserved, and `normalized()` keeps it as a command, because its meaning is unknown.
     package init(parsing text: String, file: String, for family: Family? = nil) throws(RuleSetError) {
         try self.init(text, Reader(file: file, family: family))
     }
 
-    /// A rule set from what iptables-save printed, now or for a snapshot.
+    /// A rule set from iptables-save's output, now or from a snapshot.
     ///
-    /// Other programs' rules are carried through as they are, though iptables-restore might not take them: any bytes
-    /// in a comment, line ends too, and chains that were made with nft(8).
+    /// Other programs' rules are preserved even if iptables-restore might not accept them: any bytes
+    /// in a comment, including line ends, and chains that were created with nft(8).
     ///
-    /// `family` matters where a person wrote the file that a boot loads: see `init(parsing:file:for:)`.
+    /// `family` matters for a hand-written file that is loaded at boot: see `init(parsing:file:for:)`.
     package init(dumped text: String, file: String, for family: Family? = nil) throws(RuleSetError) {
         try self.init(text, Reader(file: file, isDump: true, family: family))
     }
@@ -45,9 +45,9 @@ extension RuleSet {
 /// Reads a rule set line by line, as iptables-restore does.
 private struct Reader {
     let file: String
-    /// Whether iptables-save wrote the text: what is odd in it is no mistake of a person's.
+    /// Whether iptables-save wrote the text: unusual content is then not a user's mistake.
     let isDump: Bool
-    /// The family that the rules are for, where it is known.
+    /// The family of the rules, if it is known.
     let family: Family?
     var parts: [RuleSet.Part] = []
     var endsInNewline = true
@@ -78,10 +78,10 @@ private struct Reader {
         }
     }
 
-    /// The first line, or as many of a dump as the rule takes that begins there; without its end.
+    /// The first line, or in a dump all lines of the rule that begins there, without the line end.
     ///
-    /// iptables-save prints a line end inside a comment as it is: the rule goes on to the end of the quote. Where the
-    /// next rule comes first, or the table's end, the quote was a character like any other (`--name "x`).
+    /// iptables-save prints a line end inside a comment unchanged: the rule continues to the end of the quote. If the
+    /// next rule or the end of the table comes first, the quotation mark was an ordinary character (`--name "x`).
     private static func firstLine(
         of text: ArraySlice<UInt8>, isDump: Bool
     ) -> (line: ArraySlice<UInt8>, count: Int) {
@@ -121,7 +121,7 @@ private struct Reader {
         error(problem, String(decoding: line, as: UTF8.self))
     }
 
-    /// Whether a line has one of Unicode's control characters, U+0000 to U+001F and U+007F to U+009F, but for a tab.
+    /// Whether a line has one of Unicode's control characters, U+0000 to U+001F and U+007F to U+009F, except tabs.
     private static func hasControl(_ line: ArraySlice<UInt8>) -> Bool {
         var isAfterC2 = false
         for byte in line {
@@ -157,7 +157,7 @@ private struct Reader {
     }
 
     private func words(of line: ArraySlice<UInt8>) throws(RuleSetError) -> [Word] {
-        // Declarations know no quotes: iptables splits them at blanks alone.
+        // Declarations have no quotes: iptables splits them at blanks only.
         if line.first == Ascii.colon || line.first == Ascii.asterisk {
             return line.split(whereSeparator: Ascii.isBlank).map { Word(verbatim: String(decoding: $0, as: UTF8.self)) }
         }
@@ -198,12 +198,12 @@ private struct Reader {
         return name
     }
 
-    /// The commands of iptables(8) that make sense in a restore file, by both their names.
+    /// The commands of iptables(8) that make sense in a restore file, under both of their names.
     private static let commands: Set<String> = [
         "-I", "--insert", "-D", "--delete", "-R", "--replace", "-F", "--flush", "-Z", "--zero", "-N", "--new-chain",
         "--new", "-X", "--delete-chain", "-P", "--policy", "-E", "--rename-chain",
     ]
-    /// Those of them that work on all chains when none is named.
+    /// Those of them that apply to all chains if none is named.
     private static let chainOptional: Set<String> = ["-F", "--flush", "-Z", "--zero", "-X", "--delete-chain"]
 
     private func command(
@@ -224,7 +224,7 @@ private struct Reader {
             return Entry(family == nil ? .command(Array(marked)) : statement, readFrom: line)
         }
         guard case .rule = statement else { return Entry(statement, readFrom: line) }
-        // A rule prints the words that it was read from, whatever it makes of them.
+        // A rule is written with the words that it was read from, regardless of its parsed form.
         let isCanonical =
             plain.count >= 2 && plain[plain.startIndex].spelling == "-A" && plain[plain.startIndex + 1].isPlain
             && first.isPlain && line.withUnsafeBufferPointer { words[...].spell($0) }
@@ -256,9 +256,9 @@ private struct Reader {
         }
     }
 
-    /// `--comment 'two words'` is two words to iptables-restore, and the second one an error that explains nothing.
+    /// `--comment 'two words'` is two words for iptables-restore, which refuses the second one without an explanation.
     ///
-    /// iptables-save itself puts every option's text that has an apostrophe in double quotes.
+    /// iptables-save itself writes option values that contain an apostrophe in double quotes.
     private func refuseApostrophes(_ words: ArraySlice<Word>) throws(RuleSetError) {
         for index in words.indices.dropFirst()
         where words[index].spelling.utf8.first == Ascii.apostrophe && words[index - 1].value.hasPrefix("--") {
@@ -267,7 +267,7 @@ private struct Reader {
     }
 }
 
-/// Follows the quotes of a line that iptables-save printed: they stand around a whole word or mean nothing.
+/// Tracks the quotes of a line that iptables-save printed: they enclose a whole word or have no meaning.
 private struct PrintedQuotes {
     /// Whether a quote is open.
     private(set) var isOpen = false

@@ -1,18 +1,18 @@
-/// One rule: the chain it stands in, what a packet must be, and what becomes of it.
+/// One rule: its chain, the conditions for a packet, and what happens to the packet.
 package struct Rule: Hashable, Sendable {
-    /// What the comment of every rule of latchkey's begins with.
+    /// The prefix of the comment of every latchkey rule.
     package static let ownershipPrefix = "latchkey: "
 
-    /// The chain that the rule stands in.
+    /// The chain of the rule.
     package var chain: String
-    /// The rule's counters, where the dump has them.
+    /// The rule's counters, if the dump has them.
     package var counters: Counters?
-    /// What a packet must be, in the order written.
+    /// The conditions, in the order written.
     package var matches: [Match]
-    /// What becomes of the packet; nil for a rule that only counts.
+    /// What happens to the packet; nil for a rule that only counts.
     package var target: Target?
 
-    /// A rule of the given parts.
+    /// A rule with the given parts.
     package init(_ chain: String, _ matches: [Match] = [], target: Target? = nil, counters: Counters? = nil) {
         self.chain = chain
         self.counters = counters
@@ -36,7 +36,7 @@ package struct Rule: Hashable, Sendable {
     package var body: String {
         var text = ""
         writeBody(to: &text)
-        // Each part was written behind a space.
+        // Each part was written after a space.
         return String(text.dropFirst())
     }
 
@@ -58,7 +58,7 @@ package struct Rule: Hashable, Sendable {
         writeBody(to: &text)
     }
 
-    /// Writes the conditions and the target, a space ahead of each.
+    /// Writes the conditions and the target, each after a space.
     private func writeBody(to text: inout String) {
         for match in matches {
             text += " "
@@ -69,16 +69,16 @@ package struct Rule: Hashable, Sendable {
         target.write(to: &text)
     }
 
-    /// Whether iptables-restore makes of the rule's line what iptables-save printed it for.
+    /// Whether iptables-restore interprets the rule's line as the rule that iptables-save printed.
     ///
-    /// Not so for a line end in a comment, a quote in the middle of a name, and what is longer than it takes.
+    /// Not for a line end in a comment, a quotation mark inside a name, and lines that are too long for it.
     package var isRestorable: Bool {
         let text = text
         let line = DumpText.bytes(text)
         guard line.count <= RuleSet.longestLine, !line.contains(Ascii.newline) else { return false }
         let written = Array(text.utf8)
         let words = Word.splitPrinted(written[...])
-        // Without a quote there are no two ways to split the line.
+        // Without a quotation mark there is only one way to split the line.
         guard !written.contains(Ascii.quote) || Word.split(written[...]) == words else { return false }
         return words.indices.dropLast().allSatisfy { index in
             switch words[index].value {
@@ -102,7 +102,7 @@ extension Rule {
         self = rule
     }
 
-    /// A rule from the words after its chain; nil, with the option, when an option lacks its value.
+    /// A rule from the words after its chain; nil, with the option, if an option lacks its value.
     init(chain: String, counters: Counters?, words: ArraySlice<Word>) throws(MissingValue) {
         self.init(chain, counters: counters)
         for segment in try Segment.split(words) {

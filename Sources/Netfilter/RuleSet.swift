@@ -1,6 +1,6 @@
 /// The rules of one family, as iptables-save prints them and iptables-restore reads them.
 ///
-/// What was read is written back byte for byte, until it is edited.
+/// A rule set that was read is written back byte for byte, until it is edited.
 package struct RuleSet: Hashable, Sendable {
     /// A table, or a line between two tables: a comment with its `#`, or an empty line.
     enum Part: Hashable, Sendable {
@@ -12,7 +12,7 @@ package struct RuleSet: Hashable, Sendable {
     /// False for a file whose last line lacks its newline.
     var endsInNewline = true
 
-    /// A rule set of the given tables.
+    /// A rule set with the given tables.
     package init(tables: [Table] = []) {
         parts = tables.map { .table($0) }
     }
@@ -24,9 +24,9 @@ package struct RuleSet: Hashable, Sendable {
 
     /// The table of that name.
     ///
-    /// Setting one that is not there adds it at the end; nil removes it.
-    /// A hand-written file may name a table twice: the last one counts, because iptables-restore flushes a table
-    /// each time it comes to it.
+    /// Setting a table that does not exist adds it at the end; nil removes it.
+    /// A hand-written file may contain a table twice: the last one counts, because iptables-restore flushes a table
+    /// each time it occurs.
     package subscript(name: String) -> Table? {
         get { tables.last { $0.name == name } }
         set {
@@ -52,12 +52,12 @@ package struct RuleSet: Hashable, Sendable {
         return changed
     }
 
-    /// The tables that iptables-nft could not print because nft rules of another making stand in them.
+    /// The tables that iptables-nft could not print because they contain nft rules that iptables does not support.
     ///
     /// It reports this in a comment line and omits the table; a snapshot of such a machine is incomplete.
     package var unreadableTables: [String] { tables(saidTo: "is incompatible") }
 
-    /// The tables that iptables-nft printed without the chains of another making that stand in them.
+    /// The tables that iptables-nft printed without their chains that iptables does not support.
     ///
     /// Their other chains are complete, but such a table could not be restored after it is flushed.
     package var partlyReadTables: [String] { tables(saidTo: "contains incompatible") }

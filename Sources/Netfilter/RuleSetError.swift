@@ -32,7 +32,7 @@ package struct RuleSetError: Error, Hashable, Sendable {
 }
 
 extension RuleSetError {
-    /// The same problem at another place: where a person wrote what came out at this one.
+    /// The same problem at another place: where a person wrote the text that produced this line.
     package func at(file: String, line: Int) -> RuleSetError {
         RuleSetError(file: file, line: line, text: text, problem: problem)
     }

@@ -3,7 +3,7 @@ struct MissingValue: Error {
     let option: Word
 }
 
-/// The words of one match, or of the target with all that follows it.
+/// The words of one match, or of the target and everything after it.
 struct Segment {
     enum Kind {
         case match
@@ -13,19 +13,19 @@ struct Segment {
     let kind: Kind
     let words: ArraySlice<Word>
 
-    /// What an option of a rule is to the grouping of its words.
+    /// How an option of a rule affects the grouping of its words.
     private enum Option {
-        /// One of iptables' own that takes one value.
+        /// One of iptables' own options, with one value.
         case valued
-        /// `-f`, which takes none.
+        /// `-f`, which has no value.
         case fragment
         /// `-m`: its value and what follows belong to an extension.
         case match
-        /// What becomes of the packet: the rest of the line belongs to it.
+        /// The target: the rest of the line belongs to it.
         case target
-        /// An extension's, whose value is free text and may therefore look like an option.
+        /// An option of an extension, whose value is free text and may therefore look like an option.
         case freeText
-        /// Everything else belongs to an extension.
+        /// Anything else belongs to an extension.
         case other
 
         /// Whether iptables itself knows it.
@@ -37,7 +37,7 @@ struct Segment {
         }
 
         init(_ word: Word) {
-            // Most words are no options at all.
+            // Most words are not options.
             guard word.value.utf8.first == Ascii.dash else {
                 self = .other
                 return
@@ -62,7 +62,7 @@ struct Segment {
 
     /// Splits the words of a rule at iptables' own options.
     ///
-    /// The words are only grouped, never changed or moved: joined again they are the line, even where a group was
+    /// The words are only grouped, never changed or moved: joined again they are the same line, even if a group was
     /// guessed wrong.
     static func split(_ words: ArraySlice<Word>) throws(MissingValue) -> [Segment] {
         var segments: [Segment] = []
@@ -92,7 +92,7 @@ struct Segment {
         return segments
     }
 
-    /// How many words an option of iptables' own takes at the head of these, a `!` ahead of it too.
+    /// The number of words of one of iptables' own options at the beginning of these, including a leading `!`.
     ///
     /// - Returns: 0 where an extension or the target begins.
     static func ownLength(_ words: ArraySlice<Word>) -> Int {
@@ -104,7 +104,7 @@ struct Segment {
         }
     }
 
-    /// How many words belong to an extension before iptables' next own option.
+    /// The number of words that belong to an extension before iptables' next own option.
     private static func extensionLength(_ words: ArraySlice<Word>, after option: Option) -> Int {
         var index = words.startIndex
         if option == .freeText, index < words.endIndex { index += 1 }

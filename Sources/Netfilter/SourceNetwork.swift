@@ -1,11 +1,11 @@
 extension CIDR {
     /// A network that packets may come from, as people write it.
     ///
-    /// A rule that allows a source that no packet has would have no effect.
+    /// A rule that allows an impossible source would have no effect.
     ///
-    /// - Throws: what is wrong with the text; `mapped` and `neverASource` for what no packet has as its source: the
-    ///   unspecified address, multicast, the broadcast address (RFC 1122 section 3.2.1.3; RFC 4291 section 2.5.2, 2.7),
-    ///   and IPv4 addresses embedded in IPv6 ones.
+    /// - Throws: what is wrong with the text; `mapped` and `neverASource` for addresses that are never a packet's
+    ///   source: the unspecified address, multicast, the broadcast address (RFC 1122 section 3.2.1.3; RFC 4291 section
+    ///   2.5.2, 2.7), and IPv4 addresses embedded in IPv6 ones.
     package init(source text: String) throws(AddressError) {
         self = try CIDR(parsing: text)
         if let ipv4 = embedded { throw .mapped(text, ipv4: "\(ipv4)") }
@@ -24,7 +24,7 @@ extension CIDR {
         let marker = address.bytes[10...11]
         let tail = Array(address.bytes[12...])
         let isMapped = marker.elementsEqual([0xff, 0xff])
-        // `::` and `::1` are addresses in their own right.
+        // `::` and `::1` are addresses of their own.
         let isCompatible = marker.elementsEqual([0, 0]) && tail.prefix(3).contains { $0 != 0 }
         guard isMapped || isCompatible, let ipv4 = IPAddress(bytes: tail) else { return nil }
         return CIDR(of: ipv4, prefixLength: prefixLength - 96)

@@ -1,6 +1,6 @@
-/// One line inside a table: what it says, and how it was spelled where that is not how it would be printed.
+/// One line inside a table: its meaning, and its original spelling if that differs from the printed form.
 package struct Entry: Hashable, Sendable {
-    /// What a line inside a table can say.
+    /// The possible meanings of a line inside a table.
     package enum Statement: Hashable, Sendable {
         /// The declaration of a chain.
         case chain(Chain)
@@ -8,13 +8,13 @@ package struct Entry: Hashable, Sendable {
         case rule(Rule)
         /// Another command, written by hand: `-I`, `-D`, `-F`, `-X`, `-P`, `-N`, `-E` ...
         case command([Word])
-        /// A line that says nothing here: a comment with its `#`, an empty one, or one that is for the other family.
+        /// A line without a meaning here: a comment with its `#`, an empty line, or one for the other family.
         case note(String)
     }
 
-    /// What the line says.
+    /// The meaning of the line.
     package let statement: Statement
-    /// The line as it was read, where that is not `statement` as iptables-save prints it.
+    /// The line as it was read, if it differs from `statement` as iptables-save prints it.
     let spelling: String?
 
     /// A line in its canonical spelling.
@@ -30,20 +30,20 @@ package struct Entry: Hashable, Sendable {
         self.init(statement, readFrom: line, isCanonical: text.utf8.elementsEqual(line))
     }
 
-    /// A line that was read, where it is known whether iptables-save would print it so.
+    /// A line that was read, if it is known whether iptables-save would print it like this.
     init(_ statement: Statement, readFrom line: ArraySlice<UInt8>, isCanonical: Bool) {
         self.statement = statement
         spelling = isCanonical ? nil : String(decoding: line, as: UTF8.self)
     }
 
-    /// The line without its end.
+    /// The line without its line end.
     package var text: String {
         var text = ""
         write(to: &text)
         return text
     }
 
-    /// Writes the line without its end.
+    /// Writes the line without its line end.
     func write(to text: inout String) {
         if let spelling { text += spelling } else { Self.write(statement, to: &text) }
     }
@@ -64,16 +64,16 @@ package struct Table: Hashable, Sendable {
     package let name: String
     /// Every line between `*filter` and `COMMIT`.
     package private(set) var entries: [Entry]
-    /// How the `*filter` and `COMMIT` lines were spelled, where they had blanks after them.
+    /// The spelling of the `*filter` and `COMMIT` lines, if they had trailing blanks.
     var spelling: String?
 
-    /// A table of the given lines.
+    /// A table with the given lines.
     package init(_ name: String, entries: [Entry]) {
         self.name = name
         self.entries = entries
     }
 
-    /// A table of chains and rules, in iptables-save's order.
+    /// A table with the given chains and rules, in iptables-save's order.
     package init(_ name: String, chains: [Chain], rules: [Rule] = []) {
         self.init(name, entries: chains.map { Entry(.chain($0)) } + rules.map { Entry(.rule($0)) })
     }
@@ -88,7 +88,7 @@ package struct Table: Hashable, Sendable {
         entries.compactMap { if case .rule(let rule) = $0.statement { rule } else { nil } }
     }
 
-    /// The chain of that name, if the table declares it.
+    /// The chain with that name, if the table declares it.
     package func chain(_ name: String) -> Chain? {
         for case .chain(let chain) in entries.reversed().lazy.map(\.statement) where chain.name == name { return chain }
         return nil
@@ -99,7 +99,7 @@ package struct Table: Hashable, Sendable {
         entries.compactMap { if case .rule(let rule) = $0.statement, rule.chain == chain { rule } else { nil } }
     }
 
-    /// Whether the table holds commands that only a person writes (`-I`, `-D`, `-F` ...).
+    /// Whether the table contains commands that only people write (`-I`, `-D`, `-F` ...).
     package var hasCommands: Bool {
         entries.contains { if case .command = $0.statement { true } else { false } }
     }

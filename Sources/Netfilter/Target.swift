@@ -1,22 +1,22 @@
-/// What a rule does with a packet that it matches.
+/// What a rule does with a matching packet.
 ///
-/// Typed only if its typed form prints the very bytes that were read, as `Match` is.
+/// Typed only if its typed form prints exactly the bytes that were read, like `Match`.
 package enum Target: Hashable, Sendable {
     case accept
     case drop
     case `return`
-    /// Into a chain of the user's, and back if that decides nothing.
+    /// Jumps to a user chain, and returns if that decides nothing.
     case jump(String)
-    /// Into a chain of the user's, without coming back.
+    /// Goes to a user chain, without returning.
     case goto(String)
-    /// A line in the kernel's log; the packet goes on to the next rule.
+    /// Writes a line to the kernel's log; the packet continues with the next rule.
     case log(prefix: String? = nil, level: UInt8? = nil)
-    /// Refused with an answer to the sender: `icmp-port-unreachable`.
+    /// Rejects the packet with a reply to the sender: `icmp-port-unreachable`.
     case reject(with: String)
     /// Anything else, word for word.
     case unknown([Word])
 
-    /// Whatever iptables knows and this type does not, from its words: `["-j", "MARK", "--set-mark", "1"]`.
+    /// Anything that this type does not know, as words: `["-j", "MARK", "--set-mark", "1"]`.
     package static func words(_ words: [String]) -> Target { .unknown(words.map { Word($0) }) }
 
     /// The target as iptables-save prints it.
@@ -63,7 +63,7 @@ package enum Target: Hashable, Sendable {
         }
     }
 
-    /// The target that these words stand for: typed if its typed form is written in the same bytes.
+    /// The target that these words represent: typed if its typed form has exactly the same bytes.
     init(reading words: ArraySlice<Word>) {
         if let typed = Self.typed(words), words.spell(typed.write) {
             self = typed
@@ -110,7 +110,7 @@ package enum Target: Hashable, Sendable {
         return rest.isEmpty ? .log(prefix: prefix, level: level) : nil
     }
 
-    /// iptables-extensions(8): what a jump without options may name that is no chain.
+    /// iptables-extensions(8): the targets without options that are not chains.
     private static let extensions: Set<String> = [
         "ACCEPT", "AUDIT", "CHECKSUM", "CLASSIFY", "CLUSTERIP", "CONNMARK", "CONNSECMARK", "CT", "DNAT", "DNPT", "DROP",
         "DSCP", "ECN", "HL", "HMARK", "IDLETIMER", "LED", "LOG", "MARK", "MASQUERADE", "NETMAP", "NFLOG", "NFQUEUE",

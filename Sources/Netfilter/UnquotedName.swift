@@ -1,16 +1,16 @@
 extension Word {
-    /// iptables' options whose value iptables-save prints without quotes, though it may hold blanks
+    /// iptables' options whose value iptables-save prints without quotes, even if it contains blanks
     /// (`print_string` is not used for them in libxtables' extensions).
     private static let unquoted: Set<String> = [
         "-i", "-o", "--hashlimit-name", "--name", "--label", "--physdev-in", "--physdev-out",
     ]
 
-    /// The words of a printed rule with names that hold blanks put together again, in quotes: as they have to be written.
+    /// The words of a printed rule, with names that contain blanks joined again, in quotes: as they have to be written.
     ///
-    /// `--hashlimit-name ssh guard -j DROP` was `--hashlimit-name "ssh guard"`. A name ends where the next option begins.
-    /// Where several blanks stood between two words the name comes out as another one, which the way back shows.
+    /// `--hashlimit-name ssh guard -j DROP` was `--hashlimit-name "ssh guard"`. A name ends where the next option
+    /// begins. Several blanks between two words become a different name, which parsing the result again reveals.
     static func rejoined(_ words: [Word]) -> [Word] {
-        // Three words in a row that are no options are rare; most rules are left as they are after one look.
+        // Three consecutive words that are not options are rare; most rules need only one check.
         var result = words
         var index = 0
         while index + 2 < result.count {

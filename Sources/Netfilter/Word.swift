@@ -1,17 +1,17 @@
-/// One word of a rule: what it means, and the bytes it was written in.
+/// One word of a rule: its meaning, and the bytes it was written in.
 package struct Word: Hashable, Sendable {
     /// The word without its quotes and escapes.
     package let value: String
-    /// The word as it stands in the file.
+    /// The word as written in the file.
     package let spelling: String
 
-    /// A word that was read; the reader knows both forms.
+    /// A word that was read; the reader passes both forms.
     init(value: String, spelling: String) {
         self.value = value
         self.spelling = spelling
     }
 
-    /// A word in whose place quotes mean nothing.
+    /// A word in a place where quotes have no meaning.
     init(verbatim text: String) {
         self.init(value: text, spelling: text)
     }
@@ -22,10 +22,10 @@ package struct Word: Hashable, Sendable {
         spelling = Self.isPlain(value) ? value : Self.quoted(value)
     }
 
-    /// Whether the word is spelled as it is, without quotes and escapes.
+    /// Whether the spelling is the word itself, without quotes and escapes.
     var isPlain: Bool { value == spelling }
 
-    /// Blanks, quotes and emptiness would make another word of it, or none; an apostrophe iptables itself escapes.
+    /// Blanks, quotes and empty text would change the word or remove it; iptables itself escapes an apostrophe.
     private static func isPlain(_ value: String) -> Bool {
         !value.isEmpty
             && !value.utf8.contains {
@@ -33,9 +33,10 @@ package struct Word: Hashable, Sendable {
             }
     }
 
-    /// Free text (a comment, a log prefix) as iptables-save prints it: quoted unless it is letters, digits, - and _.
+    /// Free text (a comment, a log prefix) as iptables-save prints it: quoted unless it has only letters, digits, `-` and
+    /// `_`.
     ///
-    /// This is `xtables_save_string` of libxtables, which escapes the apostrophe too.
+    /// This is `xtables_save_string` of libxtables, which also escapes the apostrophe.
     package static func string(_ text: String) -> String {
         let isBare = !text.isEmpty && text.utf8.allSatisfy(isBareByte)
         return isBare ? text : quoted(text)
@@ -62,14 +63,14 @@ package struct Word: Hashable, Sendable {
 }
 
 extension Sequence<Word> {
-    /// The words as one text, a space between two.
+    /// The words as one text, separated by spaces.
     var spelled: String {
         var text = ""
         write(to: &text)
         return text
     }
 
-    /// Writes the words, a space between two.
+    /// Writes the words, separated by spaces.
     func write(to text: inout String) {
         var isFirst = true
         for word in self {
@@ -81,14 +82,14 @@ extension Sequence<Word> {
 }
 
 extension ArraySlice<Word> {
-    /// Whether what `write` writes is how the words are spelled, byte for byte.
+    /// Whether the output of `write` is how the words are spelled, byte for byte.
     func spell(_ write: (inout String) -> Void) -> Bool {
         var written = ""
         write(&written)
         return written.withUTF8 { spell($0) }
     }
 
-    /// Whether a line is the words as they are spelled, a space between two.
+    /// Whether a line consists of the words as they are spelled, separated by spaces.
     func spell(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
         var place = 0
         for (index, word) in enumerated() {
@@ -106,16 +107,16 @@ extension ArraySlice<Word> {
 }
 
 extension Word {
-    /// Splits a line as iptables-restore does; nil when a quote is left open.
+    /// Splits a line as iptables-restore does; nil if a quote is not closed.
     ///
-    /// A double quote may begin anywhere and always ends its word; a backslash counts only inside one. An apostrophe
-    /// is a character like any other.
+    /// A double quote may begin anywhere and always ends its word; a backslash has a meaning only inside one. An
+    /// apostrophe is an ordinary character.
     static func split(_ line: ArraySlice<UInt8>) -> [Word]? {
         let (words, isOpen) = split(line, opensInsideWord: true)
         return isOpen ? nil : words
     }
 
-    /// Splits a line as iptables-save prints it: quotes stand around a whole word or mean nothing (`--name x"y`).
+    /// Splits a line as iptables-save prints it: quotes enclose a whole word or have no meaning (`--name x"y`).
     static func splitPrinted(_ line: ArraySlice<UInt8>) -> [Word] {
         split(line, opensInsideWord: false).words
     }
@@ -150,7 +151,7 @@ extension Word {
         return (words, false)
     }
 
-    /// A word with a quote in it: what it means, where it ends, and whether its quote is left open.
+    /// A word that contains a quote: its meaning, where it ends, and whether its quote is still open.
     private static func quoted(
         _ line: ArraySlice<UInt8>, from start: Int, quoteAt quote: Int
     ) -> (value: String, end: Int, isOpen: Bool) {

@@ -1,19 +1,19 @@
 import Netfilter
 
-/// A file of addresses and networks that the answers name: one a line, `#` begins a comment.
+/// A file of addresses and networks that the answers name: one per line, `#` begins a comment.
 package struct AddressFile: Equatable, Sendable {
     /// Its path, absolute.
     package let path: String
-    /// What is in it, sorted; networks that another one covers are left out.
+    /// Its networks, sorted; networks that another one contains are left out.
     package let networks: [CIDR]
-    /// How many lines held an address or a network.
+    /// The number of lines with an address or a network.
     package let count: Int
 
-    /// The most lines that are read.
+    /// The maximum number of lines.
     package static let lineLimit = 1_000_000
-    /// The longest line that is read, in bytes; an address with a prefix length has at most 49.
+    /// The maximum length of a line in bytes; an address with a prefix length has at most 49.
     private static let lengthLimit = 1_024
-    /// How many mistakes are told in full.
+    /// The number of mistakes that are reported in full.
     private static let mistakeLimit = 20
 
     /// A file of these networks, as read.
@@ -37,7 +37,7 @@ package struct AddressFile: Equatable, Sendable {
         for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
             number += 1
             guard number <= Self.lineLimit else {
-                // A last line end leaves an empty line behind it.
+                // The final line end leaves an empty line after it.
                 if number == Self.lineLimit + 1, line.isEmpty { break }
                 mistakes.add(
                     line: number, text: "", "The file has more than \(Self.lineLimit) lines.",
@@ -64,10 +64,10 @@ package struct AddressFile: Equatable, Sendable {
         self.init(path: path, networks: networks)
     }
 
-    /// What the word for a file in a line of answers begins with.
+    /// The prefix of the word for a file in a line of answers.
     package static let wordPrefix = "file:"
 
-    /// The word for it in a line of answers: its name, without characters that would end the word.
+    /// The word for it in a line of answers: its path, without characters that would end the word.
     package var word: String {
         let name = path.split(separator: "/").last ?? ""
         let plain = name.unicodeScalars.map { scalar in
@@ -79,9 +79,9 @@ package struct AddressFile: Equatable, Sendable {
         return Self.wordPrefix + String(plain)
     }
 
-    /// Whether one of its networks has the address.
+    /// Whether one of its networks contains the address.
     package func contains(_ address: IPAddress) -> Bool {
-        // The networks do not overlap: only the last one that begins at the address or ahead of it can have it.
+        // The networks do not overlap: only the last one that begins at or before the address can contain it.
         var (low, high) = (0, networks.count)
         while low < high {
             let middle = (low + high) / 2
@@ -90,7 +90,7 @@ package struct AddressFile: Equatable, Sendable {
         return low > 0 && networks[low - 1].contains(address)
     }
 
-    /// What a line holds; nil for an empty line and for a comment.
+    /// The content of a line; nil for an empty line and for a comment.
     private static func network(_ line: ArraySlice<UInt8>) throws(AddressError) -> CIDR? {
         let isBlank: (UInt8) -> Bool = { [UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r")].contains($0) }
         var text = line.prefix { $0 != UInt8(ascii: "#") }.drop(while: isBlank)
@@ -104,16 +104,16 @@ package struct AddressFile: Equatable, Sendable {
 }
 
 extension CIDR {
-    /// Networks sorted, without those that another one covers.
+    /// Networks sorted, without those that another one contains.
     package static func merged(_ networks: [CIDR]) -> [CIDR] {
         var merged: [CIDR] = []
-        // A network sorts right ahead of all that it covers.
+        // A network is sorted directly before all networks that it contains.
         for network in networks.sorted() where merged.last?.contains(network) != true { merged.append(network) }
         return merged
     }
 }
 
-/// Why a file of addresses could not be taken.
+/// Why a file of addresses was refused.
 package enum AddressFileError: Error, Equatable, Sendable {
     /// It could not be read; the reason is a sentence.
     case unreadable(String)
@@ -122,27 +122,27 @@ package enum AddressFileError: Error, Equatable, Sendable {
 }
 
 extension AddressList {
-    /// The most addresses and networks that stand for the whole list where each costs time: in a rehearsal, and in the
-    /// emergency opening.
+    /// The maximum number of addresses and networks that represent the whole list where each one is slow: in a
+    /// rehearsal, and in the emergency opening.
     private static let sampleSize = 16
 
-    /// One family of a short list; of a long one the first, the last, and some between them.
+    /// One family of a short list; for a long list, the first, the last, and some between them.
     package func sample(_ family: Family) -> [CIDR] {
         let all = all.filter { $0.family == family }
         guard all.count > Self.sampleSize else { return all }
         return (0..<Self.sampleSize).map { all[$0 * (all.count - 1) / (Self.sampleSize - 1)] }
     }
 
-    /// Whether the address is among them by more than "every address there is".
+    /// Whether a network other than "all addresses" contains the address.
     func names(_ address: IPAddress) -> Bool {
         networks.contains { !$0.isEverything && $0.contains(address) }
             || files.contains { $0.networks.first?.isEverything != true && $0.contains(address) }
     }
 
-    /// The list as a line of answers, each word by itself.
+    /// The list as a line of answers, each word separately.
     package var words: [String] { networks.map(\.description) + files.map(\.word) }
 
-    /// The list for people: what is written in the answers, and each file with its size.
+    /// The list for people: the addresses written in the answers, and each file with its size.
     package var shown: [String] {
         networks.map(\.description) + files.map { "\($0.path) (\($0.count) lines)" }
     }

@@ -41,7 +41,7 @@ package struct Answers: Equatable, Sendable {
 package struct ServiceChoice: Equatable, Sendable {
     /// The name of a service template.
     package var name: String
-    /// Who may reach it; nil is what the template says.
+    /// Who may reach it; nil means the template's default.
     package var from: Source?
 
     package init(_ name: String, from: Source? = nil) {
@@ -58,14 +58,14 @@ package enum Source: Equatable, Sendable {
     case networks(AddressList)
 }
 
-/// Addresses and networks: written in the answers, or in files that the answers name.
+/// Addresses and networks, written in the answers or in files that the answers name.
 package struct AddressList: Equatable, Sendable, ExpressibleByArrayLiteral {
     /// Those written in the answers.
     package var networks: [CIDR]
     /// The files.
     package var files: [AddressFile]
 
-    /// A list of these parts.
+    /// A list with these parts.
     package init(_ networks: [CIDR] = [], files: [AddressFile] = []) {
         self.networks = networks
         self.files = files
@@ -73,10 +73,10 @@ package struct AddressList: Equatable, Sendable, ExpressibleByArrayLiteral {
 
     package init(arrayLiteral networks: CIDR...) { self.init(networks) }
 
-    /// All of them, those of the files too.
+    /// All of them, including those of the files.
     package var all: [CIDR] { files.isEmpty ? networks : networks + files.flatMap(\.networks) }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     package var isEmpty: Bool { networks.isEmpty && files.isEmpty }
 
     /// Whether the address is among them.
@@ -102,7 +102,7 @@ package struct SSHAnswer: Equatable, Sendable {
 package enum PingPolicy: String, CaseIterable, Sendable {
     /// Only the admins; the server's own pings still get their replies.
     case repliesOnly = "replies-only"
-    /// The admins, said explicitly.
+    /// The admins, as an explicit answer.
     case admins
     /// Everyone, a few a second.
     case limited

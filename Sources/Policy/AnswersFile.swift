@@ -7,7 +7,7 @@ package struct ServiceNames: Sendable {
         self.all = all
     }
 
-    /// The known name that is spelled like this, byte for byte.
+    /// The known name with exactly this spelling, byte for byte.
     func known(_ text: String) -> String? {
         all.first { $0.utf8.elementsEqual(text.utf8) }
     }
@@ -55,7 +55,7 @@ package enum AnswersFile {
         return answers
     }
 
-    /// Whether bytes are an answers file, right or wrong: keys of one, and no others.
+    /// Whether bytes are an answers file, valid or not: they have the keys of one, and no others.
     package static func isOne(_ bytes: [UInt8]) -> Bool {
         var mistakes = Mistakes(file: "")
         guard case .mapping(let entries)? = StrictYAML.read(bytes, mistakes: &mistakes)?.content else { return false }
@@ -77,7 +77,7 @@ package enum AnswersFile {
         try parse(Array(text.utf8), file: file, services: services, readFile: readFile)
     }
 
-    /// Reads no file: for answers that come from where no path means anything.
+    /// Reads no file: for answers from a source where paths have no meaning.
     package static let refuseFiles: ReadFile = { (path) throws(AddressFileError) in
         throw .unreadable("no file is read here.")
     }

@@ -45,7 +45,7 @@ package struct DataErrors: Error, Equatable {
 }
 
 extension DataErrors: CustomStringConvertible {
-    /// One line a mistake.
+    /// One line per mistake.
     package var description: String {
         var lines = mistakes.prefix(Self.displayLimit).map(\.description)
         if mistakes.count > Self.displayLimit {

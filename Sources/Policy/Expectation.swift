@@ -14,7 +14,7 @@ package struct Expectation: Hashable, Sendable {
         case you
     }
 
-    /// Which way the conversation begins.
+    /// The direction in which the exchange begins.
     package enum Direction: String, CaseIterable, Sendable {
         case `in`, out
     }
@@ -35,19 +35,19 @@ package struct Expectation: Hashable, Sendable {
         case relatedError
         /// "Packet too big" about a flow of the server's own (RFC 1191, RFC 8201).
         case packetTooBig
-        /// IPv6 neighbour discovery: a question, and out, the answer that has to come in (RFC 4861).
+        /// IPv6 neighbour discovery: a solicitation, and for `out` the advertisement that must come in (RFC 4861).
         case neighbour
-        /// An ICMPv6 message of that type which nothing answers: a router's (RFC 4861), an error about nothing.
+        /// An ICMPv6 message of that type without a reply: a router's (RFC 4861), or an error about nothing.
         case message(UInt8)
     }
 
     /// Who sends it.
     package let role: Role
-    /// Which way the conversation begins.
+    /// The direction in which the exchange begins.
     package let direction: Direction
-    /// The address that it comes from.
+    /// The source address.
     package let source: IPAddress
-    /// The address that it goes to.
+    /// The destination address.
     package let target: IPAddress
     /// What is sent.
     package let packet: Packet

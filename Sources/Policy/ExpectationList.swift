@@ -2,7 +2,7 @@ import Netfilter
 
 /// The context of a list of expectations: the server's addresses, the present SSH connection, and what runs there.
 package struct ExpectationContext: Equatable, Sendable {
-    /// The server's addresses, in each family that of the default route first; a family without one has no expectations.
+    /// The server's addresses, in each family that of the default route first; a family without one is not tested.
     package var servers: [ServerAddress]
     /// The client's address of the present SSH connection.
     package var you: IPAddress?
@@ -75,9 +75,9 @@ struct ExpectationList {
         + [111, 161, 1900].map { PortSpec(range: PortRange($0), transport: .udp) }
 
     private var family: Family { server.family }
-    /// The admins of the family, or some of them where there are very many.
+    /// The admins of the family, or some of them if there are very many.
     private let admins: [CIDR]
-    /// The same of everybody that an answer is limited to.
+    /// The same for all sources that an answer is limited to.
     private let limits: [CIDR]
 
     init(plan: Plan, scene: ExpectationContext, server: IPAddress) {
@@ -106,7 +106,7 @@ struct ExpectationList {
     /// The first and last port of every open range, the listening ports, and the sample.
     private var ports: [PortSpec] { Self.singles(opened.flatMap(Self.ends) + scene.listening + Self.sample) }
 
-    /// The same, and the neighbours of every open range: the next ports and the other protocol are closed.
+    /// The same, and the neighbours of every open range, which are closed: the next ports and the other protocol.
     private var portsAndNeighbours: [PortSpec] { Self.singles(ports + opened.flatMap(Self.beside)) }
 
     private static func beside(_ spec: PortSpec) -> [PortSpec] {
@@ -268,14 +268,14 @@ struct ExpectationList {
 
     private func isAdmin(_ address: IPAddress) -> Bool { plan.answers.admins.contains(address) }
 
-    /// Whether an answer names the address, by more than "every address there is".
+    /// Whether an answer names the address, other than by "all addresses".
     private func isListed(_ address: IPAddress) -> Bool {
         plan.permissions.contains { permission in
             if case .networks(let list) = permission.source { list.names(address) } else { false }
         } || plan.answers.admins.names(address)
     }
 
-    /// The answer that decides about a port, as far as this address is concerned.
+    /// The answer that decides about a port for this address.
     private func answer(_ source: IPAddress, _ matches: (Permission.Opening) -> Bool) -> Permission.Answer? {
         if isAdmin(source) { return .admins }
         let speaking = plan.permissions.filter { matches($0.opening) }

@@ -4,18 +4,18 @@ extension String {
     /// This text in double quotes, safe for a terminal and cut to a length that leaves room for a sentence.
     package var quoted: String { quoted(limit: 60) }
 
-    /// The name of a file, which may hold any byte but a slash, with what could act on a terminal spelled out.
+    /// The name of a file, which may contain any byte but a slash, with terminal control characters escaped.
     var fileNameForDisplay: String {
         unicodeScalars.map { $0.isFitForText ? String($0) : $0.codePoint }.joined()
     }
 }
 
 extension Unicode.Scalar {
-    /// Whether a text file may hold this character, line ends and tabs aside.
+    /// Whether a text file may contain this character, apart from line ends and tabs.
     ///
-    /// Controls, invisible format characters (the bidirectional ones can make a line read as something else than it
-    /// is, Unicode Technical Report 36) and the mark of a broken conversion are not fit. The two joiners are: Persian
-    /// and emoji need them.
+    /// Controls, invisible format characters (the bidirectional ones can make a line look different from what it
+    /// is, Unicode Technical Report 36) and the replacement character are refused. The two joiners are accepted:
+    /// Persian and emoji need them.
     var isFitForText: Bool {
         if value < 0x7f { return value >= 0x20 }
         if value == 0x200c || value == 0x200d { return true }

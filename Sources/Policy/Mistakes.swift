@@ -23,12 +23,12 @@ package struct Mistakes: Sendable {
         return order.map(\.element)
     }
 
-    /// Notes a mistake at a node of the file.
+    /// Records a mistake at a node of the file.
     package mutating func add(_ node: YAMLNode, _ message: String, remedy: String? = nil) {
         add(line: node.line, column: node.column, text: node.text, message, remedy: remedy)
     }
 
-    /// Notes a mistake at a place in the file.
+    /// Records a mistake at a place in the file.
     package mutating func add(
         line: Int, column: Int? = nil, text: String, _ message: String, remedy: String? = nil
     ) {
@@ -36,7 +36,7 @@ package struct Mistakes: Sendable {
             Mistake(file: file, line: line, column: column, text: text, message: message, remedy: remedy))
     }
 
-    /// Ends the reading of a file: throws if anything was noted.
+    /// Ends the reading of a file: throws if a mistake was recorded.
     ///
     /// - Throws: all mistakes at once.
     package func throwIfAny() throws(DataErrors) {

@@ -29,7 +29,7 @@ package struct Permission: Equatable, Sendable {
 
     /// The answer that it comes from.
     package let answer: Answer
-    /// What is let in.
+    /// What is allowed.
     package let opening: Opening
     /// Who is allowed.
     ///
@@ -41,7 +41,7 @@ extension Permission {
     /// Whether the permission is for packets from that address.
     ///
     /// - Parameters:
-    ///   - address: where a packet comes from.
+    ///   - address: the packet's source address.
     ///   - admins: the addresses and networks of the administrators.
     /// - Returns: true also for the admins of an `.admins` permission.
     func admits(_ address: IPAddress, admins: AddressList) -> Bool {

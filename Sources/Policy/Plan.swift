@@ -2,8 +2,8 @@ import Netfilter
 
 /// What a set of answers allows: all incoming packets that are accepted, in the order of the rules.
 ///
-/// Loopback, replies to the server's own connections, and the ICMPv6 that IPv6 needs are part of every plan, whatever the
-/// answers, and are not among the permissions.
+/// Loopback, replies to the server's own connections, and the ICMPv6 that IPv6 needs are part of every plan, whatever
+/// the answers, and are not among the permissions.
 package struct Plan: Equatable, Sendable {
     /// The answers that the plan was made from.
     package let answers: Answers
@@ -18,7 +18,7 @@ package struct Plan: Equatable, Sendable {
     /// `replies-only` and `admins` add no permission: replies are always allowed, and admins may send anything.
     ///
     /// - Parameters:
-    ///   - answers: what the user said.
+    ///   - answers: the user's answers.
     ///   - catalog: the service templates.
     ///   - sshPorts: the ports sshd listens on; if they are unknown (empty), 22 is used.
     /// - Throws: unknown service names and invalid ports; in an answers file, both were checked before.
@@ -59,7 +59,7 @@ package struct Plan: Equatable, Sendable {
 }
 
 extension Plan {
-    /// What only admins may reach although there are none, by its name in the answers.
+    /// What only admins may reach although there are none, as named in the answers.
     package var unreachable: [String] {
         guard answers.admins.isEmpty else { return [] }
         var names: [String] = []

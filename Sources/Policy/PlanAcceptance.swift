@@ -7,9 +7,9 @@ extension Plan {
     /// - Parameters:
     ///   - source: the packet's source; a loopback address means the server itself.
     ///   - transport: TCP or UDP.
-    ///   - port: the destination port. The source port does not matter: a packet that only looks like a reply is not one.
+    ///   - port: the destination port. The source port is ignored: a packet that only looks like a reply is not one.
     ///   - group: the multicast group it is sent to; nil for an address of the server's own.
-    /// - Returns: false for what is dropped: by the last rule with `keep`, by the policy of INPUT with `replace`.
+    /// - Returns: false if the packet is dropped: by the last rule with `keep`, by the policy of INPUT with `replace`.
     package func accepts(
         from source: IPAddress, transport: TransportProtocol, port: UInt16, to group: IPAddress? = nil
     ) -> Bool {
@@ -24,7 +24,7 @@ extension Plan {
         }
     }
 
-    /// Whether a ping (an ICMP echo request) gets in; with `limited`, as long as they are few.
+    /// Whether a ping (an ICMP echo request) is accepted; with `limited`, as long as there are few.
     package func acceptsPing(from source: IPAddress) -> Bool {
         accepts(from: source) { opening in
             switch opening {
@@ -34,7 +34,7 @@ extension Plan {
         }
     }
 
-    /// Whether packets of a protocol directly above IP get in.
+    /// Whether packets of a protocol directly above IP are accepted.
     package func accepts(from source: IPAddress, ipProtocol: IPProtocol) -> Bool {
         accepts(from: source) { opening in
             switch opening {
@@ -45,7 +45,7 @@ extension Plan {
         }
     }
 
-    /// Whether new packets of a family can get in from outside at all.
+    /// Whether new packets of a family from outside can be accepted at all.
     package func isOpen(_ family: Family) -> Bool { family == .ipv4 || answers.ipv6 }
 
     private func accepts(from source: IPAddress, _ matches: (Permission.Opening) -> Bool) -> Bool {
@@ -56,7 +56,7 @@ extension Plan {
 }
 
 extension IPAddress {
-    /// Whether the address is of the server's own loopback: 127.0.0.0/8 (RFC 1122 section 3.2.1.3) or ::1.
+    /// Whether the address is a loopback address: 127.0.0.0/8 (RFC 1122 section 3.2.1.3) or ::1.
     package var isLoopback: Bool {
         switch family {
         case .ipv4: bytes[0] == 127

@@ -94,7 +94,7 @@ extension Plan {
 }
 
 extension Permission {
-    /// Whether it is about new connections to that port.
+    /// Whether it covers new connections to that port.
     fileprivate func opens(_ transport: TransportProtocol, _ port: UInt16) -> Bool {
         if case .ports(let spec) = opening { spec.transport == transport && spec.range.contains(port) } else { false }
     }

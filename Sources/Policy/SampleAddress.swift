@@ -2,7 +2,7 @@ import Netfilter
 
 /// Sample addresses, computed from networks.
 enum SampleAddress {
-    /// The lowest address of a network that is not among `taken`; nil where none can send.
+    /// The lowest address of a network that is not among `taken`; nil if none can be a source.
     static func member(of network: CIDR, except taken: [IPAddress]) -> IPAddress? {
         var candidate: IPAddress? = network.isHost ? network.address : network.address.next
         for _ in 0...taken.count {
@@ -13,7 +13,7 @@ enum SampleAddress {
         return nil
     }
 
-    /// The addresses just ahead of a network and just behind it.
+    /// The addresses just before and just after a network.
     static func neighbours(of network: CIDR, except taken: [IPAddress]) -> [IPAddress] {
         [network.address.previous, network.last.next].compactMap(\.self).filter { address in
             !network.contains(address) && !taken.contains(address) && address.canSend
@@ -39,7 +39,7 @@ extension IPAddress {
     /// The address after this one; nil after the last.
     var next: IPAddress? { moved(by: 1) }
 
-    /// The address ahead of this one; nil ahead of the first.
+    /// The address before this one; nil before the first.
     var previous: IPAddress? { moved(by: -1) }
 
     /// Whether packets from it can be sent between namespaces: not loopback, multicast, link-local, or an IPv4-mapped

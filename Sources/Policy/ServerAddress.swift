@@ -6,7 +6,7 @@ package struct ServerAddress: Hashable, Sendable {
     package let address: IPAddress
     /// The name of its interface.
     package let interface: String
-    /// Networks whose hosts come in by this interface; all others come in by the first of all.
+    /// Networks whose hosts come in through this interface; all others come in through the first interface.
     package let neighbours: [CIDR]
 
     private init(_ address: IPAddress, on interface: String, neighbours: [CIDR]) {
@@ -28,8 +28,8 @@ package struct ServerAddress: Hashable, Sendable {
 }
 
 extension Collection<ServerAddress> {
-    /// The address at which a host meets the server: the one with the narrowest network around the host, else the
-    /// first of the host's family.
+    /// The address at which a host reaches the server: the one with the narrowest network that contains the host, else
+    /// the first of the host's family.
     package func facing(_ host: IPAddress) -> ServerAddress? {
         let family = filter { $0.address.family == host.family }
         let near = family.flatMap { server in

@@ -42,15 +42,15 @@ package struct ServiceTemplate: Equatable, Sendable {
     package let group: Group
     /// The ports it needs, ascending.
     package let ports: [PortSpec]
-    /// Protocols beside TCP and UDP that it needs.
+    /// Protocols besides TCP and UDP that it needs.
     package let protocols: [IPProtocol]
-    /// Multicast groups; where there are any, the ports are open only for packets sent to one of them.
+    /// Multicast groups; if there are any, the ports are open only for packets sent to one of them.
     package let multicast: [IPAddress]
     /// Who may reach it if the answers don't say.
     package let audience: Audience
-    /// Names of processes that hint at it.
+    /// Names of processes that indicate it.
     package let programs: [String]
-    /// Listening ports that hint at it.
+    /// Listening ports that indicate it.
     package let hintPorts: [PortSpec]
     /// What else a person should know or set, in a sentence or two.
     package let note: String?
@@ -74,7 +74,7 @@ package enum IPProtocol: String, CaseIterable, Comparable, Sendable {
 }
 
 extension ServiceTemplate.Group {
-    /// The heading as a person reads it.
+    /// The heading for people.
     package var title: String {
         switch self {
         case .access: "Logging in and administering"

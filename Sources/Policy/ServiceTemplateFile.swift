@@ -6,13 +6,13 @@ extension ServiceTemplate {
         "note", "reference",
     ]
 
-    /// Reads a template's file; nil when something in it was wrong and noted.
+    /// Reads a template's file; nil if something in it was wrong and recorded.
     ///
     /// - Parameters:
     ///   - bytes: the file.
     ///   - expectedName: the file's name without `.yaml`, which must be the template's name.
     ///   - origin: where the file is.
-    ///   - mistakes: takes everything that is wrong.
+    ///   - mistakes: collects everything that is wrong.
     /// - Returns: the template.
     static func read(
         _ bytes: [UInt8], expectedName: String, origin: Origin, mistakes: inout Mistakes
@@ -58,7 +58,7 @@ extension ServiceTemplate {
     }
 }
 
-// What the templates' fields may hold, beyond what every YAML file here may.
+// What the templates' fields may contain, beyond what is allowed in every YAML file here.
 extension Mistakes {
     fileprivate mutating func required(_ key: String, of fields: YAMLMapping) -> YAMLNode? {
         if let node = fields[key] { return node }
@@ -84,7 +84,7 @@ extension Mistakes {
         return name
     }
 
-    /// A list of ports without repetition.
+    /// A list of ports without duplicates.
     fileprivate mutating func ports(_ node: YAMLNode, what: String) -> [PortSpec]? {
         list(node, what: what, example: "[80/tcp, 60000-61000/udp]") { node, mistakes -> PortSpec? in
             guard let text = mistakes.string(node, what: "a port") else { return nil }
@@ -146,10 +146,10 @@ extension Mistakes {
 }
 
 extension ServiceTemplate {
-    /// How long a template's name may be.
+    /// The maximum length of a template's name.
     package static let nameLimit = 40
 
-    /// Whether a text may name a template: small ASCII letters, digits and dashes, a letter first.
+    /// Whether a text is a valid template name: small ASCII letters, digits and dashes, starting with a letter.
     package static func isName(_ text: String) -> Bool {
         let letters = UInt8(ascii: "a")...UInt8(ascii: "z")
         let digits = UInt8(ascii: "0")...UInt8(ascii: "9")

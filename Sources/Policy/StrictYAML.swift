@@ -6,14 +6,14 @@
 package enum StrictYAML {
     /// A larger file is refused without parsing.
     package static let sizeLimit = 1 << 20
-    /// How deep lists and mappings may be nested.
+    /// The maximum nesting depth of lists and mappings.
     package static let depthLimit = 8
 
     /// Reads a file's bytes.
     ///
     /// - Parameters:
     ///   - bytes: the file.
-    ///   - mistakes: takes everything that is wrong.
+    ///   - mistakes: collects everything that is wrong.
     /// - Returns: what could be read, even with mistakes; nil if nothing could.
     package static func read(_ bytes: [UInt8], mistakes: inout Mistakes) -> YAMLNode? {
         guard bytes.count <= sizeLimit else {
@@ -41,8 +41,8 @@ package enum StrictYAML {
     }
 
     private static func note(_ failure: YAMLSyntaxError, in lines: [Substring], mistakes: inout Mistakes) {
-        // At the end of the file libYAML points past what is written: what it was reading there, or else the last
-        // line, tells a person more.
+        // At the end of the file libYAML points past the text: the start of what it was reading, or else the last line,
+        // is more useful to people.
         let isWritten = { (number: Int) in
             lines.indices.contains(number - 1) && lines[number - 1].contains { $0 != " " }
         }

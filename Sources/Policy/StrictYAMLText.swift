@@ -1,13 +1,13 @@
-/// A file's bytes as text that is safe to hand to a YAML parser.
+/// A file's bytes as text that is safe to pass to a YAML parser.
 struct StrictYAMLText {
     /// The text with `\n` line ends, and U+FFFD in place of every character that was refused.
     let text: String
     /// The lines on which a character was refused.
     let damaged: Set<Int>
 
-    /// Decodes a file and notes the characters that have no place in one, the first of each line.
+    /// Decodes a file and records the characters that are not allowed, the first of each line.
     ///
-    /// It gives nil when the bytes are no text at all.
+    /// It returns nil if the bytes are not text.
     init?(_ bytes: [UInt8], mistakes: inout Mistakes) {
         guard let source = String(validating: bytes, as: UTF8.self) else {
             let utf16 = bytes.starts(with: [0xff, 0xfe]) || bytes.starts(with: [0xfe, 0xff])
@@ -17,7 +17,7 @@ struct StrictYAMLText {
             return nil
         }
         var scalars = source.unicodeScalars[...]
-        // Editors on Windows put one byte order mark ahead of everything; anywhere else it is an invisible character.
+        // Editors on Windows write one byte order mark at the beginning; anywhere else it is an invisible character.
         if scalars.first == "\u{feff}" { scalars.removeFirst() }
 
         var clean = String.UnicodeScalarView()

@@ -1,11 +1,11 @@
 /// The known word that a person probably meant.
 package enum Suggestion {
-    /// The known word nearest to `word`, unless none is near.
+    /// The known word most similar to `word`, unless none is similar.
     ///
     /// - Parameters:
-    ///   - word: what was written.
-    ///   - known: the words that are known.
-    /// - Returns: a word that at most a third of the letters keep apart from what was written.
+    ///   - word: the word that was written.
+    ///   - known: the known words.
+    /// - Returns: a word that differs from the written one in at most a third of the letters.
     package static func nearest(to word: String, among known: some Sequence<String>) -> String? {
         let written = Array(word.lowercased().unicodeScalars.prefix(64))
         guard written.count > 1 else { return nil }
@@ -14,12 +14,12 @@ package enum Suggestion {
         return best.0 <= max(1, written.count / 3) ? best.1 : nil
     }
 
-    /// `Did you mean "web"?`, or `otherwise` where no known word is near.
+    /// `Did you mean "web"?`, or `otherwise` if no known word is similar.
     package static func remedy(for word: String, among known: [String], otherwise: String) -> String {
         nearest(to: word, among: known).map { "Did you mean \"\($0)\"?" } ?? otherwise
     }
 
-    /// Letters inserted, left out, changed or swapped with their neighbour (optimal string alignment).
+    /// The number of letters inserted, left out, changed or swapped with their neighbour (optimal string alignment).
     private static func distance(_ left: [Unicode.Scalar], _ right: [Unicode.Scalar]) -> Int {
         var before: [Int] = []
         var previous = Array(0...right.count)

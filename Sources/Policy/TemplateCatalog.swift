@@ -4,9 +4,9 @@ import Templates
 package struct TemplateCatalog: Equatable, Sendable {
     /// A template's file as the administrator wrote it; its owner was checked when it was read.
     package struct File: Equatable, Sendable {
-        /// Where it is.
+        /// Its path.
         package let path: String
-        /// What is in it.
+        /// Its content.
         package let bytes: [UInt8]
 
         package init(path: String, bytes: [UInt8]) {
@@ -51,12 +51,12 @@ package struct TemplateCatalog: Equatable, Sendable {
 
     /// The templates inside the binary.
     ///
-    /// - Throws: mistakes in them, which a test excludes.
+    /// - Throws: mistakes in them, which a test rules out.
     package static func builtIn() throws(DataErrors) -> TemplateCatalog {
         try TemplateCatalog()
     }
 
-    /// The template of that name.
+    /// The template with that name.
     package subscript(name: String) -> ServiceTemplate? { templates[name] }
 
     /// All templates, group by group and by name within one.

@@ -1,4 +1,4 @@
-// libYAML's event parser: events let us look before anything is built, and report every mistake.
+// libYAML's event parser: events allow checks before anything is built, and all mistakes are reported.
 private import CYAML
 
 /// One step of libYAML through a document.
@@ -9,7 +9,7 @@ struct YAMLEvent {
         case scalar(String, YAMLScalarStyle)
         case sequenceStart, sequenceEnd
         case mappingStart, mappingEnd
-        /// The ends of documents and of the stream, which say nothing.
+        /// The ends of documents and of the stream, which have no content.
         case other
     }
 
@@ -34,7 +34,7 @@ struct YAMLMark: Equatable {
 struct YAMLSyntaxError {
     let problem: String
     let place: YAMLMark
-    /// What it was reading and where that began.
+    /// What it was reading, and where that began.
     let context: (text: String, line: Int)?
 }
 
@@ -43,7 +43,7 @@ enum YAMLEvents {
     static func walk(_ text: String, _ body: (YAMLEvent) -> Bool) -> YAMLSyntaxError? {
         var text = text
         return text.withUTF8 { bytes in
-            // libYAML keeps pointers into its own state, so the state must not move: no Swift variable.
+            // libYAML keeps pointers into its own state, so the state must not move: not a Swift variable.
             let parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
             parser.initialize(to: yaml_parser_t())
             defer {

@@ -1,8 +1,8 @@
 extension Mistakes {
-    // Each of these reads a node as one kind of value; for anything else it adds a mistake and returns nil. `what` names
-    // the value in the message: a key in quotes, or a few words.
+    // Each of these reads a node as one kind of value; for anything else it adds a mistake and returns nil. `what`
+    // names the value in the message: a key in quotes, or a few words.
 
-    /// A mapping of which every key is known.
+    /// A mapping with known keys only.
     package mutating func mapping(_ node: YAMLNode, known: [String], what: String) -> YAMLMapping? {
         guard case .mapping(let entries) = node.content else {
             wrongKind(node, what: what, wanted: "a group of keys", remedy: "Write keys such as \"\(known[0]):\".")
@@ -108,7 +108,7 @@ extension Mistakes {
     }
 }
 
-/// A mapping all of whose keys are known.
+/// A mapping with known keys only.
 package struct YAMLMapping: Sendable {
     /// Its place.
     package let node: YAMLNode
@@ -119,9 +119,9 @@ package struct YAMLMapping: Sendable {
         self.entries = entries
     }
 
-    /// The value of a key; nil where the key is missing.
+    /// The value of a key; nil if the key is missing.
     package subscript(name: String) -> YAMLNode? { entries[name]?.value }
 
-    /// The key itself, to point at.
+    /// The key itself, for the place of a mistake.
     package func key(_ name: String) -> YAMLNode? { entries[name]?.key }
 }

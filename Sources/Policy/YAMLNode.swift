@@ -1,8 +1,8 @@
 /// A value in a YAML file, with its place.
 package struct YAMLNode: Sendable {
-    /// What the value is made of.
+    /// The content of the value.
     package enum Content: Sendable {
-        /// Text as it was written, without any guess at a type; `quoted` tells `"22"` from `22`.
+        /// Text as it was written, without guessing a type; `quoted` distinguishes `"22"` from `22`.
         case scalar(String, quoted: Bool)
         case sequence([YAMLNode])
         case mapping([Entry])
@@ -21,13 +21,13 @@ package struct YAMLNode: Sendable {
         package var name: String { key.text }
     }
 
-    /// What the value is made of.
+    /// The content of the value.
     package let content: Content
     /// The line, counted from 1.
     package let line: Int
     /// The column, counted from 1 in characters.
     package let column: Int
-    /// The scalar's text, or the first line of a list or mapping as it stands in the file.
+    /// The scalar's text, or the first line of a list or mapping as written in the file.
     package let text: String
 
     /// What it is, in plain words.

@@ -7,16 +7,16 @@ struct YAMLTreeBuilder {
     private var open: [Frame] = []
     private var documents = 0
 
-    /// A list or mapping whose end has not come yet.
+    /// A list or mapping without its end so far.
     private struct Frame {
         let isMapping: Bool
         let place: YAMLMark
         let text: String
         var items: [YAMLNode] = []
         var entries: [YAMLNode.Entry] = []
-        /// The key that waits for its value.
+        /// The key without its value so far.
         var key: YAMLNode?
-        /// Where each key stood first.
+        /// Where each key occurred first.
         var seen: [String: Int] = [:]
     }
 
@@ -26,7 +26,7 @@ struct YAMLTreeBuilder {
         damaged = source.damaged
     }
 
-    /// Takes one event; false when reading on makes no sense.
+    /// Processes one event; false if it makes no sense to continue.
     mutating func take(_ event: YAMLEvent) -> Bool {
         switch event.kind {
         case .documentStart(let directives):
@@ -82,7 +82,7 @@ struct YAMLTreeBuilder {
 
     private mutating func end(_ event: YAMLEvent) {
         guard let frame = open.popLast() else { return }
-        // What stands behind the closing bracket is no part of it.
+        // The text after the closing bracket is not part of it.
         let length = event.end.line == frame.place.line ? event.end.column - frame.place.column : .max
         let text = String(String.UnicodeScalarView(frame.text.unicodeScalars.prefix(length)))
         place(
@@ -129,7 +129,7 @@ struct YAMLTreeBuilder {
                 remedy: "Write the text on one line, in double quotes.")
             return node(.refused, event)
         }
-        // A quoted text can spell out a character that must not stand in the file: "\n", "\0", "\u202e".
+        // A quoted text can contain an escaped character that is not allowed in the file: "\n", "\0", "\u202e".
         guard let unfit = value.unicodeScalars.first(where: { !$0.isFitForText }) else {
             return YAMLNode(
                 content: .scalar(value, quoted: style == .quoted), line: event.start.line, column: event.start.column,
@@ -163,7 +163,7 @@ struct YAMLTreeBuilder {
         YAMLNode(content: content, line: event.start.line, column: event.start.column, text: snippet(event))
     }
 
-    /// What stands in the file where an event begins, up to its end or the end of the line.
+    /// The text in the file where an event begins, up to its end or the end of the line.
     private func snippet(_ event: YAMLEvent) -> String {
         guard lines.indices.contains(event.start.line - 1) else { return "" }
         let line = lines[event.start.line - 1].unicodeScalars

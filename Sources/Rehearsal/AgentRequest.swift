@@ -1,20 +1,20 @@
 import FoundationEssentials
 
-/// What the owner of a stage asks of the agent inside a namespace: one line of JSON each, answered by one line.
+/// A request from the owner of a stage to the agent inside a namespace: one line of JSON, answered by one line.
 enum AgentRequest: Codable, Equatable {
     /// Answer once, to show that the namespace is ready; optionally with its own /run.
     case begin(ownRun: Bool)
-    /// Accept TCP connections and echo datagrams on every one of these addresses and ports, besides those before.
+    /// Accept TCP connections and echo datagrams on all of these addresses and ports, in addition to the previous ones.
     case listen(addresses: [String], tcp: [UInt16], udp: [UInt16])
-    /// Stop listening altogether.
+    /// Stop listening on all of them.
     case deafen
-    /// Make these TCP connections and keep them, for probes of the kind `established`.
+    /// Make these TCP connections and keep them open, for probes of the kind `established`.
     case hold(probes: [Probe])
     /// Make these attempts, all at once; the silent ones share one wait of `patience` milliseconds.
     case probe(probes: [Probe], patience: Int)
 }
 
-/// What the agent answers.
+/// A reply from the agent.
 enum AgentReply: Codable, Equatable {
     case done
     /// The result of each probe, in the order of the request.
@@ -23,7 +23,7 @@ enum AgentReply: Codable, Equatable {
     case failed(reason: String)
 }
 
-/// The result of one probe; the owner knows which.
+/// The result of one probe; the owner knows which one.
 struct AgentAnswer: Codable, Equatable {
     var outcome: ProbeOutcome
     var detail: String?
@@ -33,13 +33,13 @@ struct AgentAnswer: Codable, Equatable {
 enum AgentLine {
     static let end = UInt8(ascii: "\n")
 
-    /// A message as one line with its end.
+    /// A message as one line with its line end.
     static func encode(_ message: some Encodable) throws -> [UInt8] {
-        // JSONEncoder writes no line break unless asked to print prettily.
+        // JSONEncoder writes no line break unless it is told to pretty-print.
         try Array(JSONEncoder().encode(message)) + [end]
     }
 
-    /// A message from a line without its end.
+    /// A message from a line without its line end.
     static func decode<Message: Decodable>(_ type: Message.Type, from line: some Sequence<UInt8>) throws -> Message {
         try JSONDecoder().decode(type, from: Data(line))
     }

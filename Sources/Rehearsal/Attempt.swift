@@ -7,7 +7,7 @@ struct Attempt {
     private let probe: Probe
     private let identifier: UInt16
 
-    /// How an attempt begins: over at once, or waiting.
+    /// The start of an attempt: already finished, or waiting.
     enum Beginning {
         case over(AgentAnswer)
         case waiting(Attempt)
@@ -17,7 +17,7 @@ struct Attempt {
     ///
     /// - Parameters:
     ///   - probe: what to send.
-    ///   - identifier: tells a ping's reply from those of others.
+    ///   - identifier: distinguishes a ping's reply from those of others.
     ///   - held: the connection that a probe of the kind `established` uses.
     /// - Returns: the answer if there is one already, else the attempt that waits for it.
     static func begin(_ probe: Probe, identifier: UInt16, held: AgentSocket? = nil) -> Beginning {
@@ -33,10 +33,10 @@ struct Attempt {
 
     var descriptor: Int32 { socket.descriptor }
 
-    /// What poll(2) has to watch for.
+    /// The events that poll(2) has to wait for.
     var events: Int16 { Int16(probe.kind == .tcp ? POLLOUT : POLLIN) }
 
-    /// The answer, now that the descriptor is ready; nil if it was not one for this probe.
+    /// The answer, now that the descriptor is ready; nil if it was not for this probe.
     func answer() -> AgentAnswer? {
         switch probe.kind {
         case .tcp:
@@ -80,14 +80,14 @@ struct Attempt {
         let socket = try AgentSocket(
             probe.family, type: type, transport: transport, boundTo: probe.source,
             port: isRaw ? 0 : probe.sourcePort ?? 0)
-        // RFC 4861 section 7.1.1: any other hop limit has passed a router, and is not believed.
+        // RFC 4861 section 7.1.1: a message with any other hop limit has passed a router, and is ignored.
         if probe.kind == .neighbour || probe.kind == .message {
             socket.set(Int32(IPPROTO_IPV6), IPV6_UNICAST_HOPS, Int32(255))
         }
         return socket
     }
 
-    /// Connects and sends; nil while the answer is awaited.
+    /// Connects and sends; nil while waiting for the answer.
     private func send() throws -> Beginning? {
         if probe.kind == .established { return try transmit(Array("latchkey".utf8)) }
         let target = SocketAddress(probe.target, port: probe.kind == .tcp || probe.kind == .udp ? probe.port : 0)
@@ -115,7 +115,7 @@ struct Attempt {
         return [.strayError, .tooBig, .message].contains(probe.kind) ? .over(AgentAnswer(outcome: .sent)) : nil
     }
 
-    /// An error that a packet brought is a refusal; one of this side's own means that nothing was sent.
+    /// An error that a packet reported is a refusal; a local error means that nothing was sent.
     private static func refusal(_ error: Int32) -> AgentAnswer {
         let brought = [ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, EACCES, EPROTO].contains(error)
         if error == ETIMEDOUT { return AgentAnswer(outcome: .silent) }

@@ -4,7 +4,7 @@ import Netfilter
 /// How a batch of packets changed the counters of one family: from the first hook that an incoming packet passes to the
 /// last.
 package struct CounterDifference: Sendable {
-    /// A rule and how many packets more it has counted.
+    /// A rule and the number of packets it has counted since.
     package struct Movement: Sendable {
         /// The rule, without its counter.
         package let rule: CountedRule
@@ -21,7 +21,7 @@ package struct CounterDifference: Sendable {
     package let movements: [Movement]
     /// The policy for packets that no rule decides.
     package let policy: ChainPolicy
-    /// How many packets more that was.
+    /// The number of packets that it decided since.
     package let policyPackets: UInt64
 
     /// The difference between two readings of the same rules.
@@ -57,16 +57,16 @@ package struct CounterDifference: Sendable {
         }
     }
 
-    /// The rule or policy that decided about all `count` conversations of a batch; nil if there were several, or none is
+    /// The rule or policy that decided about all `count` exchanges of a batch; nil if there were several, or none is
     /// visible.
     ///
-    /// The rule for replies counts the later packets of every conversation, so it is only taken if nothing else has
+    /// The rule for replies counts the later packets of every exchange, so it is only chosen if nothing else has
     /// counted.
     ///
     /// - Parameters:
-    ///   - count: how many conversations were begun.
+    ///   - count: the number of exchanges.
     ///   - isAccepted: whether they were accepted; nil if that is unknown.
-    ///   - icmpv6: their ICMPv6 type; packets of these types also occur besides every batch.
+    ///   - icmpv6: their ICMPv6 type; packets of these types also occur outside the batch.
     /// - Returns: the deciding rule or policy.
     package func decision(of count: Int, isAccepted: Bool?, icmpv6: UInt8? = nil) -> Decision? {
         let ends = movements.filter { movement in

@@ -67,8 +67,8 @@ extension Rehearsal {
     /// Sends one packet and follows it.
     ///
     /// - Parameter expectation: what to send.
-    /// - Returns: its way.
-    /// - Throws: `StageError` and `HostError`, where the stage or a tool in it breaks off.
+    /// - Returns: its path.
+    /// - Throws: `StageError` and `HostError` if the stage or a tool in it fails.
     package func trace(_ expectation: Expectation) async throws -> PacketTrace {
         let family = expectation.family
         guard counters.families.contains(family) else {
@@ -79,7 +79,7 @@ extension Rehearsal {
         let after = try await counters.read(family)
         let counted = CounterDifference(from: before, to: after)
         let outcome = result.first?.outcome ?? .unsent
-        // A refusal may be a rule's or the kernel's own: the counters tell.
+        // A refusal may come from a rule or from the kernel itself: the counters show which.
         let isThrough = outcome == .refused ? nil : expectation.isThrough(outcome)
         let decision = counted.decision(of: 1, isAccepted: isThrough, icmpv6: expectation.icmpv6)
         // Where other tables decide too, a packet that one of them drops may have been accepted before.

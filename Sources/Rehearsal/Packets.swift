@@ -13,7 +13,7 @@ enum Packets {
 
     /// Whether a packet read from a raw socket is the reply to `echoRequest`.
     ///
-    /// A raw IPv4 socket hands over the IP header too, an IPv6 one does not.
+    /// A raw IPv4 socket also returns the IP header, an IPv6 one does not.
     static func isEchoReply(_ packet: ArraySlice<UInt8>, _ family: Family, identifier: UInt16) -> Bool {
         var message = packet
         if family == .ipv4 {
@@ -37,12 +37,12 @@ enum Packets {
             about: probe, head: probe.family == .ipv4 ? [3, 4, 0, 0, 0, 0] + size : [2, 0, 0, 0, 0, 0] + size)
     }
 
-    /// A neighbour solicitation to the address itself (RFC 4861 section 4.3), as one asks who has known it before.
+    /// A neighbour solicitation to the address itself (RFC 4861 section 4.3), as sent by a host that already knew it.
     static func neighbourSolicitation(_ target: IPAddress) -> [UInt8] {
         [135, 0, 0, 0, 0, 0, 0, 0] + target.bytes
     }
 
-    /// An ICMPv6 message of a type: a router's question or announcement, which says nothing (RFC 4861 sections 4.1 and
+    /// An ICMPv6 message of a type: a router's solicitation or advertisement without content (RFC 4861 sections 4.1 and
     /// 4.2), or an error.
     static func message(type: UInt8, _ probe: Probe) -> [UInt8] {
         let head = [type, 0, 0, 0, 0, 0, 0, 0]
@@ -53,7 +53,7 @@ enum Packets {
         }
     }
 
-    /// Whether a packet read from a raw socket says where an address is (RFC 4861 section 4.4).
+    /// Whether a packet read from a raw socket is the advertisement of an address (RFC 4861 section 4.4).
     static func isNeighbourAdvertisement(_ packet: ArraySlice<UInt8>, of target: IPAddress) -> Bool {
         packet.first == 136 && Array(packet.dropFirst(8).prefix(16)) == target.bytes
     }
@@ -70,7 +70,7 @@ enum Packets {
         }
     }
 
-    /// The message with the Internet checksum (RFC 1071) of its bytes, all even in number, at an offset that was zero.
+    /// The message with the Internet checksum (RFC 1071) of its bytes, an even number, at an offset that was zero.
     static func summed(_ message: [UInt8], at offset: Int) -> [UInt8] {
         var sum: UInt32 = 0
         for index in stride(from: 0, to: message.count, by: 2) {

@@ -6,19 +6,19 @@ package struct Probe: Hashable, Sendable {
     package enum Kind: String, Codable, CaseIterable, Sendable {
         /// A TCP connection; answered when it is established.
         case tcp
-        /// A datagram; answered by whatever comes back, such as a `ProbeAgent`'s echo.
+        /// A datagram; answered by any datagram that comes back, such as a `ProbeAgent`'s echo.
         case udp
         /// An ICMP echo request; answered by the echo reply.
         case ping
         /// An ICMP "port unreachable" about a datagram that the target never sent; nothing can answer it.
         ///
-        /// Whether it got in shows in the target's own counters (`/proc/net/snmp`, `/proc/net/snmp6`).
+        /// The target's own counters show whether it was accepted (`/proc/net/snmp`, `/proc/net/snmp6`).
         case strayError
         /// An ICMP "packet too big" about a datagram from the target's port to the source's; nothing can answer it.
         case tooBig
         /// A neighbour solicitation (RFC 4861); answered by the advertisement. IPv6 only.
         case neighbour
-        /// An ICMPv6 message whose type the port stands for; nothing can answer it.
+        /// An ICMPv6 message whose type is in the port; nothing can answer it.
         case message
         /// Bytes on a connection that was made before with `Stage.hold`; answered by their echo.
         case established
@@ -26,16 +26,16 @@ package struct Probe: Hashable, Sendable {
 
     /// What is sent.
     package var kind: Kind
-    /// The address it comes from; one of the sending namespace's own.
+    /// The source address, which belongs to the sending namespace.
     package var source: IPAddress
-    /// The address it goes to.
+    /// The destination address.
     package var target: IPAddress
     /// The target's port; 0 for a ping.
     package var port: UInt16
-    /// The port it comes from, or nil for any free one.
+    /// The source port, or nil for any free one.
     package var sourcePort: UInt16?
 
-    /// A probe with everything said.
+    /// A probe; see the properties.
     package init(
         _ kind: Kind, from source: IPAddress, to target: IPAddress, port: UInt16 = 0, sourcePort: UInt16? = nil
     ) {
@@ -64,7 +64,7 @@ package enum ProbeOutcome: String, Codable, CaseIterable, Sendable {
     case accepted
     /// Answered with a refusal: a TCP reset, or an ICMP error.
     case refused
-    /// No answer within the time given.
+    /// No answer in the given time.
     case silent
     /// It could not even be sent; the detail says why.
     case unsent
@@ -78,7 +78,7 @@ package struct ProbeResult: Hashable, Sendable {
     package let probe: Probe
     /// The result.
     package let outcome: ProbeOutcome
-    /// The system's words for a refusal or for what could not be sent.
+    /// The system's error message for a refusal, or for a probe that could not be sent.
     package let detail: String?
 
     /// Whether the target's listener was reached.
@@ -97,7 +97,7 @@ extension Probe: Codable {
         case kind, source, target, port, sourcePort
     }
 
-    /// Reads the probe as `encode` writes it: addresses are text.
+    /// Reads a probe that `encode` wrote: addresses are text.
     package init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         kind = try values.decode(Kind.self, forKey: .kind)

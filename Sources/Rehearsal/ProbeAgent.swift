@@ -15,7 +15,8 @@ package struct ProbeAgent {
 
     /// Serves requests, one JSON line each, until the input ends; returns the exit status.
     package static func run(input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO) -> Int32 {
-        // Every orphan of a process namespace becomes its first process's child; ignored, it leaves no zombie.
+        // Every orphan of a process namespace becomes a child of its first process; with SIGCHLD ignored, it leaves no
+        // zombie.
         if getpid() == 1 { signal(SIGCHLD, SIG_IGN) }
         signal(SIGPIPE, SIG_IGN)
         raiseDescriptorLimit()
@@ -62,7 +63,7 @@ package struct ProbeAgent {
         }
     }
 
-    /// Connects, and keeps what is connected after a second at most.
+    /// Connects, and keeps what is connected after at most one second.
     private mutating func hold(_ probes: [Probe]) -> [AgentAnswer] {
         var attempts: [Int32: (index: Int, attempt: Attempt)] = [:]
         var answers = [AgentAnswer?](repeating: nil, count: probes.count)
@@ -82,7 +83,7 @@ package struct ProbeAgent {
         return answers.map { $0 ?? AgentAnswer(outcome: .silent) }
     }
 
-    /// Makes all attempts, as many at once as there are descriptors for.
+    /// Makes all attempts, as many at once as there are descriptors available.
     private mutating func attempt(_ probes: [Probe], patience: Duration) -> [AgentAnswer] {
         let room = max(16, Self.descriptorLimit() - listeners.descriptors.count - 32)
         var answers: [AgentAnswer] = []
@@ -95,7 +96,7 @@ package struct ProbeAgent {
     private mutating func attemptAtOnce(_ probes: ArraySlice<Probe>, patience: Duration) -> [AgentAnswer] {
         var answers = [AgentAnswer?](repeating: nil, count: probes.count)
         var waiting: [Int32: (index: Int, attempt: Attempt)] = [:]
-        // A ping that connection tracking has seen before would be part of a known conversation.
+        // Connection tracking would treat a repeated ping as part of a known connection.
         let first = UInt16.random(in: .min ... .max)
         for (index, probe) in probes.enumerated() {
             if probe.kind == .established, held[probe] == nil {
@@ -107,10 +108,10 @@ package struct ProbeAgent {
             case .over(let answer): answers[index] = answer
             case .waiting(let attempt): waiting[attempt.descriptor] = (index, attempt)
             }
-            // The kernel queues only so many packets for a neighbour that it has yet to find: let it be found first.
+            // The kernel queues only a few packets for an unresolved neighbour, so it is resolved first.
             if index == 15 { collect(&waiting, &answers, until: .now + .milliseconds(20)) }
         }
-        // As long as answers come in, more may follow; what is still silent `patience` after the last one stays so.
+        // While answers arrive, more may follow; what is still silent `patience` after the last one counts as silent.
         var missing = waiting.count + 1
         while waiting.count < missing, !waiting.isEmpty {
             missing = waiting.count
@@ -136,7 +137,7 @@ package struct ProbeAgent {
 
     /// Waits for an attempt, or for the input when there is none, and serves the listeners meanwhile.
     ///
-    /// Returns the ready descriptors that are no listener's.
+    /// Returns the ready descriptors that do not belong to a listener.
     @discardableResult
     private mutating func wait(for attempts: [Attempt], until end: ContinuousClock.Instant?) -> [Int32] {
         let reading = attempts.isEmpty ? [input] : []
@@ -176,7 +177,7 @@ package struct ProbeAgent {
 // MARK: - Lines
 
 extension ProbeAgent {
-    /// Reads what there is; false at the end of the input.
+    /// Reads the available input; false at the end of the input.
     private mutating func readMore() -> Bool {
         var buffer = [UInt8](repeating: 0, count: 65536)
         let count = read(input, &buffer, buffer.count)

@@ -10,8 +10,8 @@ struct ProbeListeners {
 
     var descriptors: [Int32] { Array(tcp.keys) + Array(udp.keys) + Array(connections) }
 
-    /// Listens on each address by itself: an echo then leaves from the address that was asked.
-    /// - Throws: `SocketFailure` for the first port that cannot be had.
+    /// Listens on each address separately: an echo then leaves from the address that was contacted.
+    /// - Throws: `SocketFailure` for the first port that is not available.
     mutating func open(_ addresses: [IPAddress], tcp tcpPorts: [UInt16], udp udpPorts: [UInt16]) throws {
         for address in addresses {
             for port in tcpPorts {
@@ -45,7 +45,7 @@ struct ProbeListeners {
         }
     }
 
-    /// Serves whatever waits on a descriptor; returns false if it is none of these.
+    /// Serves a ready descriptor; returns false if it does not belong to these sockets.
     mutating func serve(_ descriptor: Int32) -> Bool {
         if tcp[descriptor] != nil {
             while case let connection = accept(descriptor, nil, nil), connection >= 0 {

@@ -115,7 +115,7 @@ package struct Rehearsal: Sendable {
     ///   - decidesAll: whether to find the deciding rule of every packet, or only of those that differ from what was
     ///     promised.
     /// - Returns: a verdict for every expectation, in order.
-    /// - Throws: `StageError` and `HostError`, where the stage or a tool in it breaks off.
+    /// - Throws: `StageError` and `HostError` if the stage or a tool in it fails.
     package func verdicts(
         _ expectations: [Expectation], untested: [Expectation: String], decidesAll: Bool = true
     ) async throws -> [Verdict] {
@@ -161,11 +161,11 @@ package struct Rehearsal: Sendable {
         }
     }
 
-    /// How long is waited before a packet that was promised to get through is said not to: on a machine with much
-    /// to do even the shortest way can take long.
+    /// How long to wait before a packet that should be accepted is reported as lost: on a busy machine even the
+    /// shortest path can take long.
     private static let longPatience: Duration = .seconds(2)
 
-    /// Tries what is promised to get through; what has no answer is tried again, with time.
+    /// Tests packets that should be accepted; those without an answer are tested again, with more time.
     private func look(_ promised: [Expectation], _ seen: inout [Expectation: Bool]) async throws(StageError) {
         for (expectation, result) in try await attempt(promised, patience: patience) {
             seen[expectation] = expectation.isThrough(result.outcome)
@@ -226,8 +226,8 @@ package struct Rehearsal: Sendable {
             source = expectation.source
             direction = expectation.direction
             self.isThrough = isThrough
-            // What the admins send, and what the server sends itself, is let in whatever it is. Of the others, the
-            // answers hint at who decides; a wrong hint costs a halving and nothing else.
+            // Everything from the admins, and from the server itself, is accepted. For the others, the answers indicate
+            // which rule decides; a wrong guess only costs an additional halving.
             kind =
                 if expectation.packet == .neighbour {
                     "neighbours"
@@ -272,7 +272,7 @@ package struct Rehearsal: Sendable {
 }
 
 extension Expectation {
-    /// Whether it is about a connection that is older than the rules.
+    /// Whether it tests a connection that is older than the rules.
     fileprivate var isEstablished: Bool {
         if case .established = packet { true } else { false }
     }

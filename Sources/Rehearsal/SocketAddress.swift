@@ -1,7 +1,7 @@
 import Glibc
 import Netfilter
 
-/// An address and a port as the socket calls take them.
+/// An address and a port in the form that socket calls use.
 struct SocketAddress {
     private var storage = sockaddr_storage()
     private let length: socklen_t
@@ -35,7 +35,7 @@ struct SocketAddress {
     }
 }
 
-/// A socket of the agent's, closed with its owner.
+/// A socket of the agent, closed with its owner.
 final class AgentSocket {
     let descriptor: Int32
 
@@ -61,7 +61,7 @@ final class AgentSocket {
         guard call() == 0 else { throw SocketFailure(call: name, errno: errno) }
     }
 
-    /// The error that waits on the socket (SO_ERROR), or 0; asking takes it off.
+    /// The pending error of the socket (SO_ERROR), or 0; reading it clears it.
     func pendingError() -> Int32 {
         var error: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
@@ -69,7 +69,7 @@ final class AgentSocket {
         return error
     }
 
-    /// Closes a TCP connection with a reset: nothing of it stays behind in TIME_WAIT, here or in conntrack.
+    /// Closes a TCP connection with a reset: nothing remains in TIME_WAIT, here or in conntrack.
     func resetOnClose() {
         set(SOL_SOCKET, SO_LINGER, linger(l_onoff: 1, l_linger: 0))
     }

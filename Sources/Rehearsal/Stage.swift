@@ -22,15 +22,15 @@ package final class Stage: Sendable {
     private let outside: AgentProcess
     private let runner: any CommandRunner
 
-    /// Makes the namespaces, joins them and gives them their addresses.
+    /// Creates the namespaces, connects them and assigns their addresses.
     ///
     /// - Parameters:
     ///   - agent: the command that calls `ProbeAgent.run`; its program an absolute path.
     ///   - tools: where unshare, nsenter and ip are.
-    ///   - addresses: what the server and the outside are to be called.
+    ///   - addresses: the addresses of the server and the outside.
     ///   - runner: runs `ip`.
     /// - Returns: the stage; it is closed with its last owner, or by `close`.
-    /// - Throws: `forbidden` where no namespace can be made.
+    /// - Throws: `forbidden` if no namespace can be created.
     package static func open(
         agent: [String], tools: StageTools, addresses: StageAddresses = .documentation,
         runner: any CommandRunner = SystemRunner()
@@ -60,7 +60,7 @@ package final class Stage: Sendable {
 
     /// The command that runs another one in a place of the stage, as root of it.
     ///
-    /// The folder is `/` there, and /run is the stage's own. The program has to be an absolute path.
+    /// The folder is `/` there, and the stage has its own /run. The program must be an absolute path.
     package func enterCommand(_ words: [String], in place: Place = .server) -> [String] {
         namespaces.enter(place, words, tools)
     }
@@ -74,7 +74,7 @@ package final class Stage: Sendable {
         return entering
     }
 
-    /// The process by which the kernel shows a place: `/proc/ID/ns/net` is its network namespace.
+    /// The process through which the kernel shows a place: `/proc/ID/ns/net` is its network namespace.
     package func processID(of place: Place) -> Int32 {
         place == .server ? server.id : outside.id
     }
@@ -86,7 +86,7 @@ package final class Stage: Sendable {
         try await batch(addresses.wayBack(to: new), in: .server)
     }
 
-    /// Has a place accept TCP connections and echo datagrams, on its own addresses or on the ones given.
+    /// Makes a place accept TCP connections and echo datagrams, on its own addresses or on the given ones.
     package func listen(
         in place: Place, tcp: [UInt16] = [], udp: [UInt16] = [], on own: [IPAddress]? = nil
     ) async throws(StageError) {
@@ -102,11 +102,11 @@ package final class Stage: Sendable {
     /// Makes attempts from a place, all at once.
     ///
     /// - Parameters:
-    ///   - probes: what to try; sources are addresses of that place.
-    ///   - place: where to try it from.
-    ///   - patience: how long the silent ones are waited for, together, after the last answer.
+    ///   - probes: the probes; their sources are addresses of that place.
+    ///   - place: where they are sent from.
+    ///   - patience: how long to wait for the silent ones together, after the last answer.
     /// - Returns: a result for every probe, in order.
-    /// - Throws: `agent` when the agent breaks off.
+    /// - Throws: `agent` if the agent fails.
     package func probe(
         _ probes: [Probe], from place: Place, patience: Duration = .milliseconds(400)
     ) async throws(StageError) -> [ProbeResult] {
@@ -119,10 +119,10 @@ package final class Stage: Sendable {
         return zip(probes, answers).map { ProbeResult($0, $1.outcome, detail: $1.detail) }
     }
 
-    /// Makes TCP connections that stay, for probes of the kind `established` with the same ends.
+    /// Makes TCP connections that stay open, for probes of the kind `established` with the same ends.
     ///
     /// - Returns: a result for every connection, in order.
-    /// - Throws: `agent` when the agent breaks off.
+    /// - Throws: `agent` if the agent fails.
     package func hold(_ probes: [Probe], from place: Place) async throws(StageError) -> [ProbeResult] {
         let reply = try await ask(.hold(probes: probes), of: place, within: .seconds(20))
         guard case .answers(let answers) = reply, answers.count == probes.count else {
@@ -182,7 +182,7 @@ package final class Stage: Sendable {
         for address in addresses[.server] { try await awaitPassage(to: address) }
     }
 
-    /// Waits until packets pass: the kernel takes its time, up to a second, from "up" to a cable that carries.
+    /// Waits until packets pass: after "up", the kernel needs up to a second until a veth pair transmits.
     private func awaitPassage(to target: IPAddress) async throws(StageError) {
         guard let source = addresses.outside.first(where: { addresses.server.facing($0)?.address == target }) else {
             return

@@ -8,7 +8,7 @@ package struct StageAddresses: Sendable, Equatable {
     /// The addresses of the outside, in any networks.
     package let outside: [IPAddress]
 
-    /// Addresses for a stage; all of the outside are the server's neighbours, whatever their networks.
+    /// Addresses for a stage; all outside addresses are the server's neighbours, in any network.
     package init(server: [ServerAddress], outside: [IPAddress]) {
         self.server = server
         self.outside = outside
@@ -39,7 +39,7 @@ package struct StageAddresses: Sendable, Equatable {
     /// The name of the outside's end of an interface's veth pair.
     func outsideEnd(of interface: String) -> String { "eth\(number(of: interface))" }
 
-    /// What both ends of a cable are numbered by.
+    /// The numbers of both ends of a veth pair.
     func index(of interface: String) -> Int { 1000 + number(of: interface) }
 
     private func number(of interface: String) -> Int { interfaces.firstIndex(of: interface) ?? 0 }
@@ -47,16 +47,16 @@ package struct StageAddresses: Sendable, Equatable {
     /// An interface as an argument of `ip`: by its index, because a name may be a keyword of `ip` or begin a comment.
     private func device(_ interface: String) -> String { "dev if\(index(of: interface))" }
 
-    /// What `ip -batch` is to do in a place.
+    /// The commands of `ip -batch` for a place.
     ///
     /// The outside has a route to everything over the veth pair, because it only contacts the server. The server sends
-    /// everything to one gateway at the other end. If every outside address were a neighbour, a large plan would fill the
-    /// kernel's neighbour table, which all namespaces share (gc_thresh3 in arp(7)).
+    /// everything to one gateway at the other end. If every outside address were a neighbour, a large plan would fill
+    /// the kernel's neighbour table, which all namespaces share (gc_thresh3 in arp(7)).
     func script(for place: Stage.Place) -> String {
         var lines = ["link set lo up"]
         lines += interfaces.map { "link set \(device($0)) up" }
         if place == .server {
-            // No networks of its own: every address of the outside is behind the gateway, the first and last ones too.
+            // No networks of its own: every outside address is behind the gateway, including the first and last ones.
             lines += server.map { add($0.address, to: $0.interface) }
         }
         for first in Family.allCases.compactMap({ family in server.first { $0.address.family == family } }) {
@@ -67,7 +67,7 @@ package struct StageAddresses: Sendable, Equatable {
                 continue
             }
             lines.append("route add \(everything) \(device(first.interface))")
-            // By the other interfaces, their own addresses are reached.
+            // Each other interface is used to reach its own addresses.
             lines += server.filter { $0.address.family == family && $0.interface != first.interface }.map {
                 "route add \(CIDR($0.address).canonical) \(device($0.interface))"
             }
@@ -76,15 +76,15 @@ package struct StageAddresses: Sendable, Equatable {
             + (place == .server ? wayBack(to: outside) : outsideScript(outside) + gateways)
     }
 
-    /// What is to be done outside for addresses there; each is on every cable, for IPv6 answers only where it is.
+    /// The commands for outside addresses; each is on every veth pair, because IPv6 answers only where the address is.
     func outsideScript(_ addresses: [IPAddress]) -> String {
         addresses.flatMap { address in
             interfaces.map { add(address, to: $0) + "\n" }
         }.joined()
     }
 
-    /// What is to be done on the server for addresses outside: those that do not come in by the first interface have
-    /// their way back by the one that they face.
+    /// The commands on the server for outside addresses: those that do not come in through the first interface have
+    /// their return route through the one that they face.
     func wayBack(to addresses: [IPAddress]) -> String {
         addresses.map { address in
             guard let facing = server.facing(address),
@@ -96,10 +96,10 @@ package struct StageAddresses: Sendable, Equatable {
 
     // MARK: - Gateways
 
-    /// The gateway's address at the outside's end of every cable, one that belongs to nobody (RFC 7600, RFC 4291).
+    /// The gateway's address at the outside end of every veth pair, which no host uses (RFC 7600, RFC 4291).
     private static func gateway(_ family: Family) -> String { family == .ipv4 ? "192.0.0.8" : "fe80::1" }
 
-    /// Gives the gateways their addresses: of the link's scope, so that the outside itself never calls from them.
+    /// Assigns the gateways their addresses, with link scope, so that the outside never uses them as a source.
     private var gateways: String {
         Family.allCases.flatMap { family -> [String] in
             let gateway = Self.gateway(family)
@@ -117,7 +117,7 @@ package struct StageAddresses: Sendable, Equatable {
         "route add \(network) via \(Self.gateway(family)) \(device(interface)) onlink"
     }
 
-    /// nodad: an IPv6 address is good at once, without the second in which a duplicate is looked for.
+    /// nodad: an IPv6 address is usable at once, without the second for duplicate address detection.
     private func add(_ address: IPAddress, to interface: String) -> String {
         "address add \(CIDR(address).canonical) \(device(interface))" + (address.family == .ipv6 ? " nodad" : "")
     }

@@ -2,7 +2,7 @@ import Host
 
 /// An error of a stage, with its evidence.
 package enum StageError: Error, Equatable, Sendable {
-    /// A tool that makes namespaces could not be used.
+    /// A tool that creates namespaces could not be used.
     case host(HostError)
     /// The kernel or its configuration does not allow namespaces here.
     case forbidden(command: [String], message: String)

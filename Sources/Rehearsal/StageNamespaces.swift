@@ -1,6 +1,6 @@
 import Host
 
-/// Where the programs are that make and enter namespaces.
+/// The paths of the programs that create and enter namespaces.
 package struct StageTools: Sendable {
     /// unshare(1) of util-linux.
     package let unshare: String
@@ -19,9 +19,9 @@ package struct StageTools: Sendable {
     }
 }
 
-/// The namespaces of a stage, and the commands that make and enter them.
+/// The namespaces of a stage, and the commands that create and enter them.
 ///
-/// Processes are named as this process sees them, by those that it started itself: unshare and nsenter stay the
+/// Process IDs are those that this process sees, of processes that it started itself: unshare and nsenter remain the
 /// parents of the agents, in the same network namespace.
 struct StageNamespaces: Sendable {
     let server: Int32
@@ -34,18 +34,18 @@ struct StageNamespaces: Sendable {
 
     /// Starts the agent as the first process of the server.
     ///
-    /// The user namespace is made ahead of the others: made together, the network namespace's root is nobody yet and
-    /// may not read /proc/net/ip_tables_names, without which iptables-legacy-save fails.
+    /// The user namespace is created before the others: if they are created together, the network namespace's root is
+    /// not mapped yet and may not read /proc/net/ip_tables_names, without which iptables-legacy-save fails.
     static func makeServer(_ agent: [String], _ tools: StageTools, inUserNamespace: Bool) -> [String] {
         let user = inUserNamespace ? [tools.unshare, "--user", "--map-root-user", "--"] : []
         return user
             + [tools.unshare, "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"] + agent
     }
 
-    /// Starts the agent in a network namespace beside the server's, among the server's processes.
+    /// Starts the agent in a network namespace next to the server's, among the server's processes.
     func makeOutside(_ agent: [String], _ tools: StageTools) -> [String] {
-        // /proc has to be the caller's up to the last step, and nsenter forks last: the process that was started
-        // is then itself in the new network namespace, by which others can enter it.
+        // /proc must be the caller's until the last step, and nsenter forks last: the process that was started
+        // is then itself in the new network namespace, so that others can enter it through this process.
         let user = isUser ? [tools.nsenter, "--user=\(path("user"))", "--preserve-credentials", "--"] : []
         return user + [tools.unshare, "--net", "--"]
             + [tools.nsenter, "--mount=\(path("mnt"))", "--pid=\(path("pid_for_children"))", "--"] + agent
@@ -59,7 +59,7 @@ struct StageNamespaces: Sendable {
             + words
     }
 
-    /// Runs a command in the server's network, but among the caller's processes, whose ids it may be given.
+    /// Runs a command in the server's network, but among the caller's processes, whose IDs may be passed to it.
     func enterNetworkOfServer(_ words: [String], _ tools: StageTools) -> [String] {
         [tools.nsenter] + user + ["--net=\(path("net"))", "--"] + words
     }

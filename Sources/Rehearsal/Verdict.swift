@@ -1,26 +1,26 @@
 import Netfilter
 import Policy
 
-/// One expectation, and what the kernel made of it.
+/// One expectation, and what happened to its packet.
 package struct Verdict: Sendable, Equatable {
-    /// What was seen.
+    /// The observation.
     package enum Observation: Sendable, Equatable {
-        /// It got through.
+        /// It was accepted.
         case accepted
-        /// It did not, though without the rules it did.
+        /// It was not accepted, although it was accepted without the rules.
         case dropped
-        /// It does not get through without the rules either, so that nothing can be told; says what happened.
+        /// It does not arrive without the rules either, so that nothing is known; with what happened instead.
         case untested(String)
     }
 
-    /// What was tried, and what the answers promise.
+    /// What was tested, and what the answers promise.
     package let expectation: Expectation
-    /// What was seen.
+    /// The observation.
     package let observation: Observation
-    /// The rule or the policy that decided, by the kernel's counters; nil where several may have.
+    /// The rule or the policy that decided, according to the kernel's counters; nil if several may have.
     package var decision: CounterDifference.Decision?
 
-    /// Whether it fared as promised; what could not be tried breaks no promise, unless somebody's way in hangs on it.
+    /// Whether it was as promised; an untested packet breaks no promise, unless somebody's access depends on it.
     package var isAsPromised: Bool {
         switch observation {
         case .accepted: expectation.isAccepted
@@ -29,7 +29,7 @@ package struct Verdict: Sendable, Equatable {
         }
     }
 
-    /// A verdict of these parts.
+    /// A verdict with these parts.
     package init(_ expectation: Expectation, _ observation: Observation, decision: CounterDifference.Decision? = nil) {
         self.expectation = expectation
         self.observation = observation
@@ -38,20 +38,20 @@ package struct Verdict: Sendable, Equatable {
 }
 
 extension Expectation {
-    /// Whether a rehearsal that could not try it is none: the present connection, the admins, SSH.
+    /// Whether a rehearsal is worthless without this test: the present connection, the admins, SSH.
     fileprivate var isNeeded: Bool {
         (role == .you || role == .admin || answer == .ssh) && isThrough(.silent) != nil
     }
 
-    /// The port of the server from which it asks where its own flow has to be known again.
+    /// The source port of the server for tests in which its own flow must be recognized.
     static let flowPort: UInt16 = 40999
-    /// A port on which nobody listens outside.
+    /// A port without a listener outside.
     static let deafPort: UInt16 = 9
 
-    /// Where its packets are sent from.
+    /// The place that sends its packets.
     var place: Stage.Place { role == .server && packet != .packetTooBig ? .server : .outside }
 
-    /// The packets that try it.
+    /// The packets that test it.
     var probe: Probe {
         switch packet {
         case .tcp(let port):
@@ -64,12 +64,12 @@ extension Expectation {
         case .neighbour: Probe(.neighbour, from: source, to: target)
         case .strayError: Probe(.strayError, from: source, to: target, port: 40998, sourcePort: 53)
         case .relatedError: Probe(.udp, from: source, to: target, port: Self.deafPort)
-        // Sent by the one whom the server has asked.
+        // Sent by the host that the server has contacted.
         case .packetTooBig: Probe(.tooBig, from: target, to: source, port: Self.flowPort, sourcePort: 53)
         }
     }
 
-    /// Whether the outcome means that it got through; nil where an outcome says nothing about it.
+    /// Whether the outcome means that it was accepted; nil if an outcome does not show it.
     func isThrough(_ outcome: ProbeOutcome) -> Bool? {
         switch packet {
         case .strayError, .packetTooBig, .message: nil
@@ -78,8 +78,8 @@ extension Expectation {
         }
     }
 
-    /// The type of ICMPv6 that has to come in: of neighbours, the question (135) or the answer to the server's own
-    /// (136).
+    /// The ICMPv6 type that must come in: for neighbours, the solicitation (135) or the advertisement for the server's
+    /// own solicitation (136).
     var icmpv6: UInt8? {
         switch packet {
         case .neighbour: direction == .in ? 135 : 136

@@ -7,20 +7,20 @@ struct AddressFiles: Sendable {
     /// The folder of the answers file, absolute.
     private let folder: String
 
-    /// A million lines of the longest addresses take less.
+    /// A million lines with the longest addresses need less.
     private static let limit = 64 << 20
 
-    /// The files beside an answers file; standard input has those of the working folder.
+    /// The files beside an answers file; for standard input, the files in the working folder.
     init(beside answers: NamedText) {
         let path = CommandContext.absolute(answers.name)
         folder = path.hasPrefix("/") ? SecureFiles.folder(of: path) : CommandContext.absolute(".")
     }
 
-    /// Reads one.
+    /// Reads one file of addresses.
     ///
-    /// - Parameter path: as the answers name it.
-    /// - Returns: what is in it.
-    /// - Throws: why it is not taken.
+    /// - Parameter path: as written in the answers.
+    /// - Returns: its content.
+    /// - Throws: why it is not accepted.
     func read(_ path: String) throws(AddressFileError) -> AddressFile {
         let absolute = path.hasPrefix("/") ? path : "\(folder)/\(path)"
         let bytes: [UInt8]
@@ -35,7 +35,7 @@ struct AddressFiles: Sendable {
         do { return try AddressFile(bytes, path: absolute) } catch { throw .mistakes(error) }
     }
 
-    /// Refuses folders, devices and pipes; and a link of another user, who would decide about the firewall with it.
+    /// Refuses folders, devices and pipes, and another user's link, because that user could then change the firewall.
     private static func requirePlainFile(_ path: String) throws(HostError) {
         var status = stat()
         guard lstat(path, &status) == 0 else { throw .file(path: path, operation: "open", errno: errno) }

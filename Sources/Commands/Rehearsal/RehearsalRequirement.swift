@@ -23,7 +23,7 @@ extension RehearsalRunner {
         try Self.pass(result, in: context)
     }
 
-    /// Requires that hand-written rules allow a new SSH login from the present address; nothing else is known of them.
+    /// Requires that hand-written rules allow a new SSH login from the present address; they promise nothing else.
     ///
     /// - Parameters:
     ///   - rules: the rules for iptables.

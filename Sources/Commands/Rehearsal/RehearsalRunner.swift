@@ -27,7 +27,7 @@ struct RehearsalRunner: Sendable {
         var tables: String?
         /// Commands for `ipset restore` that make the sets of the rules.
         var sets: String
-        /// How far they reach.
+        /// Their scope.
         var scope: ChangeScope
     }
 
@@ -107,7 +107,7 @@ struct RehearsalRunner: Sendable {
         let stage = try await open(expectations, on: machine)
         defer { stage.close() }
         let kernel = try await kernel(of: stage)
-        // Sets alone keep nothing out, and large ones take their time.
+        // Sets alone block nothing, and large ones are slow to create.
         async let sets = loadSets(kernel)
 
         let rehearsal = kernel.rehearsal
@@ -130,7 +130,7 @@ struct RehearsalRunner: Sendable {
             milliseconds: Int((ContinuousClock.now - begun) / .milliseconds(1)), notes: setNotes + existing.notes)
     }
 
-    /// Which counters are read in the families in which there are too many rules to read them all.
+    /// Which counters are read in families that have too many rules to read all of them.
     private func scopes(_ piece: Piece) -> [Family: CounterScope] {
         var scopes: [Family: CounterScope] = [:]
         for (family, rules) in live?.rules.first?.rules.present ?? [] {

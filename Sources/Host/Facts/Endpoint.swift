@@ -1,7 +1,7 @@
 import Netfilter
 
 extension IPAddress {
-    /// An address as the kernel's tables have it; a mapped one (::ffff:0:0/96) is its IPv4 address.
+    /// An address as in the kernel's tables; a mapped one (::ffff:0:0/96) becomes its IPv4 address.
     ///
     /// - Parameter hostBytes: four or sixteen bytes in network order; nil for any other count.
     package init?(hostBytes: some Sequence<UInt8>) {
@@ -10,7 +10,7 @@ extension IPAddress {
         self.init(bytes: isMapped ? Array(bytes[12...]) : bytes)
     }
 
-    /// The same from text; nil for what is no address, and for one with a zone.
+    /// The same from text; nil for text that is not an address, and for an address with a zone.
     package init?(hostText: String) {
         guard let address = try? IPAddress(parsing: hostText) else { return nil }
         self.init(hostBytes: address.bytes)
@@ -21,7 +21,7 @@ extension IPAddress {
         family == .ipv6 ? bytes[..<15].allSatisfy { $0 == 0 } && bytes[15] == 1 : bytes[0] == 127
     }
 
-    /// Whether it means every address: 0.0.0.0 and ::.
+    /// Whether it means all addresses: 0.0.0.0 and ::.
     package var isUnspecified: Bool { bytes.allSatisfy { $0 == 0 } }
 
     /// Whether it is valid on one link only: 169.254.0.0/16 and fe80::/10.

@@ -5,7 +5,7 @@ import Glibc
 /// No error here is fatal: a file that is missing, unreadable or disappears is `nil`, and the caller decides what that
 /// means. Processes often end while they are being read; that is not an error.
 package struct FactSource: Sendable, Equatable {
-    /// The folder that stands for `/`; empty for the machine itself.
+    /// The folder that is used as `/`; empty for the machine itself.
     package let root: String
     /// The procfs to read, usually `/proc`.
     package let proc: String
@@ -13,7 +13,7 @@ package struct FactSource: Sendable, Equatable {
     /// Facts of this machine, or of a copy of its files for a test.
     ///
     /// - Parameters:
-    ///   - root: The folder that stands for `/`.
+    ///   - root: The folder that is used as `/`.
     ///   - proc: The procfs; without it, `proc` under the root.
     package init(root: String = "", proc: String? = nil) {
         self.root = root.hasSuffix("/") ? String(root.dropLast()) : root
@@ -43,7 +43,7 @@ package struct FactSource: Sendable, Equatable {
         return lstat(path(absolute), &info) == 0
     }
 
-    /// Whether a path of the machine leads to something, every link on the way followed under the same root.
+    /// Whether a path of the machine exists, with all links on the way followed under the same root.
     func resolves(_ absolute: String) -> Bool {
         var done: [Substring] = []
         var rest = Array(absolute.split(separator: "/").reversed())

@@ -4,14 +4,14 @@ import Netfilter
 package struct Listener: Sendable, Hashable {
     package let transport: TransportProtocol
     package let port: UInt16
-    /// The program's name, or `nil` when it may not be seen.
+    /// The program's name, or `nil` when it is not visible.
     package let program: String?
     package let pids: [Int32]
-    /// The addresses it waits on, sorted; 0.0.0.0 and :: stand for all.
+    /// The addresses it listens on, sorted; 0.0.0.0 and :: mean all.
     package let addresses: [IPAddress]
-    /// Whether it is UDP on a port that the kernel gives to programs that ask for any: most likely a client's.
+    /// Whether it is UDP on an ephemeral port, which the kernel chose for the program: most likely a client's.
     ///
-    /// A TCP socket that listens does so for others, whatever its port.
+    /// A listening TCP socket serves others, whatever its port.
     package let isEphemeral: Bool
 
     package init(
@@ -26,7 +26,7 @@ package struct Listener: Sendable, Hashable {
         self.isEphemeral = isEphemeral
     }
 
-    /// Whether only programs of this machine reach it.
+    /// Whether only programs on this machine can reach it.
     package var isLocalOnly: Bool { addresses.allSatisfy(\.isLoopback) }
 }
 
@@ -68,7 +68,7 @@ package func listeners(_ source: FactSource = FactSource(), table: SocketTable? 
     .sorted { ($0.port, $0.transport, $0.program ?? "") < ($1.port, $1.transport, $1.program ?? "") }
 }
 
-/// net.ipv4.ip_local_port_range, which IPv6 obeys too (ip(7)).
+/// net.ipv4.ip_local_port_range, which also applies to IPv6 (ip(7)).
 private func ephemeralPorts(_ source: FactSource) -> ClosedRange<UInt16> {
     let numbers = (source.procLines("sys/net/ipv4/ip_local_port_range")?.first ?? "")
         .split(whereSeparator: \.isWhitespace).compactMap { UInt16($0) }

@@ -1,16 +1,16 @@
-/// What the kernel says about routes and IPv6.
+/// The kernel's routes and IPv6 state.
 package struct NetworkFacts: Sendable, Equatable {
-    /// Whether the machine speaks IPv6.
+    /// Whether the machine uses IPv6.
     package enum IPv6: String, Sendable {
-        /// The kernel has it and interfaces may use it.
+        /// The kernel supports it and interfaces may use it.
         case available
-        /// The kernel has it, and net.ipv6.conf.all.disable_ipv6 turns it off.
+        /// The kernel supports it, and net.ipv6.conf.all.disable_ipv6 turns it off.
         case disabled
-        /// The kernel has none of it.
+        /// The kernel does not support it.
         case absent
     }
 
-    /// A way to everywhere.
+    /// A default route.
     package struct DefaultRoute: Hashable, Sendable {
         package let interface: String
         package let isIPv6: Bool
@@ -23,7 +23,7 @@ package struct NetworkFacts: Sendable, Equatable {
     package init(_ source: FactSource = FactSource()) {
         let addresses = source.procLines("net/if_inet6")
         let disabled = source.procLines("sys/net/ipv6/conf/all/disable_ipv6")?.first == "1"
-        // `all` can be 1 while an interface has been turned on again: an address besides lo's says so.
+        // `all` can be 1 although an interface has been turned on again; an address outside lo shows this.
         let inUse = addresses?.contains { !$0.hasSuffix(" lo") } ?? false
         ipv6 = addresses == nil ? .absent : disabled && !inUse ? .disabled : .available
         let routes = (source.procLines("net/route") ?? []).compactMap(Self.route4)

@@ -2,11 +2,11 @@ import Netfilter
 
 /// Where a person probably connects from, if their process has no SSH connection among its ancestors.
 ///
-/// Only for proposals and warnings; it never confirms a change.
+/// It is used only for proposals and warnings; it never confirms a change.
 package struct OriginHint: Sendable, Equatable {
     /// Where the hint comes from.
     package enum Evidence: Sendable, Equatable {
-        /// The one login whose window this program (tmux, screen) shows now; a living connection.
+        /// The only login whose window this program (tmux, screen) shows now; an existing connection.
         case window(program: String)
         /// A variable that sshd once set; the connection may be gone, and under mosh its other end may have moved.
         case variable

@@ -9,7 +9,7 @@ package struct FirewallFinding: Sendable, Equatable {
         /// It runs now.
         case running
 
-        /// By how present it is.
+        /// Installed before enabled, enabled before running.
         package static func < (left: Self, right: Self) -> Bool { left.rank < right.rank }
 
         private var rank: Int {
@@ -41,14 +41,14 @@ package struct FirewallFinding: Sendable, Equatable {
     package let remedy: String
 }
 
-/// Finds the other firewall programs from files and processes alone.
+/// Finds the other firewall programs, using only files and processes.
 package struct OtherFirewalls: Sendable {
     private let source: FactSource
 
     package init(_ source: FactSource = FactSource()) { self.source = source }
 
-    /// All findings, rivals first, then neighbours and keepers, by name; what is merely installed is named for
-    /// keepers only.
+    /// All findings, rivals first, then neighbours and keepers, by name; programs that are only installed are included
+    /// for keepers only.
     package func findings() -> [FirewallFinding] {
         let running = Set(ProcessTable(source).all().filter { $0.state != "Z" }.map(\.name))
         let units = SystemdUnits(source)

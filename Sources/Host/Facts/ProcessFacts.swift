@@ -1,27 +1,27 @@
 import Glibc
 
-/// One process as procfs tells it, proc(5).
+/// One process as procfs reports it, proc(5).
 package struct ProcessFacts: Sendable, Equatable {
-    /// The process's number.
+    /// The process ID.
     package let pid: Int32
-    /// Its parent's number; 0 when the parent is outside of this PID namespace.
+    /// The parent's process ID; 0 when the parent is outside of this PID namespace.
     package let parent: Int32
-    /// Its short name (comm): 15 bytes at most, anything but NUL.
+    /// Its short name (comm): at most 15 bytes, any except NUL.
     package let name: String
     /// The letter of its state; `Z` is a zombie.
     package let state: Character
-    /// Its controlling terminal's device number, 0 when it has none.
+    /// Its controlling terminal's device number, 0 if it has none.
     package let terminal: TerminalNumber
     /// When it was forked, on the boot-time clock, rounded down to a tick (10 ms).
     package let started: BootInstant
-    /// The user it was started by.
+    /// The user who started it (real user ID).
     package let realUser: UInt32
-    /// The user whose rights it has.
+    /// The user whose permissions it has (effective user ID).
     package let effectiveUser: UInt32
 
-    /// Reads `/proc/PID/stat` and `/proc/PID/status`; `nil` when they do not hold what proc(5) promises.
+    /// Reads `/proc/PID/stat` and `/proc/PID/status`; `nil` if they do not have the format of proc(5).
     ///
-    /// The name stands in parentheses and may hold any of `) (` and spaces, so the fields count from the last one.
+    /// The name is in parentheses and may contain any of `) (` and spaces, so the fields start after the last `)`.
     init?(pid: Int32, stat: [UInt8], status: String, ticksPerSecond: Int64 = Self.ticksPerSecond) {
         guard let open = stat.firstIndex(of: UInt8(ascii: "(")),
             let close = stat.lastIndex(of: UInt8(ascii: ")")), open < close
@@ -50,7 +50,7 @@ package struct ProcessFacts: Sendable, Equatable {
     static var ticksPerSecond: Int64 { Int64(sysconf(Int32(_SC_CLK_TCK))) }
 }
 
-/// A terminal's device number as `/proc/PID/stat` has it: minor in bits 31-20 and 7-0, major in 15-8.
+/// A terminal's device number as in `/proc/PID/stat`: minor in bits 31-20 and 7-0, major in 15-8.
 package struct TerminalNumber: RawRepresentable, Sendable, Equatable {
     package let rawValue: UInt32
 
@@ -59,13 +59,13 @@ package struct TerminalNumber: RawRepresentable, Sendable, Equatable {
     private var major: UInt32 { (rawValue >> 8) & 0xff }
     private var minor: UInt32 { (rawValue & 0xff) | ((rawValue >> 12) & 0xfff00) }
 
-    /// Whether there is a terminal at all.
+    /// Whether there is a terminal.
     package var exists: Bool { rawValue != 0 }
 
     /// Whether it is a pseudo-terminal: a window, a remote login, sudo, a container.
     package var isPseudo: Bool { (136...143).contains(major) }
 
-    /// Its name without `/dev/`, as far as Linux's list of devices (devices.txt) fixes it.
+    /// Its name without `/dev/`, if Linux's list of devices (devices.txt) defines it.
     package var name: String {
         switch (major, minor) {
         case (0, 0): "none"

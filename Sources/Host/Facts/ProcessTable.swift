@@ -1,6 +1,6 @@
 import Glibc
 
-/// The processes of the machine, read from procfs at the moment of asking.
+/// The processes of the machine, read from procfs on each call.
 package struct ProcessTable: Sendable {
     package let source: FactSource
 
@@ -11,7 +11,7 @@ package struct ProcessTable: Sendable {
 
     // MARK: Processes
 
-    /// The numbers of all processes, ascending; empty when procfs cannot be read.
+    /// The IDs of all processes, ascending; empty if procfs cannot be read.
     package func pids() -> [Int32] {
         ((try? SecureFiles.names(in: source.proc)) ?? []).compactMap { Int32($0) }.filter { $0 > 0 }.sorted()
     }
@@ -28,8 +28,8 @@ package struct ProcessTable: Sendable {
 
     /// The parent, its parent and so on, nearest first.
     ///
-    /// The walk ends at a process without a visible parent, at one met before (numbers are used again, so a walk that
-    /// is not atomic can meet a loop) and after 128 steps.
+    /// The walk ends at a process without a visible parent, at one that was already seen (IDs are reused, so a walk
+    /// that is not atomic can meet a loop) and after 128 steps.
     package func ancestors(of pid: Int32) -> [ProcessFacts] {
         var found: [ProcessFacts] = []
         var met: Set<Int32> = [pid]
@@ -45,21 +45,21 @@ package struct ProcessTable: Sendable {
 
     // MARK: Details of one process
 
-    /// Its arguments; empty for a kernel thread or a zombie, `nil` when they cannot be read.
+    /// Its arguments; empty for a kernel thread or a zombie, `nil` if they cannot be read.
     package func arguments(of pid: Int32) -> [String]? {
         FactSource.bytes(file(pid, "cmdline")).map(Self.strings)
     }
 
     /// Its command line as ps shows it, which a program may overwrite (setproctitle does).
     package func title(of pid: Int32) -> String? {
-        // A program that overwrote its title leaves the rest of the room as NULs: those are not arguments.
+        // A program that overwrote its title leaves the rest of the space as NULs: those are not arguments.
         arguments(of: pid)?.filter { !$0.isEmpty }.joined(separator: " ")
     }
 
-    /// Its program file, or `nil` when this process may not see it; an updated program ends in " (deleted)".
+    /// Its program file, or `nil` if this process may not read it; an updated program ends in " (deleted)".
     package func executable(of pid: Int32) -> String? { (try? SecureFiles.target(ofLink: file(pid, "exe"))) }
 
-    /// The environment it was started with, or `nil` when this process may not see it.
+    /// The environment it was started with, or `nil` if this process may not read it.
     package func environment(of pid: Int32) -> [String: String]? {
         guard let bytes = FactSource.bytes(file(pid, "environ"), limit: 8 << 20) else { return nil }
         var environment: [String: String] = [:]
@@ -78,7 +78,7 @@ package struct ProcessTable: Sendable {
         }
     }
 
-    /// Its open sockets as inode numbers by descriptor; `nil` when this process may not see them.
+    /// Its open sockets as inode numbers by descriptor; `nil` if this process may not read them.
     package func sockets(of pid: Int32) -> [Int32: UInt64]? {
         guard let names = try? SecureFiles.names(in: file(pid, "fd")) else { return nil }
         var inodes: [Int32: UInt64] = [:]
@@ -91,15 +91,15 @@ package struct ProcessTable: Sendable {
         return inodes
     }
 
-    /// The inode numbers of its open sockets; `nil` when this process may not see them.
+    /// The inode numbers of its open sockets; `nil` if this process may not read them.
     package func socketInodes(of pid: Int32) -> Set<UInt64>? { sockets(of: pid).map { Set($0.values) } }
 
-    /// The name of its network namespace, such as `net:[4026531840]`; `nil` when it may not be seen.
+    /// The name of its network namespace, such as `net:[4026531840]`; `nil` if this process may not read it.
     package func networkNamespace(of pid: Int32) -> String? { (try? SecureFiles.target(ofLink: file(pid, "ns/net"))) }
 
-    /// What people call the program: its name, or its file's name where a runtime hides it.
+    /// The program's usual name: its process name, or its file's name where a runtime hides it.
     package func programName(of process: ProcessFacts) -> String {
-        // Node since version 20 names its first thread so.
+        // Node since version 20 gives its first thread this name.
         guard process.name == "MainThread", let path = executable(of: process.pid) else { return process.name }
         return path.split(separator: "/").last.map(String.init) ?? process.name
     }

@@ -1,13 +1,13 @@
 import FoundationEssentials
 import Netfilter
 
-/// Asks the kernel by which interface an address is reached: routes of all tables, and the rules that choose among
-/// them, take part.
+/// Asks the kernel which interface leads to an address, with the routes of all tables and the rules that choose among
+/// them.
 package struct RouteLookup: Sendable {
     private let ip: String
     private let runner: any CommandRunner
 
-    /// A look at this program's own network namespace.
+    /// A lookup in this program's own network namespace.
     ///
     /// - Throws: `toolMissing` without ip(8).
     package init(toolbox: Toolbox, runner: any CommandRunner) throws(HostError) {
@@ -15,15 +15,15 @@ package struct RouteLookup: Sendable {
         self.runner = runner
     }
 
-    /// The interfaces by which addresses are reached.
+    /// The interfaces through which addresses are reached.
     ///
-    /// - Parameter addresses: what to ask about, all in one go.
-    /// - Returns: an entry for every address that has a way there over an interface.
-    /// - Throws: `HostError` where ip(8) cannot be run.
+    /// - Parameter addresses: the addresses to look up, all in one call.
+    /// - Returns: an entry for every address that is reachable through an interface.
+    /// - Throws: `HostError` if ip(8) cannot be run.
     package func interfaces(to addresses: [IPAddress]) async throws(HostError) -> [IPAddress: String] {
         guard !addresses.isEmpty else { return [:] }
         let lines = addresses.map { "route get \($0)\n" }.joined()
-        // -force: an address without a way there is passed over. That leaves a status other than 0.
+        // -force: an unreachable address is skipped, with a nonzero status at the end.
         let result = try await runner.run(Command(ip, ["-json", "-force", "-batch", "-"], input: Array(lines.utf8)))
         var found: [IPAddress: String] = [:]
         for line in result.text.split(separator: "\n") {
@@ -37,7 +37,7 @@ package struct RouteLookup: Sendable {
         return found
     }
 
-    /// What is used of an answer.
+    /// The used part of a reply.
     private struct Route: Decodable {
         let dst: String
         let dev: String?

@@ -2,8 +2,8 @@ import Netfilter
 
 /// The sshd process that holds one SSH connection: root's, forked when the connection was accepted.
 ///
-/// Its start time shows whether a connection is new. A new login over an old connection, sudo, a new shell or tmux do not
-/// change it; logind's session, the terminal and conntrack are less reliable.
+/// Its start time shows whether a connection is new. A new login over an old connection, sudo, a new shell or tmux do
+/// not change it; logind's session, the terminal and conntrack are less reliable.
 package struct SSHMonitor: Sendable, Equatable {
     package let pid: Int32
     /// `sshd`, or `sshd-session` since OpenSSH 9.8.
@@ -12,7 +12,7 @@ package struct SSHMonitor: Sendable, Equatable {
     package let started: BootInstant
     /// This machine's end of the connection.
     package let local: Endpoint
-    /// The other end, as the kernel sees it: a gateway's address when there is one that translates.
+    /// The other end, as the kernel sees it: the address of a NAT gateway if there is one.
     package let remote: Endpoint
     /// Whether somebody has logged in and has a session on it.
     package let authenticated: Bool
@@ -33,13 +33,13 @@ package struct SSHMonitor: Sendable, Equatable {
     }
 }
 
-/// Finds SSH connections by what the kernel knows of sshd's processes and sockets.
+/// Finds SSH connections by the kernel's data about sshd's processes and sockets.
 package struct SSHConnections: Sendable {
     package let processes: ProcessTable
     /// The machine's own addresses; a connection from one of them is not from outside.
     package let ownAddresses: Set<IPAddress>
 
-    /// Looks at a machine's processes.
+    /// Creates a view of a machine's processes.
     ///
     /// - Parameters:
     ///   - processes: The process table.
@@ -49,7 +49,7 @@ package struct SSHConnections: Sendable {
         self.ownAddresses = ownAddresses ?? Set(Host.ownAddresses().map(\.address))
     }
 
-    /// The connection that a process came by: the nearest ancestor (or the process itself) that is a monitor.
+    /// The connection of a process: the nearest ancestor (or the process itself) that is a monitor.
     package func sshMonitor(of pid: Int32) -> SSHMonitor? {
         let line = ([processes.process(pid)] + processes.ancestors(of: pid)).compactMap(\.self)
         for process in line where isMonitorLike(process) {
@@ -58,26 +58,26 @@ package struct SSHConnections: Sendable {
         return nil
     }
 
-    /// All SSH connections that were accepted after an instant, oldest first; those of the instant itself are not.
+    /// All SSH connections that were accepted after an instant, oldest first; not those at the instant itself.
     package func sshLogins(startedAfter instant: BootInstant) -> [SSHMonitor] {
         let all = processes.all()
         let children = Dictionary(grouping: all, by: \.parent)
         var tables: [String: SocketTable] = [:]
         let held = all.filter { $0.started > instant && isMonitorLike($0) }.compactMap { process in
-            // Reading a table costs; processes of one network namespace share it.
+            // Reading a table is slow; processes of one network namespace share it.
             let namespace = processes.networkNamespace(of: process.pid) ?? "of \(process.pid)"
             let table = tables[namespace] ?? table(of: process)
             tables[namespace] = table
             return connection(of: process, in: table).map { (process, $0) }
         }
-        // Just after the fork for the unprivileged half both hold the connection as root: the parent is the monitor.
+        // Just after the fork of the unprivileged process both hold the connection as root: the parent is the monitor.
         let holders = Dictionary(held.map { ($0.0.pid, $0.1.row.inode) }, uniquingKeysWith: { first, _ in first })
         return held.filter { holders[$0.0.parent] != $0.1.row.inode }
             .compactMap { monitor($0.0, $0.1, children: children) }
             .sorted { ($0.started, $0.pid) < ($1.started, $1.pid) }
     }
 
-    // MARK: What a monitor is
+    // MARK: Recognizing a monitor
 
     private struct Held {
         let row: SocketRow
@@ -85,13 +85,13 @@ package struct SSHConnections: Sendable {
     }
 
     private func table(of process: ProcessFacts) -> SocketTable {
-        // The table of the process's own network namespace: sshd may run in another one than this program.
+        // The table of the process's own network namespace, which may differ from this program's.
         SocketTable(processes.source, ofNamespaceOf: process.pid, transports: [.tcp])
     }
 
-    /// Root's process of the name sshd, whose program is sshd too as far as can be seen.
+    /// Root's process named sshd, whose program file is also sshd if it is visible.
     ///
-    /// The name alone is that of the link by which a program was started, so sudo could bear it.
+    /// The process name comes from the link with which a program was started, so sudo could have it, too.
     private func isMonitorLike(_ process: ProcessFacts) -> Bool {
         guard process.name.hasPrefix("sshd"), process.effectiveUser == 0, process.state != "Z" else { return false }
         guard let program = processes.executable(of: process.pid) else { return true }
@@ -103,10 +103,10 @@ package struct SSHConnections: Sendable {
         guard let sockets = processes.sockets(of: process.pid), !sockets.isEmpty else { return nil }
         let table = table ?? self.table(of: process)
         let established = table.establishedByInode
-        // The connection was there first; what the session forwards has higher descriptors.
+        // The login's connection came first; forwarded connections have higher descriptors.
         let rows = sockets.sorted { $0.key < $1.key }.compactMap { established[$0.value] }
         guard let row = rows.first else { return nil }
-        // The listener holds a connection for the moment between accepting it and forking the monitor.
+        // The listener holds a connection for a moment between accepting it and forking the monitor.
         let inodes = Set(sockets.values)
         let listens = table.rows.contains {
             $0.state == .listen && $0.local.port == row.local.port && inodes.contains($0.inode)
@@ -119,7 +119,7 @@ package struct SSHConnections: Sendable {
         let children = children?[process.pid] ?? processes.all().filter { $0.parent == process.pid }
         let authenticated = ([process] + children.filter { $0.name.hasPrefix("sshd") })
             .contains { processes.title(of: $0.pid).map(Self.isSession(title:)) ?? false }
-        // Numbers are used again: what was read is one process's only if it is still there.
+        // Process IDs are reused: the data belongs to one process only if it still exists.
         guard processes.process(process.pid)?.started == process.started else { return nil }
         return SSHMonitor(
             pid: process.pid, name: process.name, started: process.started, local: held.row.local,
@@ -128,8 +128,8 @@ package struct SSHConnections: Sendable {
 
     /// Whether an sshd process's title is that of a session: `sshd: ops@pts/0`, `sshd-session: root@notty`.
     ///
-    /// Before that stand `[accepted]`, `ops [net]` and `ops [priv]`, and a user's name may itself hold an `@`, so what
-    /// counts is what comes after the last one (session_proctitle in OpenSSH's session.c).
+    /// Before a session they are `[accepted]`, `ops [net]` and `ops [priv]`. A user name may itself contain an `@`, so
+    /// only the text after the last one counts (session_proctitle in OpenSSH's session.c).
     static func isSession(title: String) -> Bool {
         guard title.hasPrefix("sshd: ") || title.hasPrefix("sshd-session: "), let at = title.lastIndex(of: "@")
         else { return false }

@@ -36,13 +36,13 @@ package struct SSHServer: Sendable {
 
     /// The ports of sshd: those of its configuration, of its socket units and of its listening sockets together.
     ///
-    /// Each source alone can be wrong: the configuration may have changed since sshd started, a socket unit may override
-    /// it, or a listener may not be up yet.
+    /// Each source alone can be wrong: the configuration may have changed since sshd started, a socket unit may
+    /// override it, or a listener may not be up yet.
     ///
     /// - Parameters:
-    ///   - sshd: The path of sshd, or `nil` when there is none.
-    ///   - runner: What runs `sshd -T`, which wants root's rights.
-    /// - Returns: The ports with what says so, and what could not be asked.
+    ///   - sshd: The path of sshd, or `nil` if there is none.
+    ///   - runner: Runs `sshd -T`, which needs root.
+    /// - Returns: The ports with their origins, and what could not be read.
     package func ports(sshd: String?, runner: any CommandRunner) async -> SSHPorts {
         var evidence: [UInt16: Set<SSHPorts.Source>] = [:]
         var problems: [String] = []
@@ -63,7 +63,7 @@ package struct SSHServer: Sendable {
         let socketPorts = socketUnits(heldByInit: processes.socketInodes(of: 1) ?? [], listening: listening)
         for (port, file) in socketPorts { add([port], .socketUnit(file: file)) }
         for process in processes.all() where process.name.hasPrefix("sshd") && process.effectiveUser == 0 {
-            // A session listens too, for what it forwards.
+            // A session also listens, for its forwarded ports.
             let title = processes.title(of: process.pid) ?? ""
             guard !SSHConnections.isConnection(title: title), let inodes = processes.socketInodes(of: process.pid)
             else { continue }
@@ -78,7 +78,7 @@ package struct SSHServer: Sendable {
     static func ports(configuration text: String) -> Set<UInt16> {
         let settings = text.split(whereSeparator: \.isNewline).map { $0.split(separator: " ", maxSplits: 1) }
             .filter { $0.count == 2 }
-        // An address with a port of its own makes sshd ignore `port`; sshd -T lists every address with its port.
+        // An address with its own port makes sshd ignore `port`; sshd -T lists every address with its port.
         let addresses = settings.filter { $0[0].lowercased() == "listenaddress" }
             .compactMap { setting in
                 setting[1].split(separator: " ").first.flatMap { $0.split(separator: ":").last }
@@ -88,7 +88,7 @@ package struct SSHServer: Sendable {
         return Set(settings.filter { $0[0].lowercased() == "port" }.compactMap { UInt16($0[1]) })
     }
 
-    /// `Port` and `ListenAddress` of sshd_config and its usual folder of additions, ahead of any `Match`.
+    /// `Port` and `ListenAddress` of sshd_config and its usual drop-in folder, before any `Match`.
     private func configurationFiles() -> [(file: String, ports: Set<UInt16>)] {
         let folder = "/etc/ssh/sshd_config.d"
         let files =
@@ -117,7 +117,7 @@ package struct SSHServer: Sendable {
 
     // MARK: Socket activation
 
-    /// The ports of ssh.socket (Debian) and sshd.socket (others) that are enabled, or held open by the first process.
+    /// The ports of ssh.socket (Debian) and sshd.socket (others), if they are enabled or held open by PID 1.
     private func socketUnits(heldByInit: Set<UInt64>, listening: [SocketRow]) -> [(port: UInt16, file: String)] {
         let units = SystemdUnits(source)
         let open = Set(listening.filter { heldByInit.contains($0.inode) }.map(\.local.port))

@@ -11,8 +11,8 @@ package enum SessionOrigin: Sendable, Equatable {
 extension SSHConnections {
     /// Where the person behind a process is.
     ///
-    /// Only the kernel's data can show an SSH connection; variables and session files can only turn "local" into "cannot
-    /// be seen".
+    /// Only the kernel's data can show an SSH connection; variables and session files can only turn "local" into
+    /// "cannot be seen".
     package func origin(of pid: Int32) -> SessionOrigin {
         if let monitor = sshMonitor(of: pid) { return .ssh(monitor) }
         return whyNone(for: pid)
@@ -94,7 +94,7 @@ extension SSHConnections {
         return units.compactMap { unit in
             guard unit.hasPrefix("session-"), unit.hasSuffix(".scope"), met.insert(unit).inserted else { return nil }
             let id = unit.dropFirst("session-".count).dropLast(".scope".count)
-            // The identifier becomes part of a path: logind's are letters and digits.
+            // The identifier becomes part of a path: logind's contain only letters and digits.
             guard !id.isEmpty, id.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber) }),
                 let lines = processes.source.lines("/run/systemd/sessions/\(id)")
             else { return nil }

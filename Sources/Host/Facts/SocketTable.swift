@@ -9,7 +9,7 @@ package enum SocketState: UInt8, CaseIterable, Sendable {
     case closeWait, lastAck, listen, closing, newSynReceived
 }
 
-/// One socket of `/proc/net/tcp` and its kin.
+/// One socket of `/proc/net/tcp` and similar files.
 package struct SocketRow: Hashable, Sendable {
     package let transport: TransportProtocol
     package let local: Endpoint
@@ -20,7 +20,7 @@ package struct SocketRow: Hashable, Sendable {
     /// Bytes not yet read; for a listener: connections not yet accepted.
     package let receiveQueue: UInt32
     package let user: UInt32
-    /// The socket's inode, 0 when no process holds it any more.
+    /// The socket's inode, 0 if no process holds it any more.
     package let inode: UInt64
 
     /// Whether it listens: a TCP listener, or a UDP socket that is not connected.
@@ -31,7 +31,7 @@ package struct SocketRow: Hashable, Sendable {
         }
     }
 
-    /// Reads one row; `nil` for the header and for a row cut short.
+    /// Reads one row; `nil` for the header and for a truncated row.
     init?(_ line: Substring, transport: TransportProtocol) {
         let fields = line.split(separator: " ", maxSplits: 10, omittingEmptySubsequences: true)
         guard fields.count >= 10, fields[0].hasSuffix(":"), let local = Self.endpoint(fields[1]),
@@ -53,7 +53,7 @@ package struct SocketRow: Hashable, Sendable {
         self.inode = inode
     }
 
-    /// Reads `0100007F:0016`: words of the address as numbers in the machine's own byte order, the port as a number.
+    /// Reads `0100007F:0016`: the address as words in the machine's own byte order, and the port as a number.
     private static func endpoint(_ text: Substring) -> Endpoint? {
         let parts = text.split(separator: ":")
         guard parts.count == 2, let port = UInt16(parts[1], radix: 16), parts[0].utf8.count % 8 == 0 else { return nil }
@@ -78,8 +78,8 @@ package struct SocketTable: Sendable {
     ///
     /// - Parameters:
     ///   - source: Where procfs is.
-    ///   - pid: A process of the namespace wanted; without it, this program's own.
-    ///   - transports: What to read; the tables of a busy server are long.
+    ///   - pid: A process of the namespace; without it, this program's own namespace.
+    ///   - transports: Which tables to read; those of a busy server are long.
     package init(
         _ source: FactSource = FactSource(), ofNamespaceOf pid: Int32? = nil,
         transports: [TransportProtocol] = TransportProtocol.allCases
@@ -106,12 +106,12 @@ package struct SocketTable: Sendable {
         return Dictionary(rows.map { ($0.inode, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
-    /// Whether no TCP connection to a port waits to be accepted or has its handshake half done.
+    /// Whether no TCP connection to a port waits to be accepted or is half open.
     ///
     /// Such a connection began under the previous rules and would look new once it is accepted. The listener's
-    /// rx_queue is its accept queue; a half-done handshake has a row of its own (SYN_RECV).
+    /// rx_queue is its accept queue; a half-open connection has its own row (SYN_RECV).
     ///
-    /// - Returns: `nil` when no listener of that port is seen, so nothing is known.
+    /// - Returns: `nil` if no listener on that port is visible, so that nothing is known.
     package func listenerBacklogEmpty(port: UInt16) -> Bool? {
         let here = rows.filter { $0.transport == .tcp && $0.local.port == port }
         let listeners = here.filter { $0.state == .listen }

@@ -1,6 +1,6 @@
 /// The kind of system: its first process, whether it is a container, and its boot ID.
 package struct SystemFacts: Sendable, Equatable {
-    /// Whether systemd is the first process, as sd_booted(3) finds out.
+    /// Whether systemd is the first process, as determined by sd_booted(3).
     package let isSystemd: Bool
     /// The kind of container this seems to be, or `nil`.
     package let container: String?
@@ -14,7 +14,7 @@ package struct SystemFacts: Sendable, Equatable {
         container = Self.container(source)
     }
 
-    /// The places that systemd-detect-virt(1) looks at.
+    /// The places that systemd-detect-virt(1) checks.
     private static func container(_ source: FactSource) -> String? {
         if let named = source.lines("/run/systemd/container")?.first { return String(named) }
         if let named = ProcessTable(source).environment(of: 1)?["container"], !named.isEmpty { return named }

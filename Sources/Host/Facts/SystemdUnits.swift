@@ -1,8 +1,8 @@
-/// systemd's unit files, read as text: what is enabled and what it says, systemd running or not.
+/// systemd's unit files, read as text: what is enabled and configured, whether or not systemd is running.
 package struct SystemdUnits: Sendable {
     package let source: FactSource
 
-    /// Where unit files lie, the first that has one wins (systemd.unit(5)).
+    /// The folders of unit files; the first one that contains a unit is used (systemd.unit(5)).
     static let folders = [
         "/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator", "/usr/local/lib/systemd/system",
         "/usr/lib/systemd/system", "/lib/systemd/system",
@@ -10,10 +10,10 @@ package struct SystemdUnits: Sendable {
 
     package init(_ source: FactSource = FactSource()) { self.source = source }
 
-    /// Whether there is a file of a unit at all.
+    /// Whether a unit file exists.
     package func isInstalled(_ unit: String) -> Bool { Self.folders.contains { source.exists("\($0)/\(unit)") } }
 
-    /// Whether a unit has been put out of use by a link to /dev/null.
+    /// Whether a unit is masked by a link to /dev/null.
     package func isMasked(_ unit: String) -> Bool {
         ["/etc/systemd/system", "/run/systemd/system"].contains {
             (try? SecureFiles.target(ofLink: source.path("\($0)/\(unit)"))) == "/dev/null"
@@ -22,8 +22,8 @@ package struct SystemdUnits: Sendable {
 
     /// Whether another unit wants it: what `systemctl enable` leaves behind.
     ///
-    /// A package that is removed may leave its link behind. systemd looks at the link's name alone and for a unit file
-    /// of that name, so that a dangling link counts only where there is one.
+    /// A package that is removed may leave its link behind. systemd uses only the link's name and looks for a unit file
+    /// of that name, so a dangling link counts only if there is such a file.
     package func isEnabled(_ unit: String) -> Bool {
         guard !isMasked(unit) else { return false }
         let links = Self.folders.prefix(3).lazy.flatMap { folder in
@@ -34,7 +34,7 @@ package struct SystemdUnits: Sendable {
             || !links.isEmpty && Self.folders.contains { source.resolves("\($0)/\(unit)") }
     }
 
-    /// The values of one key of a unit and its drop-ins, in order; an empty value takes back those before it.
+    /// The values of one key of a unit and its drop-ins, in order; an empty value discards those before it.
     package func values(of key: String, in unit: String) -> [(value: String, file: String)] {
         var values: [(value: String, file: String)] = []
         for file in files(of: unit) {
@@ -51,7 +51,7 @@ package struct SystemdUnits: Sendable {
         return values
     }
 
-    /// The unit's file and its drop-ins, sorted by name; of two drop-ins of one name the first folder's counts.
+    /// The unit's file and its drop-ins, sorted by name; of drop-ins with the same name, the first folder's is used.
     private func files(of unit: String) -> [String] {
         guard let main = Self.folders.map({ "\($0)/\(unit)" }).first(where: source.exists) else { return [] }
         var dropIns: [String: String] = [:]

@@ -136,7 +136,7 @@ struct BootFiles: Sendable {
         return saved
     }
 
-    /// A path as it is at boot, without the layout's root.
+    /// A path at boot, without the layout's root.
     private func bare(_ path: String) -> String {
         path.hasPrefix(layout.root) ? String(path.dropFirst(layout.root.count)) : path
     }
@@ -151,7 +151,7 @@ struct BootFiles: Sendable {
 
     // MARK: - Sets
 
-    /// Saves the sets that rules name, as they are now; a set that no longer exists stays as it was saved earlier.
+    /// Saves the current sets that rules use; a set that no longer exists stays as it was saved earlier.
     ///
     /// - Returns: whether there are any.
     private func saveSets(

@@ -50,7 +50,7 @@ package struct Persistence: Sendable {
             if let answers = request.answers {
                 try SecureFiles.makeFolder(SecureFiles.folder(of: answers.path), mode: 0o755)
                 let moment = UTCTime(secondsSince1970: environment.clock.date()).iso8601.replacing("T", with: " ")
-                // A YAML comment: the only file kept this way is the answers file.
+                // A YAML comment: the only file saved this way is the answers file.
                 let heading = "# Kept \(moment) UTC, change \(request.id).\n"
                 try SecureFiles.write(Array((heading + answers.text).utf8), to: answers.path)
             }
@@ -69,7 +69,7 @@ package struct Persistence: Sendable {
         return saved
     }
 
-    /// The record with this change added; rules of the other iptables are no longer watched.
+    /// The record with this change added; rules of the other backend are no longer checked for drift.
     private func record(_ request: ChangeRequest, _ kept: PerFamily<RuleSet>) -> KeptRules {
         var rules = PerFamily<String>()
         if let earlier = try? lastKept(), earlier.backend == request.backend { rules = earlier.rules }

@@ -2,8 +2,8 @@ import Netfilter
 
 /// The content of the record of kept rules, and of the files that are loaded at boot.
 ///
-/// A filter table that declares only INPUT means that only INPUT is latchkey's; all other tables are complete. So each
-/// table can come from another change.
+/// A filter table that declares only INPUT means that only INPUT is latchkey's; all other tables are complete. Each
+/// table can therefore come from a different change.
 package enum SavedRules {
     /// The part of a plan that is latchkey's.
     ///

@@ -4,8 +4,8 @@ import Netfilter
 /// Restores a snapshot: a change like any other, with whole tables, the snapshot's backend, and a deadline.
 ///
 /// - The tables of the snapshot are restored with their counters. A table that did not exist then is emptied.
-/// - Missing sets are created again, with their entries of then. Existing sets keep their entries, which are newer and
-///   belong to other programs (bans, for example).
+/// - Missing sets are created again, with their entries at that time. Existing sets keep their entries, which are newer
+/// and belong to other programs (bans, for example).
 /// - When the change is kept, latchkey does not save its rules: it restores the files of the time of the snapshot,
 ///   including the answers. At boot, the machine then loads what it would have loaded then.
 package enum Restoration {
@@ -81,9 +81,9 @@ extension Restored {
             sets: Restoration.missingSets(snapshot.sets, live: liveSets), emptied: emptied)
     }
 
-    /// The record of a kept restore: the rules to watch for drift, in the scope of the record in the snapshot.
+    /// The record of a kept restore: the rules to check for drift, in the scope of the record in the snapshot.
     ///
-    /// Without such a record only INPUT is watched; other chains and tables belong to other programs.
+    /// Without such a record only INPUT is checked; other chains and tables belong to other programs.
     func record(_ request: ChangeRequest, plan: PerFamily<RuleSet>) -> KeptRules {
         var rules = PerFamily<String>()
         for (family, plan) in plan.present {
