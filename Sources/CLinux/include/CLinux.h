@@ -1,6 +1,9 @@
-// What Swift's Glibc module does not show of the C library: constants hidden in macros and enums.
+// What Swift's Glibc module does not show of the C library and the kernel: constants hidden in macros and enums.
 #pragma once
 
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>

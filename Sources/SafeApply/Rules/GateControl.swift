@@ -79,6 +79,18 @@ struct SetGates: GateControl {
     }
 }
 
+/// Gates with nftables sets whose elements have a timeout: one transaction for all of them, without a program.
+struct TimeoutGates: GateControl {
+    /// The set of each gate.
+    let sets: [TimedSet]
+
+    func renew() throws(HostError) { try TimedSet.renew(sets, seconds: Gate.usualSeconds) }
+
+    func close() throws(HostError) { try TimedSet.close(sets) }
+
+    var areClosed: Bool { TimedSet.areClosed(sets) }
+}
+
 /// Gates without a condition: they are open from the moment they are loaded until they are removed.
 struct UnconditionalGates: GateControl {
     /// Gates that may exist instead, if a previous guard did not record which kind it loaded.
