@@ -16,9 +16,12 @@ struct ApplyCommand: ContextCommand {
     @Flag(help: "Return once the new rules are active and pending; don't wait for the outcome.") var detach = false
     @Option(
         help: ArgumentHelp(
-            "Apply IPv4 rules in iptables-save format instead of answers; - is standard input.", valueName: "file"))
+            """
+            Apply rules from a file instead of answers: for iptables, IPv4 rules in iptables-save format; for nftables, \
+            what nft -f reads; - is standard input.
+            """, valueName: "file"))
     var rules: String?
-    @Option(help: ArgumentHelp("Apply IPv6 rules too; requires --rules.", valueName: "file"))
+    @Option(help: ArgumentHelp("Apply IPv6 rules too (only with iptables); requires --rules.", valueName: "file"))
     var rules6: String?
 
     func validate() throws {
@@ -48,7 +51,9 @@ struct ApplyCommand: ContextCommand {
         let file = try answers.read(in: context)
         let planner = try await Planner(templates, in: context)
         let plan = try planner.plan(try planner.answers(file))
-        let rules = try planner.rules(plan)
+        let backend = try await changeRunner.backend(change.backend)
+        try await changeRunner.requirePossible(plan, with: backend)
+        let rules = try planner.rules(plan, for: backend)
         context.console.warnAboutUnreachableServices(in: plan)
         try await changeRunner.requireNothingPending()
         if change.rehearsal.isSkipped {
@@ -67,6 +72,12 @@ struct ApplyCommand: ContextCommand {
         let ports = await SSHServer(context.facts).ports(
             sshd: changeRunner.environment.toolbox.find("sshd"), runner: changeRunner.environment.runner)
         let backend = try await changeRunner.backend(change.backend)
+        guard backend != .nftables else {
+            guard path6 == nil else {
+                throw Failure(.usage, "--rules6 is for iptables: with nftables, one file holds both families.")
+            }
+            return try await handWrittenTables(path, caller, changeRunner, ports.ports, in: context)
+        }
         var sources = PerFamily<String>()
         var sets = PerFamily<RuleSet>()
         for case (let family, let path?) in [(Family.ipv4, path), (.ipv6, path6)] {
@@ -82,12 +93,46 @@ struct ApplyCommand: ContextCommand {
             let rehearsalRunner = try await RehearsalRunner(changeRunner, change.backend, caller: caller)
             try await rehearsalRunner.requireSSHAccess(sets, in: context)
         }
-        return ChangeRequest(
+        var request = ChangeRequest(
             id: changeRunner.freshID(), scope: .tables,
             rules: PerFamily(ipv4: sets.ipv4?.text, ipv6: sets.ipv6?.text),
             sources: sources, backend: backend,
             deadlineSeconds: change.deadline.seconds, requester: caller.requester,
             sshPorts: ports.ports.isEmpty ? [22] : ports.ports, admins: [], answers: nil, persists: true)
+        request.retirement = try await changeRunner.retirement(for: backend)
+        return request
+    }
+
+    /// The change to the tables that a file for nft(8) makes.
+    private func handWrittenTables(
+        _ path: String, _ caller: Caller, _ changeRunner: ChangeRunner, _ ports: [UInt16], in context: CommandContext
+    ) async throws(Failure) -> ChangeRequest {
+        let name = path == "-" ? "standard input" : path
+        let file = try NamedText(name: name, path: path == "-" ? nil : path, in: context)
+        let environment = changeRunner.environment
+        let text: String
+        do {
+            let kernel = try LiveTables(toolbox: environment.toolbox, runner: environment.runner)
+            text = try await HandWrittenTables(kernel).tables(file.text, named: name).map(\.text).joined()
+        } catch { throw Failure(error) }
+        if file.text.contains("flush ruleset") {
+            context.console.say(
+                Wrapping.text("\(name) flushes all tables. latchkey changes only the tables that the file defines."))
+        }
+        try await changeRunner.requireNothingPending()
+        if change.rehearsal.isSkipped {
+            context.console.say(RehearsalOptions.skipped)
+        } else {
+            let rehearsalRunner = await RehearsalRunner(changeRunner, .nftables, caller: caller)
+            try await rehearsalRunner.requireSSHAccess(PerFamily(), tables: text, in: context)
+        }
+        var request = ChangeRequest(
+            id: changeRunner.freshID(), scope: .tables, rules: PerFamily(), tables: text,
+            sources: PerFamily(ipv4: name), backend: .nftables, deadlineSeconds: change.deadline.seconds,
+            requester: caller.requester, sshPorts: ports.isEmpty ? [22] : ports, admins: [], answers: nil,
+            persists: true)
+        request.retirement = try await changeRunner.retirement(for: .nftables)
+        return request
     }
 
     /// The rules of a hand-written file, as the tool prints them after it has loaded them in a throwaway network.
@@ -102,7 +147,13 @@ struct ApplyCommand: ContextCommand {
             parsed = try RuleSet(parsing: file.text, file: file.name, for: family)
             try parsed.requireChains(file: file.name)
         } catch { mistake = error }
-        guard file.text.split(whereSeparator: \.isNewline).contains(where: { $0.hasPrefix("*") }) else {
+        let lines = file.text.split(whereSeparator: \.isNewline)
+        guard lines.contains(where: { $0.hasPrefix("*") }) else {
+            if lines.contains(where: { $0.hasPrefix("table ") || $0.hasPrefix("flush ruleset") }) {
+                throw Failure(
+                    .badData, "\(file.name): the file is for nft, not for iptables.",
+                    activeRules: Failure.nothingChanged, next: "apply it with --backend nftables.")
+            }
             if let mistake { throw bad(mistake) }
             throw Failure(
                 .badData, "\(file.name): the file contains no table.", activeRules: Failure.nothingChanged,

@@ -20,9 +20,9 @@ struct DoctorCommand: ContextCommand {
         findings += await machine.rules(backend)
         findings += await machine.ssh()
         findings.append(machine.listening)
-        findings += await machine.firewalls()
+        findings += await machine.firewalls(backend)
         findings += await machine.rehearsal(backend)
-        findings += [machine.supervision, machine.persistence]
+        findings += [machine.supervision, await machine.persistence(backend)]
         findings += files(in: context)
         let shown = DoctorReport(findings: findings)
         try context.console.result(report.json ? shown.json() : shown.text)

@@ -17,15 +17,19 @@ struct PlanCommand: ContextCommand {
 
     @OptionGroup var answers: AnswersOptions
     @OptionGroup var templates: TemplateOptions
+    @OptionGroup var backend: BackendOptions
     @OptionGroup var report: ReportOptions
-    @Option(help: "Print one family only, exactly as iptables-restore reads it.") var family: Choice?
+    @Option(
+        help: "Print only the rules of this family, as iptables-restore reads them; with nftables, the table for both.")
+    var family: Choice?
     @Flag(help: "Print what the plan means for programs that run here now, not the rules.") var effects = false
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
         let file = try answers.read(in: context)
         let planner = try await Planner(templates, in: context)
         let plan = try planner.plan(try planner.answers(file))
-        let rules = try planner.rules(plan).rules
+        let composed = try planner.rules(plan, for: try await ChangeRunner(in: context).backend(backend))
+        let rules = composed.rules
         context.console.warnAboutUnreachableServices(in: plan)
         if effects {
             try await printEffects(of: plan, in: context)
@@ -34,7 +38,13 @@ struct PlanCommand: ContextCommand {
         if report.json {
             let wanted = PerFamily(
                 ipv4: family == .ipv6 ? nil : rules.ipv4?.text, ipv6: family == .ipv4 ? nil : rules.ipv6?.text)
-            try context.console.result(PlanReport(ipv4: wanted.ipv4, ipv6: wanted.ipv6).json())
+            let report = PlanReport(ipv4: wanted.ipv4, ipv6: wanted.ipv6, nftables: composed.table?.text)
+            try context.console.result(report.json())
+            return .done
+        }
+        if let table = composed.table {
+            let heading = "# For \"nft -f\": a table for IPv4 and IPv6; other tables stay.\n"
+            try context.console.result((family == nil ? heading : "") + table.text)
             return .done
         }
         if let family {
@@ -80,4 +90,6 @@ struct PlanReport: Report, Equatable {
     var ipv4: String?
     /// For ip6tables-restore; nil when only the other family was asked for.
     var ipv6: String?
+    /// For nft; nil for iptables.
+    var nftables: String?
 }

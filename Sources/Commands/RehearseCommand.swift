@@ -21,9 +21,9 @@ struct RehearseCommand: ContextCommand {
         let file = try answers.read(in: context)
         let planner = try await Planner(templates, in: context)
         let plan = try planner.plan(try planner.answers(file))
-        let rules = try planner.rules(plan)
         let rehearsalRunner = try await RehearsalRunner(
             ChangeRunner(in: context), backend, caller: Caller(context.facts))
+        let rules = try planner.rules(plan, for: rehearsalRunner.backend)
         let result: RehearsalResult
         do { result = try await rehearsalRunner.rehearse(plan, rules) } catch { throw Failure(rehearsal: error) }
         if report.json {
@@ -50,7 +50,7 @@ extension RehearsalRunner {
         let machine = await machine(for: plan)
         var result = try await rehearse(
             Piece(
-                rules: composed.rules, tables: composed.table, sets: composed.sets,
+                rules: composed.rules, tables: composed.table?.text, sets: composed.sets,
                 scope: plan.answers.existing == .keep ? .inputChain : .tables),
             expectations(plan, on: machine), on: machine)
         // Not every address can be put on a stage: a link-local one cannot.
@@ -67,10 +67,14 @@ extension RehearsalResult {
     var successText: String {
         let login = login.map { " A new SSH login from \($0) is allowed." } ?? ""
         let forms = pending.isEmpty ? "" : ", as pending and as kept rules"
+        let expected = verdicts.count { $0.isTested && $0.isAsPromised }
+        let others = expected == tried ? "" : "; other programs decide the rest"
         let count =
             untried == 0
-            ? "\(tried) of \(tried) packets as expected"
-            : "\(tried) of \(verdicts.count) packets tested, all as expected; \(untried) could not be tested"
+            ? "\(expected) of \(tried) packets as expected\(others)"
+            : expected == tried
+                ? "\(tried) of \(verdicts.count) packets tested, all as expected; \(untried) could not be tested"
+                : "\(expected) of \(tried) packets as expected\(others); \(untried) could not be tested"
         return Wrapping.text("\(count)\(forms), \(milliseconds) ms.\(login)")
     }
 }

@@ -59,6 +59,8 @@ struct SetupCommand: ContextCommand {
         }
         let actions = SetupActions(
             planner: planner, facts: context.facts, caller: caller, live: machineDiscovery.live,
+            backend: machineDiscovery.backend, liveTable: machineDiscovery.table,
+            retirement: rehearsalRunner?.retirement,
             rehearsalRunner: rehearsalRunner,
             skipsRehearsal: change.rehearsal.isSkipped,
             isRoot: context.userID == 0)
@@ -76,8 +78,9 @@ struct SetupCommand: ContextCommand {
         let plan = try planner.plan(finished.answers)
         var options = change
         options.time.deadline = DeadlineOption(seconds: finished.deadline) ?? options.deadline
+        let rules = try planner.rules(plan, for: try await changeRunner.backend(change.backend))
         let request = try await changeRunner.request(
-            plan, rules: try planner.rules(plan), caller: caller, options: options, layout: context.layout)
+            plan, rules: rules, caller: caller, options: options, layout: context.layout)
         let status = try await changeRunner.client.begin(request, progress: Progress.dots(on: context.console))
         Progress.end(on: context.console)
         let (result, outcome) = await watch(status, .begun, prompter, changeRunner, caller)

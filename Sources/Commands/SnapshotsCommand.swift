@@ -40,7 +40,7 @@ struct SnapshotsCommand: ParsableCommand {
     /// `latchkey snapshots show ID`.
     struct Show: ContextCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show a snapshot; with --family, exactly as iptables-restore reads it.")
+            abstract: "Show a snapshot; with --family, exactly as iptables-restore or nft reads it.")
 
         @Argument(help: "The snapshot's ID.") var id: String
         @Option(help: ArgumentHelp("Print only the rules of this family.", valueName: "family"))
@@ -56,12 +56,13 @@ struct SnapshotsCommand: ParsableCommand {
             let snapshots = SnapshotActions(in: context)
             let snapshot = try await snapshots.read(id)
             if let family {
-                try context.console.result(snapshot.rules[family.family] ?? "")
+                let text = snapshot.rules[family.family] ?? snapshot.tables
+                try context.console.result(text)
                 return .done
             }
             var shown = try await snapshots.report(snapshot.meta)
             shown.rules = SnapshotReport.Rules(
-                ipv4: snapshot.rules.ipv4, ipv6: snapshot.rules.ipv6, sets: snapshot.sets)
+                ipv4: snapshot.rules.ipv4, ipv6: snapshot.rules.ipv6, sets: snapshot.sets, nftables: snapshot.tables)
             try context.console.result(report.json ? shown.json() : shown.text)
             return .done
         }
@@ -87,7 +88,8 @@ struct SnapshotsCommand: ParsableCommand {
                 context.console.say("No difference.\n")
                 return .done
             }
-            for (family, lines) in [("# IPv4", shown.ipv4), ("# IPv6", shown.ipv6)] where !lines.isEmpty {
+            let parts = [("# IPv4", shown.ipv4), ("# IPv6", shown.ipv6), ("# nftables", shown.nftables)]
+            for (family, lines) in parts where !lines.isEmpty {
                 try context.console.result(([family] + lines).joined(separator: "\n") + "\n")
             }
             return .done

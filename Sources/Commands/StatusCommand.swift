@@ -47,7 +47,7 @@ struct StatusCommand: ContextCommand {
                 report.json
                     ? shown.json()
                     : shown.text(
-                        reason: reason, trouble: trouble, bootLoader: BootLoader(changeRunner.environment)))
+                        reason: reason, trouble: trouble, bootLoader: BootLoader(used, in: changeRunner.environment)))
             return .done
         } catch let error as ChangeError { throw Failure(error) }
     }
@@ -71,6 +71,12 @@ struct StatusCommand: ContextCommand {
     }
 
     private func hasDrifted(_ kept: KeptRules, in environment: ChangeEnvironment) async throws(ChangeError) -> Bool {
+        if kept.backend == .nftables {
+            let tables = kept.nftTables
+            let live = try await LiveTables(toolbox: environment.toolbox, runner: environment.runner)
+                .read(tables.map(\.id)).map(\.withoutTrial)
+            return !NFTable.areSame(tables, live)
+        }
         let live = try await LiveRules(
             backend: kept.backend, families: environment.families, toolbox: environment.toolbox,
             runner: environment.runner)

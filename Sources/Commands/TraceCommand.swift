@@ -57,9 +57,9 @@ struct TraceCommand: ContextCommand {
         if !live {
             let planner = try await Planner(templates, in: context)
             let plan = try planner.plan(try planner.answers(try answers.read(in: context)))
-            let composed = try planner.rules(plan)
+            let composed = try planner.rules(plan, for: rehearsalRunner.backend)
             piece = RehearsalRunner.Piece(
-                rules: composed.rules, tables: composed.table, sets: composed.sets,
+                rules: composed.rules, tables: composed.table?.text, sets: composed.sets,
                 scope: plan.answers.existing == .keep ? .inputChain : .tables)
         }
         let machine = await rehearsalRunner.machine(reaching: [from])

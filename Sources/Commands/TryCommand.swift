@@ -34,19 +34,22 @@ struct TryCommand: ContextCommand {
         defer { stage.close() }
         Signals.leaveKeysToChild()
         // The stage has its own /run, which is removed with it, including everything that latchkey writes there.
-        let words = ["/usr/bin/env", "LATCHKEY_ROOT=/run/trial", binary, "setup"] + flags(stage)
+        let words =
+            ["/usr/bin/env", "LATCHKEY_ROOT=/run/trial", binary, "setup"]
+            + flags(stage, try? await ChangeRunner(in: context).backend(change.backend))
         let status = ProgramStatus(rawValue: try Foreground.run(stage.enterCommand(words))) ?? .failed
         await TryResult(stage: stage, backend: change.backend, templates: templates, file: save).tell(in: context)
         return status
     }
 
-    private func flags(_ stage: Stage) -> [String] {
+    private func flags(_ stage: Stage, _ backend: Backend?) -> [String] {
         var flags = ["--trial", stage.addresses.outside.first?.description ?? "192.0.2.1"]
         flags += ["--deadline", "\(change.deadline.seconds)"]
         if screen.isPlain { flags.append("--plain") }
         if let file = answers.file { flags += ["--answers", file == "-" ? file : CommandContext.absolute(file)] }
         if let folder = templates.folder { flags += ["--template-dir", CommandContext.absolute(folder)] }
-        return flags + ["--backend", change.backend.backend.rawValue]
+        // Inside, nothing was ever kept: the choice is made here.
+        return flags + ["--backend", backend.map(\.rawValue) ?? change.backend.backend.rawValue]
     }
 }
 

@@ -17,12 +17,14 @@ struct ComposedCheck {
     let planned: RenderedText
     /// The templates in use, by name.
     let templates: [String: RuleTemplate]
+    /// Whether the text is for nft(8).
+    var isForNFTables = false
 
     /// Everything that differs from the plan, each with the line of the template at fault.
     func mistakes(in text: RenderedText) -> [ComposerError] {
         let planned = plannedLines
-        let wanted = planned.map { Self.essence(of: $0.text) }
-        let difference = text.lines.map(Self.essence).difference(from: wanted).inferringMoves()
+        let wanted = planned.map { essence($0.text) }
+        let difference = text.lines.map(essence).difference(from: wanted).inferringMoves()
 
         // Lines between the same two planned lines belong together: they replace each other.
         var lost: [(gap: Int, line: PlannedLine)] = []
@@ -42,7 +44,7 @@ struct ComposedCheck {
             } else if moved != nil || (wanted.contains(essence) && !line.isEmpty) {
                 mistakes.append(.wrongOrder(line, at: includer(of: place)))
             } else {
-                mistakes.append(Self.stranger(line, at: place))
+                mistakes.append(stranger(line, at: place))
             }
         }
         let kept = text.lines.indices.filter { !strange.contains($0) }
@@ -67,7 +69,11 @@ struct ComposedCheck {
     ///
     /// In a template, the administrator can choose how many packets a limit allows and what the log line looks like.
     /// Nothing else, not even the spelling: the kernel must print the same text.
-    private static func essence(of line: String) -> String {
+    private func essence(_ line: String) -> String {
+        if isForNFTables {
+            return line.replacing(#/limit rate \d+\/\w+( burst \d+ \w+)?/#, with: "limit rate")
+                .replacing(#/log( prefix "[^"]*"| level \w+| group \d+)*/#, with: "log")
+        }
         guard var plain = try? Rule(parsing: line), plain.text == line else { return line }
         plain.matches = plain.matches.map { match in
             if case .limit = match { .limit(Match.Rate(1, per: .second)) } else { match }
@@ -77,8 +83,8 @@ struct ComposedCheck {
     }
 
     /// A line that does not replace a planned one: not a rule at all, or an extra one.
-    private static func stranger(_ line: String, at place: TemplatePlace) -> ComposerError {
-        let isRule = !line.isEmpty && !["*", ":", "#"].contains(line.first)
+    private func stranger(_ line: String, at place: TemplatePlace) -> ComposerError {
+        let isRule = !isForNFTables && !line.isEmpty && !["*", ":", "#"].contains(line.first)
         do throws(RuleSetError) {
             if isRule { _ = try Rule(parsing: line) }
         } catch {
@@ -96,10 +102,10 @@ struct ComposedCheck {
     /// A missing planned line: `place` is that of the line before it, if its template wrote that.
     private func missing(_ line: PlannedLine, at place: TemplatePlace?) -> ComposerError {
         let name = line.template.rawValue
-        guard line.template == .ruleset || include(name) != nil else {
+        guard [.ruleset, .nftables].contains(line.template) || include(name) != nil else {
             return .notIncluded(name, at: TemplatePlace(path: path(of: .ruleset), line: 1))
         }
-        let first = templates[name]?.lines.firstIndex { $0.contains("-A ") } ?? 0
+        let first = templates[name]?.lines.firstIndex { $0.contains(isForNFTables ? " counter " : "-A ") } ?? 0
         return .missing(line.text, at: place ?? TemplatePlace(path: path(of: line.template), line: first + 1))
     }
 

@@ -86,6 +86,32 @@ package struct Composer: Sendable {
         do { return (try RuleSet(parsing: text.text, file: name), layout.sets) } catch { throw .unreadable(error) }
     }
 
+    /// The plan as the table of the backend nftables, with the sets that its rules use.
+    ///
+    /// - Parameter plan: what may come in.
+    /// - Returns: one table for both families, as nft(8) reads it.
+    /// - Throws: everything that the administrator's template made and that is not the plan.
+    package func composeTable(_ plan: Plan) throws(ComposerError) -> NFTable {
+        let layout = TableLayout(plan)
+        let values = layout.templateValues
+        try Self.checkValues(values)
+        let name = RuleTemplateName.nftables.rawValue
+        let text = RenderedText(rendering: name, of: parsed, with: values)
+        if let reference {
+            let planned = RenderedText(rendering: name, of: reference, with: values)
+            let check = ComposedCheck(planned: planned, templates: templates, isForNFTables: true)
+            if let error = ComposerError.together(check.mistakes(in: text)) { throw error }
+        }
+        do throws(NFTableError) {
+            guard var table = try NFTable.tables(in: text.text).first else { throw NFTableError(line: 1, text: "") }
+            table.parts.insert(contentsOf: layout.sets.map(\.part), at: 0)
+            return table
+        } catch {
+            let place = text.places.indices.contains(error.line - 1) ? text.places[error.line - 1] : nil
+            throw .notATable(error.text, at: place ?? TemplatePlace(path: name, line: 1))
+        }
+    }
+
     /// The types of the values cannot contain anything hostile; if one ever does, it is refused here.
     private static func checkValues(_ values: [String: RuleTemplateValue]) throws(ComposerError) {
         for (name, value) in values {

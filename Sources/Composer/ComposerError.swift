@@ -11,6 +11,8 @@ package enum ComposerError: Error, Equatable, Sendable {
     case unsafeValue(String, name: String)
     /// A line that is not valid in a rule set; the place is the template's.
     case unreadable(RuleSetError)
+    /// A template for nft(8) that renders something else than one table.
+    case notATable(String, at: TemplatePlace)
     /// A planned line is missing; the place is where it would be written.
     case missing(String, at: TemplatePlace)
     /// A template, by its name, that nothing includes.
@@ -56,7 +58,8 @@ extension ComposerError {
         switch self {
         case .unknownTemplate, .badTemplate, .unsafeValue, .notIncluded, .needsSets, .several: description
         case .unreadable(let error): TemplatePlace(path: error.file, line: error.line).description
-        case .missing(_, let place), .unplanned(_, let place), .wrongOrder(_, let place), .differs(_, _, let place):
+        case .notATable(_, let place), .missing(_, let place), .unplanned(_, let place), .wrongOrder(_, let place),
+            .differs(_, _, let place):
             place.description
         }
     }
@@ -74,6 +77,8 @@ extension ComposerError: CustomStringConvertible {
             "\(value.quoted) is not allowed in a rule (value \(name.quoted)): it has a quote, brace or control character."
         case .unreadable(let error):
             error.description.replacing("\n", with: " ")
+        case .notATable(let line, let place):
+            "\(place): \(line.quoted(limit: 400)) is not in the form of nft's listings: one tab before a chain, two before a rule."
         case .missing(let line, let place):
             "\(place): the planned line \(line.quoted(limit: 400)) is missing."
         case .notIncluded(let name, let place):

@@ -5,14 +5,17 @@ import Policy
 enum RuleComment {
     /// The maximum length of a comment, in bytes without the final zero (iptables-extensions(8), comment).
     static let limit = 255
+    /// The same for nft(8).
+    static let nftablesLimit = 128
 
     /// `services web, mail; ports 8080/tcp`, shortened at the end if it would be too long.
     ///
     /// - Parameters:
     ///   - services: names of services.
     ///   - ports: further ports, as written in the answers.
+    ///   - limit: the maximum length with latchkey's prefix, in bytes.
     /// - Returns: the comment without latchkey's prefix.
-    static func text(services: [String], ports: [String]) -> String {
+    static func text(services: [String], ports: [String], limit: Int = limit) -> String {
         let room = limit - Rule.ownershipPrefix.utf8.count
         let total = services.count + ports.count
         for kept in stride(from: total, through: 0, by: -1) {

@@ -9,4 +9,6 @@ enum RuleTemplateName: String, CaseIterable {
     case ping
     case log
     case last
+    /// The whole table of the backend nftables; it includes no other template.
+    case nftables
 }

@@ -131,7 +131,7 @@ struct RuleTemplateParser {
             let name = Self.name(tag.dropFirst())
             open.append(OpenSection(name: name, line: line, isInverted: tag.first == "^", before: parts))
             parts = []
-            return Self.mistake(in: name)
+            return mistake(in: name)
         case "/":
             guard let section = open.popLast(), section.name == Self.name(tag.dropFirst()) else { return .sections }
             parts = section.before + [.section(String(section.name), isInverted: section.isInverted, parts)]
@@ -139,24 +139,29 @@ struct RuleTemplateParser {
         case ">":
             let partial = RuleTemplateName(rawValue: String(Self.name(tag.dropFirst())))
             let isRuleset = name == RuleTemplateName.ruleset.rawValue
-            guard isRuleset, isAlone, let partial, partial != .ruleset else { return .partial }
+            guard isRuleset, isAlone, let partial, ![.ruleset, .nftables].contains(partial) else { return .partial }
             parts.append(.include(partial.rawValue))
             return nil
         default:
             let name = Self.name(tag)
             parts.append(.value(String(name)))
-            return Self.mistake(in: name)
+            return mistake(in: name)
         }
+    }
+
+    /// The names that the template may use.
+    private var names: Set<String> {
+        name == RuleTemplateName.nftables.rawValue ? TableLayout.templateNames : RuleLayout.templateNames
     }
 
     private mutating func note(_ text: String, _ reason: ComposerError.TemplateMistake, line: Int) {
         mistakes.append(.badTemplate(TemplatePlace(path: template.path, line: line), text: text, reason: reason))
     }
 
-    private static func mistake(in name: Substring) -> ComposerError.TemplateMistake? {
+    private func mistake(in name: Substring) -> ComposerError.TemplateMistake? {
         if name == "." { return nil }
         guard name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber) }) else { return .unknownKind }
-        return RuleLayout.templateNames.contains(String(name)) ? nil : .unknownName
+        return names.contains(String(name)) ? nil : .unknownName
     }
 
     private static func name(_ text: Substring) -> Substring {

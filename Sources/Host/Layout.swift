@@ -68,6 +68,8 @@ package enum BootPath {
     /// latchkey's own unit, and the link that makes systemd start it.
     package static let restoreUnit = "/etc/systemd/system/latchkey-restore.service"
     package static let restoreLink = "/etc/systemd/system/multi-user.target.wants/latchkey-restore.service"
+    /// The link that makes systemd start latchkey's own unit together with nftables.service.
+    package static let restoreLinkForNFTables = "/etc/systemd/system/nftables.service.wants/latchkey-restore.service"
     /// The folder for the administrator's unit files.
     package static let systemUnits = "/etc/systemd/"
 }

@@ -1,10 +1,10 @@
+import Netfilter
+
 /// Tables that were made with nft(8) and that iptables neither shows nor changes.
 package struct NFTables: Sendable {
     private let program: String
     private let runner: any CommandRunner
 
-    /// latchkey's own table, with its family.
-    package static let ownTable = "inet latchkey"
     /// The nft command, or nil where it is not installed.
     package init?(toolbox: Toolbox, runner: any CommandRunner) {
         guard let program = toolbox.find("nft") else { return nil }
@@ -22,9 +22,13 @@ package struct NFTables: Sendable {
 
     /// All tables, without the numbers of their counters.
     ///
-    /// - Throws: what running the tool throws.
-    package func tables() async throws(HostError) -> [NFTableText] {
-        NFTableText.split(try await runner.check(Command(program, ["-s", "list", "ruleset"])).text)
+    /// - Throws: what running the tool throws; `toolFailed` for a listing that cannot be parsed.
+    package func tables() async throws(HostError) -> [NFTable] {
+        let command = Command(program, ["-s", "list", "ruleset"])
+        let listing = try await runner.check(command).text
+        do { return try NFTable.tables(in: listing) } catch {
+            throw .toolFailed(command: command.words, status: 0, message: "\(error)")
+        }
     }
 
     /// Loads what nft(8) reads, in one transaction.
@@ -47,7 +51,7 @@ package struct NFTables: Sendable {
         _ = try await runner.check(Command(program, ["delete", "table"] + words))
     }
 
-    /// The tables besides iptables' own in which a chain decides about incoming packets, such as `inet filter`.
+    /// The tables besides iptables' and latchkey's own in which a chain decides about incoming packets, such as `inet filter`.
     ///
     /// Nothing is found where nft may not look.
     package func judgingInput() async -> [String] { Self.judgingInput(await inputChains()) }
@@ -56,7 +60,8 @@ package struct NFTables: Sendable {
     static func judgingInput(_ json: [UInt8]) -> [String] { judgingInput(InputHookChain.read(json)) }
 
     private static func judgingInput(_ chains: [InputHookChain]) -> [String] {
-        Set(chains.filter { !$0.isOfIPTables }.map(\.tableTitle)).sorted()
+        Set(chains.filter { !$0.isOfIPTables && $0.tableTitle != "\(NFTable.Name.latchkey)" }.map(\.tableTitle))
+            .sorted()
     }
 
     /// The chains that decide about incoming packets, iptables' own too, in the order in which a packet passes them.

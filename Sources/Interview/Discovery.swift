@@ -111,10 +111,14 @@ package struct Discovery: Equatable, Sendable {
         self.docker = docker
     }
 
+    /// Whether latchkey changes only a table of its own, so that all other rules stay.
+    package var hasOwnTable = false
+
     /// Whether there are existing rules to keep or replace.
     ///
     /// latchkey's own rules don't count, because they are always replaced.
     package var hasExistingRules: Bool {
+        guard !hasOwnTable else { return false }
         let others =
             ruleOwners.isEmpty ? (rulesNow ?? 0) > 0 : ruleOwners.contains { $0.name != RuleOwner.latchkey }
         return others || !otherChains.isEmpty || !unownedInputRules.isEmpty

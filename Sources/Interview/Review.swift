@@ -167,8 +167,8 @@ struct Review {
         if !firewalls.isEmpty {
             let (verb, its) = firewalls.count == 1 ? ("is", "Its") : ("are", "Their")
             lines += screen.paragraph(
-                "! \(firewalls.listed()) \(verb) also active. \(its) rules apply in addition to these, and were not "
-                    + "rehearsed. See: latchkey doctor", indent: 2, hanging: 4, tone: .warning)
+                "! \(firewalls.listed()) \(verb) also active. \(its) rules apply in addition to these: they can block what "
+                    + "these allow. See: latchkey doctor", indent: 2, hanging: 4, tone: .warning)
         }
         lines += summary.notes.flatMap { screen.paragraph($0, indent: 2, hanging: 4) }
         if let obstacle = summary.obstacle {

@@ -64,7 +64,7 @@ package struct CountedRule: Hashable, Sendable {
         self.packets = packets
         self.verdict = verdict
         self.comment = comment
-        isOwned = table == NFTables.ownTable || comment?.hasPrefix(Rule.ownershipPrefix) ?? false
+        isOwned = table == NFTable.Name.latchkey.description || comment?.hasPrefix(Rule.ownershipPrefix) ?? false
         self.isForReplies = isForReplies
         unaskedTypes = Self.unasked(types)
         targets = [verdict.chain].compactMap(\.self) + branches

@@ -121,7 +121,7 @@ extension CounterDifference.Decision {
         switch self {
         case .rule(let rule), .earlier(let rule): !rule.isOwned
         case .policy: false
-        case .otherPolicy(_, let place): place.table != NFTables.ownTable
+        case .otherPolicy(_, let place): place.table != NFTable.Name.latchkey.description
         }
     }
 }

@@ -36,7 +36,7 @@ package struct KernelTrace: Sendable {
     /// - Returns: whether there are such chains.
     func isNeeded(beside counters: any CounterSource) async -> Bool {
         await tables.inputChains().contains { chain in
-            chain.tableTitle != NFTables.ownTable && !(chain.isOfIPTables && counters.readsIPTablesNFT)
+            chain.tableTitle != NFTable.Name.latchkey.description && !(chain.isOfIPTables && counters.readsIPTablesNFT)
         }
     }
 
@@ -72,7 +72,7 @@ package struct KernelTrace: Sendable {
 
     /// Waits until a monitor in the stage has subscribed to the kernel's traces; what came before would be lost.
     private func isListening() async -> Bool {
-        let end = ContinuousClock.now + .seconds(2)
+        let end = ContinuousClock.now + .seconds(10)
         while ContinuousClock.now < end {
             let path = "/proc/\(stage.processID(of: .server))/net/netlink"
             guard let sockets = try? SecureFiles.read(path) else { return false }

@@ -71,7 +71,7 @@ package final class NFTablesCounters: CounterSource {
             if chain.type == "filter", let hook = chain.hook.flatMap(hooks.firstIndex) {
                 counted.base = CountedRules.Base(
                     policy: chain.policy == "drop" ? .drop : .accept,
-                    isDeciding: place.table == NFTables.ownTable && chain.hook == "input")
+                    isDeciding: place.table == NFTable.Name.latchkey.description && chain.hook == "input")
                 bases.append(((hook, chain.prio ?? 0), counted))
             } else {
                 others.append(counted)

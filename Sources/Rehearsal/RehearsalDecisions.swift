@@ -70,25 +70,29 @@ extension Rehearsal {
         _ expectations: [Expectation], areDropped: Bool, by kernelTrace: KernelTrace
     ) async -> [Expectation: KernelPath] {
         var paths: [Expectation: KernelPath] = [:]
-        // The kernel drops reports that nobody reads in time.
-        for begin in stride(from: 0, to: expectations.count, by: Self.tracedAtOnce) {
-            let some = Array(expectations[begin..<min(begin + Self.tracedAtOnce, expectations.count)])
-            let packets = await kernelTrace.follow(some.first?.family ?? .ipv4) { packets in
-                some.allSatisfy { expectation in
-                    guard let packet = packets.first(where: { $0.belongs(to: expectation) }) else { return false }
-                    return !areDropped || packet.path.decision?.isAccepted == false
+        let isSeen = { (path: KernelPath?) in path.map { !areDropped || $0.decision?.isAccepted == false } ?? false }
+        // The kernel drops reports that nobody reads in time: those are tried again, a few at once.
+        for width in Self.tracedAtOnce {
+            let missing = expectations.filter { !isSeen(paths[$0]) }
+            for begin in stride(from: 0, to: missing.count, by: width) {
+                let some = Array(missing[begin..<min(begin + width, missing.count)])
+                let packets = await kernelTrace.follow(some.first?.family ?? .ipv4) { packets in
+                    some.allSatisfy { expectation in
+                        isSeen(packets.first { $0.belongs(to: expectation) }?.path)
+                    }
+                } _: {
+                    _ = try? await attempt(some, patience: patience)
                 }
-            } _: {
-                _ = try? await attempt(some, patience: patience)
-            }
-            for expectation in some {
-                paths[expectation] = packets.first { $0.belongs(to: expectation) }?.path
+                for expectation in some {
+                    paths[expectation] = packets.first { $0.belongs(to: expectation) }?.path ?? paths[expectation]
+                }
             }
         }
         return paths
     }
 
-    private static let tracedAtOnce = 32
+    /// How many packets are traced at once, in the first attempt and in further ones.
+    private static let tracedAtOnce = [32, 8, 2]
 
     /// Sends what nothing answers, and reads from the counters what became of it.
     func decideUnseen(

@@ -55,7 +55,7 @@ final class TraceMonitor: Sendable {
     ///   - limit: how long to wait at most.
     ///   - isComplete: whether the text holds what is awaited.
     func settle(
-        _ pause: Duration = .milliseconds(40), within limit: Duration = .seconds(1), _ isComplete: (String) -> Bool
+        _ pause: Duration = .milliseconds(40), within limit: Duration = .seconds(5), _ isComplete: (String) -> Bool
     ) async {
         let end = ContinuousClock.now + limit
         var count = -1

@@ -132,8 +132,8 @@ extension TracedPacket {
                     comment: Self.comment(in: text))
                 steps.append(PacketTrace.Step(rule: rule, depth: 0, isMatch: true))
                 guard rule.isFinal else { continue }
-                end = place.table == NFTables.ownTable ? .rule(rule) : .earlier(rule)
-                if place.table == NFTables.ownTable { own = end }
+                end = place.table == NFTable.Name.latchkey.description ? .rule(rule) : .earlier(rule)
+                if place.table == NFTable.Name.latchkey.description { own = end }
             case .policy(let policy):
                 end = .otherPolicy(policy, place)
             }

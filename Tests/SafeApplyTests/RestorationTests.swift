@@ -15,7 +15,7 @@ struct RestorationTests {
             meta: Snapshot.Meta(
                 id: "1", date: 0, bootID: "", backend: .nft, version: "", requester: Requester(user: "", address: nil),
                 sha256: [:]),
-            rules: PerFamily(ipv4: ipv4), sets: "", saved: SavedState(files: [], kept: kept))
+            rules: PerFamily(ipv4: ipv4), sets: "", tables: "", saved: SavedState(files: [], kept: kept))
     }
 
     private static let filter = """
@@ -63,7 +63,7 @@ struct RestorationTests {
             id: "2", scope: .tables, rules: PerFamily(ipv4: Self.filter), backend: .nft,
             deadlineSeconds: 60, requester: Requester(user: "ada", address: nil), sshPorts: [22], admins: [],
             answers: nil, persists: true, restores: restored)
-        let record = restored.record(request, plan: PerFamily(ipv4: live))
+        let record = restored.record(request, PlannedRules(rules: PerFamily(ipv4: live)))
         let kept = try Self.set(record.rules.ipv4 ?? "")
         #expect(record.id == "2" && kept.tables.allSatisfy(\.isInputAlone))
         #expect(!RuleEdits.hasDrifted(live: live, from: kept))

@@ -25,7 +25,8 @@ struct SnapshotStoreTests {
                 requester: Requester(user: "ada", address: "192.0.2.7"), sha256: [:]),
             rules: PerFamily(
                 ipv4: "*filter\n:INPUT DROP [1:2]\nCOMMIT\n", ipv6: "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"),
-            sets: "create bans hash:ip\nadd bans 192.0.2.1\n", saved: saved)
+            sets: "create bans hash:ip\nadd bans 192.0.2.1\n",
+            tables: "table inet latchkey {\n}\n", saved: saved)
     }
 
     private func mode(_ relative: String) throws -> Int {
@@ -56,7 +57,7 @@ struct SnapshotStoreTests {
         #expect(sums["ipv4.rules"] == "c44d75ac918796fe872a4d580a10b5745e578527b5cbebead0d0a6709fe56b65")
     }
 
-    private static let files = ["meta.json", "ipv4.rules", "ipv6.rules", "ipsets", "saved.json"]
+    private static let files = ["meta.json", "ipv4.rules", "ipv6.rules", "ipsets", "nftables.rules", "saved.json"]
 
     @Test("only root can read them, even if the folder was open to all")
     func modes() async throws {

@@ -6,7 +6,7 @@ import Testing
 /// seconds, and tests would fail for want of a processor.
 package struct InTurn: TestTrait, SuiteTrait, TestScoping {
     /// How many run at once.
-    private static let gate = Gate(13)
+    private static let gate = Gate(11)
 
     package let isRecursive = true
 

@@ -20,14 +20,12 @@ struct ChangeRunner: Sendable {
     /// An ID for a change that begins now.
     func freshID() -> String { SnapshotStore(environment).freshID(date: environment.clock.date()) }
 
-    /// The named backend, or else the one that the system calls `iptables`.
+    /// The named backend, or else the one of the last kept change, or else iptables where it is installed, or else
+    /// nftables.
     ///
     /// - Throws: `Failure` with status 69 if there is none.
     func backend(_ options: BackendOptions? = nil) async throws(Failure) -> Backend {
-        if let named = options?.named { return named }
-        do {
-            return try await IPTables.backend(toolbox: environment.toolbox, runner: environment.runner)
-        } catch { throw Failure(error) }
+        do { return try await ChosenBackend.find(options?.named, in: environment) } catch { throw Failure(error) }
     }
 
     /// Fails early, before a rehearsal, if no change can begin now.
@@ -37,20 +35,57 @@ struct ChangeRunner: Sendable {
         do { try await client.requireNothingPending() } catch { throw Failure(error) }
     }
 
+    /// The kept rules of another backend than the one of a change: they go when it is kept.
+    ///
+    /// - Throws: `Failure` if they cannot be read.
+    func retirement(for backend: Backend) async throws(Failure) -> Retirement? {
+        guard let kept = try? Persistence(environment).lastKept(), kept.backend != backend,
+            [kept.backend, backend].contains(.nftables)
+        else { return nil }
+        do { return try await Retirement(of: kept, in: environment) } catch { throw Failure(error) }
+    }
+
+    /// Says that the kept rules of another backend go.
+    static func note(of retirement: Retirement?) -> String? {
+        retirement.map {
+            "latchkey's rules in \($0.backend.title) are not active while these are pending, and are removed if you keep "
+                + "these."
+        }
+    }
+
+    /// Refuses a plan that the backend nftables does not carry out.
+    ///
+    /// - Throws: `Failure` with status 69 for `existing: replace` where iptables tables exist.
+    func requirePossible(_ plan: Plan, with backend: Backend) async throws(Failure) {
+        guard backend == .nftables, plan.answers.existing == .replace,
+            await OtherBackend.hasIPTables(in: environment)
+        else { return }
+        throw Failure(
+            .missing,
+            "The backend nftables changes only its own table, and here are iptables tables that \"existing: replace\" "
+                + "would have to flush.", activeRules: Failure.nothingChanged,
+            next: "answer \"existing: keep\", or use iptables (--backend nft), or flush those tables yourself.")
+    }
+
     /// The request that applies a plan.
     ///
-    /// - Throws: `Failure` as `backend` does.
+    /// - Throws: `Failure` as `backend` does, and with status 69 for a plan that the backend cannot carry out.
     func request(
         _ plan: Plan, rules composed: ComposedRules, caller: Caller, options: ChangeOptions, layout: Layout
     ) async throws(Failure) -> ChangeRequest {
-        ChangeRequest(
+        let backend = try await backend(options.backend)
+        try await requirePossible(plan, with: backend)
+        var request = ChangeRequest(
             id: freshID(), scope: plan.answers.existing == .keep ? .inputChain : .tables,
             rules: PerFamily(ipv4: composed.rules.ipv4?.text, ipv6: composed.rules.ipv6?.text),
-            backend: try await backend(options.backend), deadlineSeconds: options.deadline.seconds,
+            tables: composed.table?.text,
+            backend: backend, deadlineSeconds: options.deadline.seconds,
             requester: caller.requester, sshPorts: plan.sshPorts,
             admins: Family.allCases.flatMap(plan.answers.admins.sample).map(\.canonical),
             answers: KeptFile(path: layout.answers, text: AnswersFile.render(plan.answers)), persists: true,
             sets: composed.sets)
+        request.retirement = try await retirement(for: backend)
+        return request
     }
 }
 

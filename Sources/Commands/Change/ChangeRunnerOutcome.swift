@@ -9,6 +9,7 @@ extension ChangeRunner {
     func carryOut(
         _ request: ChangeRequest, detach: Bool, _ report: ReportOptions, in context: CommandContext
     ) async throws(Failure) -> ProgramStatus {
+        if let note = Self.note(of: request.retirement) { context.console.say(Wrapping.text(note)) }
         var status: ChangeStatus
         do {
             status = try await client.begin(request, progress: Progress.dots(on: context.console))

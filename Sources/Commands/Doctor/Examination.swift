@@ -46,7 +46,8 @@ struct Examination: Sendable {
         var findings: [Finding] = []
         do {
             let chosen = try await backend(options)
-            for family in environment.families {
+            if chosen == .nftables { findings.append(await nft()) }
+            for family in environment.families where chosen != .nftables {
                 let tools = try await IPTables(
                     backend: chosen, family: family, toolbox: toolbox, runner: environment.runner)
                 findings.append(.ok(family == .ipv4 ? "iptables" : "ip6tables", try await tools.version()))
@@ -55,7 +56,7 @@ struct Examination: Sendable {
             findings.append(
                 .found(
                     .missing, "iptables", error.description,
-                    remedy: "Install it: apt-get install iptables, or dnf install iptables-nft"))
+                    remedy: "Install nftables or iptables: apt-get install nftables, or dnf install nftables"))
         }
         let needed = [
             ("ip", "iproute2", "rehearsals and \"latchkey try\""),
@@ -70,8 +71,21 @@ struct Examination: Sendable {
     }
 
     func backend(_ options: BackendOptions) async throws(HostError) -> Backend {
-        if let named = options.named { return named }
-        return try await IPTables.backend(toolbox: toolbox, runner: environment.runner)
+        try await ChosenBackend.find(options.named, in: environment)
+    }
+
+    /// The version of nft(8): 1.0.2 is the first whose listings can be loaded again with all that latchkey uses.
+    private func nft() async -> Finding {
+        guard let program = toolbox.find("nft") else {
+            return .found(.missing, "nft", "not installed", remedy: "apt-get install nftables")
+        }
+        let text = (try? await environment.runner.check(Command(program, ["--version"])).text) ?? ""
+        let version = text.split(separator: " ").dropFirst().first.map(String.init) ?? "of an unknown version"
+        let numbers = version.drop { !$0.isNumber }.split(separator: ".").map { Int($0) ?? 0 }
+        guard numbers.lexicographicallyPrecedes([1, 0, 2]) else { return .ok("nft", version) }
+        return .found(
+            .warning, "nft", "\(version): latchkey is tested with 1.0.2 and later",
+            remedy: "Update the package nftables.")
     }
 
     // MARK: - Rules
@@ -79,6 +93,7 @@ struct Examination: Sendable {
     func rules(_ options: BackendOptions) async -> [Finding] {
         guard let chosen = try? await backend(options) else { return [] }
         guard isRoot else { return [] }
+        guard chosen != .nftables else { return [await table()] }
         var findings: [Finding] = []
         do {
             let live = try await LiveRules(
@@ -105,6 +120,20 @@ struct Examination: Sendable {
                     remedy: "Move all rules to one of them; --backend nft|legacy selects the one latchkey uses."))
         }
         return findings
+    }
+
+    private func table() async -> Finding {
+        do {
+            let kernel = try LiveTables(toolbox: toolbox, runner: environment.runner)
+            guard let table = try await kernel.read([.latchkey]).first else {
+                return .ok("rules", "no table \(NFTable.Name.latchkey) yet")
+            }
+            return .ok("rules", "\(table.chains.map(\.rules.count).reduce(0, +)) in the table \(table.id)")
+        } catch {
+            return .found(
+                .missing, "rules", "nft cannot list the tables: \(error)",
+                remedy: "Check that the kernel has nf_tables (modprobe nf_tables), or use --backend legacy.")
+        }
     }
 
     // MARK: - System files

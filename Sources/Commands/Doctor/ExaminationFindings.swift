@@ -55,13 +55,8 @@ extension Examination {
 
     // MARK: - Other firewalls
 
-    func firewalls() async -> [Finding] {
-        let nft = NFTables(toolbox: toolbox, runner: environment.runner)
-        let tables = (await nft?.judgingInput() ?? []).map { table in
-            Finding.found(
-                .warning, "nft table", "\(table) also filters incoming packets: a packet must pass it and iptables.",
-                remedy: "Check it: nft list table \(table)")
-        }
+    func firewalls(_ options: BackendOptions) async -> [Finding] {
+        let tables = await otherTables(try? await backend(options))
         let findings = OtherFirewalls(environment.facts).findings().map { found -> Finding in
             let detail = "\(found.state.rawValue). \(found.meaning)"
             switch found.role {
@@ -71,6 +66,27 @@ extension Examination {
             }
         }
         return findings.isEmpty && tables.isEmpty ? [.ok("firewalls", "no other firewall program")] : findings + tables
+    }
+
+    /// The tables of nf_tables that decide about incoming packets besides latchkey's rules: "accept" in one is not final,
+    /// "drop" is.
+    private func otherTables(_ chosen: Backend?) async -> [Finding] {
+        let chains = await NFTables(toolbox: toolbox, runner: environment.runner)?.inputChains() ?? []
+        let own = (try? Persistence(environment).lastKept()?.nftTables.map(\.id.description)) ?? []
+        let others = chains.filter { chain in
+            // iptables-nft's tables hold latchkey's own rules, unless those are in nftables.
+            chain.tableTitle != "\(NFTable.Name.latchkey)" && !own.contains(chain.tableTitle)
+                && !(chain.isOfIPTables && (chosen != .nftables || chain.policy == "accept"))
+        }
+        var seen: Set<String> = []
+        return others.filter { seen.insert($0.tableTitle).inserted }.map { chain in
+            let owner = chain.owner.map { " (\($0))" } ?? ""
+            return .found(
+                .warning, "nft table",
+                "\(chain.tableTitle)\(owner), chain \(chain.chain), also filters incoming packets: what it drops stays "
+                    + "closed, whatever latchkey allows.",
+                remedy: "Check it: nft list table \(chain.tableTitle)")
+        }
     }
 
     // MARK: - Rehearsal
@@ -93,6 +109,10 @@ extension Examination {
         defer { stage.close() }
         var findings = [Finding.ok("rehearsal", "throwaway networks can be made here")]
         guard let chosen = try? await backend(options) else { return findings }
+        if chosen == .nftables {
+            findings.append(await tableSample(on: stage))
+            return findings
+        }
         var refused: [String] = []
         var withoutRecent = false
         var known = 0
@@ -122,6 +142,20 @@ extension Examination {
         }
         findings.append(gate(withoutRecent: withoutRecent))
         return findings
+    }
+
+    /// Loads a table with one rule of every kind that latchkey writes.
+    private func tableSample(on stage: Stage) async -> Finding {
+        guard let kernel = try? LiveTables(toolbox: toolbox, runner: StageRunner(stage, runner: environment.runner))
+        else { return .found(.missing, "nft", "not installed", remedy: "apt-get install nftables") }
+        do {
+            try await kernel.load(SampleTable.text)
+            return .ok("kernel", "supports all kinds of rule that latchkey writes, and ends a trial by itself")
+        } catch {
+            return .found(
+                .missing, "kernel", "does not load latchkey's kinds of rule: \(error)",
+                remedy: "Install the kernel's extra netfilter modules (linux-modules-extra, kernel-modules-extra).")
+        }
     }
 
     /// What ends a trial if all of latchkey's processes die.
@@ -161,8 +195,15 @@ extension Examination {
                 + "the kernel then rolls back within 20 s.", remedy: remedy)
     }
 
-    var persistence: Finding {
-        switch BootLoader(environment) {
+    func persistence(_ options: BackendOptions) async -> Finding {
+        if (try? await backend(options)) == .nftables {
+            return environment.initSystem.isSystemd
+                ? .ok("boot", "latchkey-restore.service loads kept rules; the first kept change creates it")
+                : .found(
+                    .warning, "boot", "Nothing loads nftables at boot: kept rules are active only until reboot.",
+                    remedy: "Without systemd, use iptables with netfilter-persistent (--backend nft).")
+        }
+        return switch BootLoader(environment) {
         case .netfilterPersistent: .ok("boot", "netfilter-persistent loads /etc/iptables/rules.v4 and rules.v6")
         case .iptablesServices: .ok("boot", "iptables-services loads /etc/sysconfig/iptables and ip6tables")
         case .ownUnit: .ok("boot", "latchkey-restore.service loads kept rules; the first kept change creates it")
@@ -172,6 +213,28 @@ extension Examination {
                 remedy: "Install netfilter-persistent (Debian: apt-get install iptables-persistent).")
         }
     }
+}
+
+/// A table of nftables with each kernel feature that latchkey's rules use.
+private enum SampleTable {
+    static let text = """
+        table inet latchkey-doctor {
+            set trial { type ether_type; flags timeout; }
+            set addresses { type ipv4_addr; flags interval; elements = { 192.0.2.0/24, 198.51.100.7 }; }
+            chain trial { counter drop; }
+            chain input {
+                type filter hook input priority filter; policy accept;
+                meta protocol @trial goto trial
+                ct state established,related counter accept comment "latchkey: doctor"
+                meta l4proto . th dport { tcp . 22, udp . 60000-61000 } accept
+                ip saddr . meta l4proto . th dport { 192.0.2.0/24 . tcp . 25 } accept
+                ip saddr @addresses accept
+                icmpv6 type { nd-router-solicit, nd-neighbor-solicit } ip6 hoplimit 255 accept
+                limit rate 5/minute burst 10 packets log prefix "latchkey drop: "
+            }
+        }
+
+        """
 }
 
 /// One rule for each kernel feature that latchkey's rules use.

@@ -33,6 +33,10 @@ extension Failure {
     /// The failure for a system error, before anything was changed.
     package init(_ error: HostError) {
         switch error {
+        case .toolMissing("nft", _):
+            self.init(
+                .missing, error.description, activeRules: Self.nothingChanged,
+                next: "install it; on Debian: apt-get install nftables")
         case .toolMissing, .toolUnusable:
             self.init(
                 .missing, error.description, activeRules: Self.nothingChanged,

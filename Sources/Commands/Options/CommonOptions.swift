@@ -32,7 +32,10 @@ package struct BackendOptions: ParsableArguments {
     }
 
     @Option(
-        help: "nftables: a table of its own; nft or legacy: iptables; auto: the last kept, else iptables if installed.")
+        help: """
+            nftables: latchkey's own table; nft or legacy: those of iptables; auto: as in the last kept change, else \
+            iptables if installed, else nftables.
+            """)
     package var backend = Choice.auto
 
     package init() {}

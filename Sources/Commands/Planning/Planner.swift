@@ -54,10 +54,13 @@ struct Planner: Sendable {
         } catch { throw Failure(.badData, error.description, activeRules: Failure.nothingChanged) }
     }
 
-    /// The rules of a plan.
+    /// The rules of a plan for a backend.
     ///
     /// - Throws: `Failure` with status 65 if a rule template produces something else.
-    func rules(_ plan: Plan) throws(Failure) -> ComposedRules {
+    func rules(_ plan: Plan, for backend: Backend) throws(Failure) -> ComposedRules {
+        if backend == .nftables {
+            do { return ComposedRules(table: try composer.composeTable(plan)) } catch { throw Failure(error) }
+        }
         let (ipv4, ipv6) = (compose(plan, .ipv4), compose(plan, .ipv6))
         let mistakes = [ipv4, ipv6].compactMap { if case .failure(let error) = $0 { error } else { nil } }
         if let error = ComposerError.together(mistakes) { throw Failure(error) }

@@ -7,7 +7,7 @@ struct LiveFirewall: Sendable {
     /// The rules of iptables, by backend.
     var rules: [(backend: Backend, rules: PerFamily<RuleSet>)] = []
     /// The tables of nf_tables that iptables does not load.
-    var tables: [NFTableText] = []
+    var tables: [NFTable] = []
     /// What could not be read.
     var notes: [String] = []
 
@@ -16,15 +16,12 @@ struct LiveFirewall: Sendable {
     /// - Parameters:
     ///   - backend: the backend of the change.
     ///   - environment: the machine.
-    ///   - left: tables that are left out, such as `inet latchkey`.
     /// - Throws: if the rules of the change's own backend cannot be read.
-    init(
-        _ backend: Backend, in environment: ChangeEnvironment, except left: Set<String> = []
-    ) async throws(ChangeError) {
+    init(_ backend: Backend, in environment: ChangeEnvironment) async throws(ChangeError) {
         if backend != .nftables {
             rules = [(backend, try await Self.rules(backend, environment))]
         }
-        var listed: [NFTableText] = []
+        var listed: [NFTable] = []
         do throws(HostError) {
             listed = try await NFTables(toolbox: environment.toolbox, runner: environment.runner)?.tables() ?? []
         } catch {
@@ -44,7 +41,7 @@ struct LiveFirewall: Sendable {
         }
         let isCovered = rules.contains { $0.backend == .nft }
         tables = listed.filter { table in
-            !left.contains(table.title) && !table.isDormant && ["inet", "ip", "ip6", "netdev"].contains(table.family)
+            !table.isDormant && ["inet", "ip", "ip6", "netdev"].contains(table.id.family)
                 && !(table.isOfIPTables && (isCovered || backend != .nftables))
         }
     }
@@ -61,7 +58,7 @@ struct LiveFirewall: Sendable {
     }
 
     /// Running legacy tools loads their kernel modules; reading these files does not.
-    private static func mayHold(_ backend: Backend, _ tables: [NFTableText]) -> Bool {
+    private static func mayHold(_ backend: Backend, _ tables: [NFTable]) -> Bool {
         guard backend == .legacy else { return tables.contains(where: \.isOfIPTables) }
         return ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"].contains { path in
             (try? SecureFiles.read(path)).map { !$0.isEmpty } ?? false
@@ -116,11 +113,11 @@ extension LiveFirewall {
         return (notes.isEmpty && loaded["filter"] != nil ? loaded : nil, notes)
     }
 
-    private static func load(_ table: NFTableText, _ kernel: StageKernel) async -> [String] {
-        let missing = "The rehearsal ran without the table \(table.title)"
+    private static func load(_ table: NFTable, _ kernel: StageKernel) async -> [String] {
+        let missing = "The rehearsal ran without the table \(table.id)"
         guard !table.hasXtables else { return ["\(missing): only iptables-nft can load it, and it is not installed."] }
         do throws(HostError) {
-            try await kernel.nft?.load(table.forRehearsal)
+            try await kernel.nft?.load(table.forRehearsal.text)
             return []
         } catch {
             return ["\(missing): \(error)"]

@@ -21,7 +21,23 @@ struct RehearsalResult: Sendable {
         let broken =
             verdicts.filter { !$0.isAsPromised }
             + zip(verdicts, pending).filter { $0.isAsPromised && !$1.isAsPromised }.map(\.1)
-        return broken.filter { !isAddressSpecific($0) }
+        return broken.filter { !isAddressSpecific($0) && !$0.isUpToOthers }
+    }
+
+    /// What other programs' rules open or close besides, each rule once: it is shown, not refused, unless it shuts out an
+    /// admin or SSH.
+    var otherProgramsNotes: [String] {
+        let others = zip(verdicts, pending.isEmpty ? verdicts : pending).map { $0.isAsPromised ? $1 : $0 }
+            .filter { $0.isUpToOthers && !isAddressSpecific($0) }
+        var decisions: [CounterDifference.Decision] = []
+        for case let decision? in others.map(\.decision) where !decisions.contains(decision) {
+            decisions.append(decision)
+        }
+        return decisions.map { decision in
+            let own = others.filter { $0.decision == decision }
+            let count = own.count == 1 ? "" : " and \(own.count - 1) more packets"
+            return "Other programs: \(own[0].differenceText.dropLast())\(count)."
+        }
     }
 
     /// Whether another program's rule blocks only the address that was used as a stranger, such as a ban, a bogon list
@@ -118,6 +134,16 @@ extension Verdict {
             return false
         }
         return decision.isOfOthers
+    }
+}
+
+extension Verdict {
+    /// Whether another program's rule opens or closes what the answers don't, and nobody needs it to be otherwise: it is
+    /// no admin's packet, and no login.
+    fileprivate var isUpToOthers: Bool {
+        guard !isAsPromised, isTested, let decision, decision.isOfOthers else { return false }
+        guard expectation.isAccepted else { return true }
+        return ![.admin, .you].contains(expectation.role) && expectation.answer != .ssh
     }
 }
 

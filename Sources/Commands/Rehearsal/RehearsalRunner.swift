@@ -16,7 +16,9 @@ struct RehearsalRunner: Sendable {
     var yourServerAddress: IPAddress?
     /// The active rules; nil if only root can read them.
     let live: LiveFirewall?
-    /// Why root cannot read them.
+    /// The kept rules of another backend, which go with a change.
+    let retirement: Retirement?
+    /// Why root cannot read the rules.
     private let unreadable: ChangeError?
 
     /// Rules to rehearse.
@@ -47,9 +49,11 @@ struct RehearsalRunner: Sendable {
         yourServerAddress = caller.serverAddress
         do {
             live = try await LiveFirewall(backend, in: changeRunner.environment)
+            retirement = try? await changeRunner.retirement(for: backend)
             unreadable = nil
         } catch {
             live = nil
+            retirement = nil
             unreadable = geteuid() == 0 ? error : nil
         }
     }
@@ -210,14 +214,15 @@ struct RehearsalRunner: Sendable {
     ) async throws(ChangeError) -> RehearsedChange {
         var there = environment
         there.runner = StageRunner(stage, runner: environment.runner)
-        return try await RehearsedChange(
-            ChangeRequest(
-                id: "rehearsal", scope: piece.scope,
-                rules: PerFamily(ipv4: piece.rules.ipv4?.text, ipv6: piece.rules.ipv6?.text),
-                tables: piece.tables, backend: backend, deadlineSeconds: Deadline.usual,
-                requester: Requester(user: "", address: nil), sshPorts: [], admins: [], answers: nil, persists: false,
-                sets: piece.sets),
-            in: there, loaded: loaded)
+        var request = ChangeRequest(
+            id: "rehearsal", scope: piece.scope,
+            rules: PerFamily(ipv4: piece.rules.ipv4?.text, ipv6: piece.rules.ipv6?.text),
+            tables: piece.tables, backend: backend, deadlineSeconds: Deadline.usual,
+            requester: Requester(user: "", address: nil), sshPorts: [], admins: [], answers: nil, persists: false,
+            sets: piece.sets)
+        // Without root the stage has none of the active rules, so there is nothing to take away either.
+        if live != nil { request.retirement = retirement }
+        return try await RehearsedChange(request, in: there, loaded: loaded)
     }
 }
 

@@ -79,8 +79,8 @@ extension RehearseReport.Probe {
 }
 
 extension RehearsalResult {
-    /// All notes: differences from the machine, strangers that other programs block, packets that were not tested.
-    var allNotes: [String] { notes + addressSpecificNotes + untestedNotes }
+    /// All notes: differences from the machine, what other programs block or open, packets that were not tested.
+    var allNotes: [String] { notes + addressSpecificNotes + otherProgramsNotes + untestedNotes }
 
     /// The packets that could not be tested.
     private var untestedNotes: [String] {

@@ -11,7 +11,7 @@ package struct SnapshotReport: Report, Equatable {
     @OrNull package var user: String? = nil
     /// The address of their SSH connection.
     @OrNull package var address: String? = nil
-    /// The iptables that printed it.
+    /// The backend that printed it.
     @OrNull package var backend: String? = nil
     /// The outcome of the change: `kept`, `reverted`, `failed`, `pending` or `interrupted`; nil if it is unknown.
     @OrNull package var outcome: String? = nil
@@ -30,6 +30,8 @@ package struct SnapshotReport: Report, Equatable {
         package var ipv6: String?
         /// The sets they refer to, as ipset(8) prints them.
         package var sets: String
+        /// The tables of nftables, as nft(8) lists them; "" for iptables.
+        package var nftables: String
     }
 }
 
@@ -73,6 +75,8 @@ package struct DifferenceReport: Report, Equatable {
     package var ipv4: [String]
     /// The same for IPv6.
     package var ipv6: [String]
+    /// The same for the tables of nftables.
+    package var nftables: [String]
 }
 
 /// What `snapshots prune` reports with `--json`.

@@ -32,7 +32,7 @@ package struct StatusReport: Report, Equatable {
     @OrNull package var secondsLeft: Int?
     /// The guard of the pending change.
     @OrNull package var `guard`: Guard?
-    /// The iptables in use: nft or legacy.
+    /// The backend in use: nftables, nft or legacy.
     package var backend: String
     /// The snapshot of the pending or last change.
     @OrNull package var snapshot: String?

@@ -1,3 +1,4 @@
+import Glibc
 import Host
 import Interview
 import Netfilter
@@ -8,13 +9,29 @@ struct MachineDiscovery: Sendable {
     let environment: ChangeEnvironment
     /// The current rules; nil if they could not be read.
     let live: PerFamily<RuleSet>?
+    /// The backend that a change would use; nil if there is none.
+    let backend: Backend?
+    /// The live table of the backend nftables; nil if there is none.
+    let table: NFTable?
     /// nftables tables that iptables does not show and that also decide about incoming packets.
     private let nftTables: [String]
 
     /// Reads the current rules.
     init(_ changeRunner: ChangeRunner, backend: Backend?) async {
         environment = changeRunner.environment
-        live = try? await Self.rules(backend, changeRunner.environment)
+        let chosen = try? await ChosenBackend.find(backend, in: changeRunner.environment)
+        self.backend = chosen
+        if chosen == .nftables {
+            let kernel = try? LiveTables(toolbox: environment.toolbox, runner: environment.runner)
+            table = try? await kernel?.read([.latchkey]).first
+            // What iptables holds stays, and is only shown.
+            let other = try? await IPTables.backend(toolbox: environment.toolbox, runner: environment.runner)
+            let rules = try? await Self.rules(other, changeRunner.environment)
+            live = rules ?? (table == nil && !Self.isRoot ? nil : PerFamily())
+        } else {
+            table = nil
+            live = try? await Self.rules(chosen, changeRunner.environment)
+        }
         nftTables =
             await NFTables(toolbox: environment.toolbox, runner: environment.runner)?.judgingInput() ?? []
     }
@@ -52,18 +69,29 @@ struct MachineDiscovery: Sendable {
             docker: firewalls.contains { $0.name.lowercased().contains("docker") && $0.state == .running })
         discovery.peerEvidence = caller.proposal?.evidence
         discovery.ruleOwners = ruleOwners
+        if backend == .nftables {
+            discovery.hasOwnTable = true
+            discovery.unownedInputRules = []
+            discovery.rulesNow = discovery.rulesNow.map { $0 + ownRules }
+        }
         return discovery
     }
+
+    /// The number of rules in latchkey's own table.
+    private var ownRules: Int { (table?.chains ?? []).map(\.rules.count).reduce(0, +) }
 
     /// The owners of the rules, detected by latchkey's comment, by the rule's chain, or by the chain that it jumps to.
     private var ruleOwners: [Discovery.RuleOwner] {
         var counts: [String: Int] = [:]
+        if ownRules > 0 { counts[Discovery.RuleOwner.latchkey] = ownRules }
         for rule in live?.present.flatMap({ $0.value.tables.flatMap(\.rules) }) ?? [] {
             let known = KnownFirewall.owner(ofChain: rule.chain) ?? rule.jumpsTo.flatMap(KnownFirewall.owner(ofChain:))
             counts[rule.isOwned ? Discovery.RuleOwner.latchkey : known ?? Discovery.RuleOwner.unknown, default: 0] += 1
         }
         return counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { Discovery.RuleOwner($0, count: $1) }
     }
+
+    private static var isRoot: Bool { geteuid() == 0 }
 
     private static func rules(
         _ backend: Backend?, _ environment: ChangeEnvironment

@@ -11,6 +11,12 @@ struct SetupActions: WizardActions {
     let facts: FactSource
     let caller: Caller
     let live: PerFamily<RuleSet>?
+    /// The backend that a change would use; nil if there is none.
+    let backend: Backend?
+    /// The live table of the backend nftables; nil if there is none.
+    let liveTable: NFTable?
+    /// The kept rules of another backend, which go with a change.
+    let retirement: Retirement?
     /// nil if iptables is not installed, so that no rehearsal is possible.
     let rehearsalRunner: RehearsalRunner?
     let skipsRehearsal: Bool
@@ -19,12 +25,16 @@ struct SetupActions: WizardActions {
     func compose(_ answers: Answers) async throws(Refusal) -> ChangeSummary {
         let lines = try changes(answers).flatMap(\.lines)
         // Policies and chains are not rules, so they don't count.
-        let removed = lines.count { $0.hasPrefix("-") && $0.contains(" -A ") }
-        let added = lines.count { !$0.hasPrefix("-") && $0.contains(" -A ") }
-        let replaced = answers.existing == .keep ? live?.present.flatMap { RuleEdits.unowned(in: $0.value) } ?? [] : []
+        let isRule = { (line: String) in line.contains(backend == .nftables ? " counter " : " -A ") }
+        let removed = lines.count { $0.hasPrefix("-") && isRule($0) }
+        let added = lines.count { !$0.hasPrefix("-") && isRule($0) }
+        let replaced =
+            answers.existing == .keep && backend != .nftables
+            ? live?.present.flatMap { RuleEdits.unowned(in: $0.value) } ?? [] : []
         return ChangeSummary(
             rulesRemoved: removed, rulesAdded: added, replacedRules: replaced.map(\.withoutCounters.text),
-            notes: (live == nil ? ["The current rules could not be read, so all rules count as new."] : [])
+            notes: [ChangeRunner.note(of: retirement)].compactMap(\.self)
+                + (live == nil ? ["The current rules could not be read, so all rules count as new."] : [])
                 + notes(answers),
             obstacle: obstacle)
     }
@@ -34,14 +44,14 @@ struct SetupActions: WizardActions {
         if !isRoot { return "Changing the firewall requires root. Save your answers, then run: sudo latchkey" }
         if rehearsalRunner == nil {
             return
-                "iptables is not installed. Install it: apt-get install iptables (Debian) or dnf install iptables-nft."
+                "Neither iptables nor nft is installed. Install one: apt-get install nftables, or dnf install nftables."
         }
         return nil
     }
 
     func rehearse(_ answers: Answers) async -> RehearsalReport {
         guard !skipsRehearsal else { return .skipped("--no-rehearsal was specified.") }
-        guard let plan = try? planner.plan(answers), let rules = try? planner.rules(plan) else {
+        guard let plan = try? planner.plan(answers), let rules = try? composed(plan) else {
             return .skipped("The plan could not be created.")
         }
         if let rehearsalRunner { return await rehearsalRunner.report(plan, rules) }
@@ -52,9 +62,9 @@ struct SetupActions: WizardActions {
     }
 
     func rules(_ answers: Answers) async -> [String] {
-        guard let plan = try? planner.plan(answers), let rules = try? planner.rules(plan).rules else { return [] }
-        return rules.present.flatMap { family, set in
-            [family == .ipv4 ? "# IPv4" : "# IPv6"] + set.text.split(separator: "\n").map { String($0) }
+        guard let plan = try? planner.plan(answers), let rules = try? composed(plan) else { return [] }
+        return rules.texts.flatMap { heading, text in
+            ["# \(heading)"] + text.split(separator: "\n").map { String($0.replacing("\t", with: "  ")) }
         }
     }
 
@@ -62,7 +72,7 @@ struct SetupActions: WizardActions {
         guard let changes = try? changes(answers) else { return [] }
         if live == nil { return ["# The current rules could not be read. \"rules\" shows the new rules."] }
         return changes.flatMap { change in
-            [change.family == .ipv4 ? "# IPv4" : "# IPv6"]
+            ["# \(change.heading)"]
                 + (change.lines.isEmpty ? ["# no changes"] : change.lines)
         }
     }
@@ -110,21 +120,31 @@ struct SetupActions: WizardActions {
         return plan.effects(on: [], published: services.published).publishedSentences
     }
 
+    private func composed(_ plan: Plan) throws(Failure) -> ComposedRules {
+        try planner.rules(plan, for: backend ?? .nft)
+    }
+
     private struct FamilyChanges {
-        let family: Family
+        let heading: String
         let lines: [String]
     }
 
     /// The changes in each address family whose rules can be read.
     private func changes(_ answers: Answers) throws(Refusal) -> [FamilyChanges] {
-        let rules: PerFamily<RuleSet>
-        do { rules = try planner.rules(try planner.plan(answers)).rules } catch { throw Refusal([error.what]) }
+        let composed: ComposedRules
+        do throws(Failure) { composed = try self.composed(try planner.plan(answers)) } catch {
+            throw Refusal([error.what])
+        }
+        if let table = composed.table {
+            let lines = NFTable.differences(from: liveTable, to: table)
+            return [FamilyChanges(heading: "IPv4 and IPv6", lines: lines)]
+        }
         let scope: ChangeScope = answers.existing == .keep ? .inputChain : .tables
-        return rules.present.compactMap { family, plan in
+        return composed.rules.present.compactMap { family, plan in
             // A family that the kernel does not support has no changes. If no rules could be read, all rules are new.
             guard let live = live == nil ? RuleSet(tables: []) : live?[family] else { return nil }
             let after = RuleEdits.outcome(plan, scope: scope, live: live)
-            return FamilyChanges(family: family, lines: RuleSet.differences(from: live, to: after))
+            return FamilyChanges(heading: family.title, lines: RuleSet.differences(from: live, to: after))
         }
     }
 }

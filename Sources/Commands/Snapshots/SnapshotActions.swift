@@ -55,6 +55,7 @@ struct SnapshotActions: Sendable {
         let old = try await read(id)
         let new = try await other.asyncMap { id throws(Failure) in try await read(id) }
         var lines = PerFamily<[String]>()
+        var tables: [String] = []
         do {
             let live = new == nil ? try await self.live(old.meta.backend) : PerFamily()
             for family in Family.allCases {
@@ -63,10 +64,29 @@ struct SnapshotActions: Sendable {
                 let after = try new?.ruleSet(family) ?? live[family] ?? RuleSet()
                 lines[family] = RuleSet.differences(from: before, to: after)
             }
+            tables = try await tableDifferences(from: old, to: new)
         } catch { throw Failure(error) }
         let (ipv4, ipv6) = (lines.ipv4 ?? [], lines.ipv6 ?? [])
         return DifferenceReport(
-            from: id, to: other ?? "live", same: ipv4.isEmpty && ipv6.isEmpty, ipv4: ipv4, ipv6: ipv6)
+            from: id, to: other ?? "live", same: ipv4.isEmpty && ipv6.isEmpty && tables.isEmpty, ipv4: ipv4,
+            ipv6: ipv6, nftables: tables)
+    }
+
+    /// The differences between the tables of nftables in a snapshot and those in another one, or the live ones.
+    private func tableDifferences(
+        from old: Snapshot, to new: Snapshot?
+    ) async throws(ChangeError) -> [String] {
+        guard !(old.tables + (new?.tables ?? "")).isEmpty else { return [] }
+        let before = try old.nftTables()
+        let names = try NFTable.names(in: old.tables + (new?.tables ?? ""))
+        let environment = changeRunner.environment
+        let after =
+            if let new { try new.nftTables() } else {
+                try await LiveTables(toolbox: environment.toolbox, runner: environment.runner).read(names)
+            }
+        return names.flatMap { name in
+            NFTable.differences(from: before.first { $0.id == name }, to: after.first { $0.id == name })
+        }
     }
 
     /// The change that restores a snapshot.
@@ -80,11 +100,11 @@ struct SnapshotActions: Sendable {
         let snapshot = try await read(id)
         try await changeRunner.requireNothingPending()
         let backend = snapshot.meta.backend
-        if let present = try? await changeRunner.backend(), present != backend {
+        if let other = await otherBackend(than: backend) {
             context.console.say(
                 Self.note(
-                    "The snapshot contains rules of iptables-\(backend.rawValue), but \"iptables\" is now "
-                        + "iptables-\(present.rawValue). latchkey restores them with iptables-\(backend.rawValue)."))
+                    "The snapshot contains rules of \(backend.title), but \(other). "
+                        + "latchkey restores them with \(backend.title)."))
         }
         let rules: PerFamily<String>
         let restored: Restored
@@ -99,7 +119,8 @@ struct SnapshotActions: Sendable {
         let caller = Caller(context.facts)
         if isRehearsed {
             let rehearsalRunner = await RehearsalRunner(changeRunner, backend, caller: caller)
-            try await rehearsalRunner.requireSSHAccess(try Self.parsed(rules), in: context)
+            try await rehearsalRunner.requireSSHAccess(
+                try Self.parsed(rules), tables: Restoration.tables(of: snapshot), in: context)
         } else {
             context.console.say(RehearsalOptions.skipped)
         }
@@ -107,11 +128,14 @@ struct SnapshotActions: Sendable {
         let ports = await SSHServer(context.facts).ports(
             sshd: environment.toolbox.find("sshd"), runner: environment.runner
         ).ports
-        return ChangeRequest(
-            id: changeRunner.freshID(), scope: .tables, rules: rules, backend: backend,
+        var request = ChangeRequest(
+            id: changeRunner.freshID(), scope: .tables, rules: rules, tables: Restoration.tables(of: snapshot),
+            backend: backend,
             deadlineSeconds: deadline.seconds, requester: caller.requester, sshPorts: ports.isEmpty ? [22] : ports,
             admins: await admins(templates, in: context), answers: nil, persists: true,
             restores: restored)
+        request.retirement = try await changeRunner.retirement(for: backend)
+        return request
     }
 
     /// Deletes old snapshots.
@@ -127,7 +151,19 @@ struct SnapshotActions: Sendable {
 
     // MARK: - Helpers
 
+    /// Which other backend is used on this machine now, for a sentence; nil if it is the same.
+    private func otherBackend(than backend: Backend) async -> String? {
+        let environment = changeRunner.environment
+        if let kept = try? Persistence(environment).lastKept()?.backend, kept != backend {
+            return "latchkey's rules are now in \(kept.title)"
+        }
+        let system = try? await IPTables.backend(toolbox: environment.toolbox, runner: environment.runner)
+        guard backend != .nftables, let system, system != backend else { return nil }
+        return "\"iptables\" is now \(system.title)"
+    }
+
     private func live(_ backend: Backend) async throws(ChangeError) -> PerFamily<RuleSet> {
+        guard backend != .nftables else { return PerFamily() }
         let environment = changeRunner.environment
         return try await LiveRules(
             backend: backend, families: environment.families, toolbox: environment.toolbox,
@@ -191,7 +227,9 @@ extension SnapshotReport {
         var lines = ["# snapshot \(snapshot), taken \(taken ?? "") with \(backend.flatMap(Backend.init)?.title ?? "")"]
         lines.append("# before a change by \(who)" + (outcome.map { ": \($0)" } ?? ""))
         if let restores { lines.append("# that restored \(restores)") }
-        let parts = [("# IPv4", rules?.ipv4), ("# IPv6", rules?.ipv6), ("# ipset", rules?.sets)]
+        let parts = [
+            ("# IPv4", rules?.ipv4), ("# IPv6", rules?.ipv6), ("# ipset", rules?.sets), ("# nftables", rules?.nftables),
+        ]
         for case (let title, let text?) in parts where !text.isEmpty { lines += [title, Self.withoutEnd(text)] }
         return lines.joined(separator: "\n") + "\n"
     }

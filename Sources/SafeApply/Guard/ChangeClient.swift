@@ -195,8 +195,8 @@ package struct ChangeClient: Sendable {
     package func isTrialWhole() async throws(ChangeError) -> Bool {
         guard let journal = try journal(), journal.state == .applied, let gate = journal.gate else { return true }
         let snapshot = try await SnapshotStore(environment).read(journal.request.id)
-        return try await IPTablesBackend(
-            carryingOn: journal.request, snapshot: snapshot, gateKind: gate, in: environment
+        return try await RuleBackends.carryingOn(
+            journal.request, snapshot: snapshot, gateKind: gate, in: environment
         ).isTrialWhole()
     }
 

@@ -67,7 +67,7 @@ extension ChangeError: CustomStringConvertible {
         case .notFresh(_, let reason): reason
         case .badRules(let error): "\(error)"
         case .rulesRefused(let source, let line, let message):
-            source + (line.map { ":\($0)" } ?? "") + ": iptables does not accept these rules: \(message)"
+            source + (line.map { ":\($0)" } ?? "") + ": these rules are not accepted: \(message)"
         case .unreadable(let family, let tables, let reason):
             (tables.isEmpty
                 ? "The \(family.title) rules" : "The table \(tables.joined(separator: ", ")) (\(family.title))")

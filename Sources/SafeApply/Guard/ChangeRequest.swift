@@ -5,6 +5,8 @@ import Netfilter
 package enum ChangeScope: String, Codable, Sendable, CaseIterable {
     /// Only the chain INPUT of filter and its policy; jumps into other programs' chains stay, on apply and on revert.
     case inputChain
+    /// The same, and the policy of INPUT becomes that of the rule set.
+    case inputAndPolicy
     /// The tables that the rule set names, as a whole.
     case tables
 }
@@ -66,6 +68,8 @@ package struct ChangeRequest: Codable, Sendable, Equatable {
     package var backend: Backend
     /// Seconds from the moment the rules become active until they are rolled back.
     package var deadlineSeconds: Int
+    /// The rules of the last kept change, if another backend holds them: they go when this change is kept.
+    package var retirement: Retirement?
     /// Who requested it.
     package var requester: Requester
     /// The ports sshd listens on: watched for new logins, and opened by the emergency opening.
@@ -107,5 +111,15 @@ package struct ChangeRequest: Codable, Sendable, Equatable {
         self.persists = persists
         self.restores = restores
         self.sets = sets?.isEmpty == true ? nil : sets
+    }
+
+    /// The change that takes away the kept rules of another backend; nil if there are none.
+    var retirementRequest: ChangeRequest? {
+        retirement.map { retirement in
+            ChangeRequest(
+                id: id, scope: retirement.scope, rules: retirement.rules, tables: retirement.tables,
+                backend: retirement.backend, deadlineSeconds: deadlineSeconds, requester: requester,
+                sshPorts: sshPorts, admins: admins, answers: nil, persists: false)
+        }
     }
 }

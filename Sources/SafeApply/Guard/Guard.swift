@@ -11,7 +11,7 @@ package struct Guard {
     private let lock: FileLock
     let file: JournalFile
     var journal: Journal
-    var backend: IPTablesBackend
+    var backend: any RuleBackend
     var gatekeeper: Gatekeeper
     var snapshot: Snapshot?
     private var inbox: Inbox
@@ -60,9 +60,9 @@ package struct Guard {
             throw .damaged(path: path, reason: "it is not a request from this version of latchkey")
         }
         try await OtherBackend.refuse(besides: request.backend, in: environment)
-        let backend = try await IPTablesBackend(new: request, in: environment)
+        let backend = try await RuleBackends.new(request, in: environment)
         try await backend.requireWayBack()
-        let snapshot = try backend.snapshot(in: environment)
+        let snapshot = try backend.snapshot()
         try await SnapshotStore(environment).write(snapshot)
         do {
             try ChangeError.wrap { () throws(HostError) in
@@ -113,8 +113,8 @@ package struct Guard {
         }
         return Guard(
             environment: environment, lock: lock, file: file, journal: journal,
-            backend: try await IPTablesBackend(
-                carryingOn: journal.request, snapshot: snapshot,
+            backend: try await RuleBackends.carryingOn(
+                journal.request, snapshot: snapshot,
                 // The journal names the kind of gates once they are open; until then they count as open.
                 gateKind: journal.gate ?? .none, in: environment),
             snapshot: snapshot, inbox: try Inbox(environment.layout))
@@ -122,7 +122,7 @@ package struct Guard {
 
     private init(
         environment: ChangeEnvironment, lock: FileLock, file: JournalFile, journal: Journal,
-        backend: IPTablesBackend, snapshot: Snapshot?, inbox: Inbox
+        backend: any RuleBackend, snapshot: Snapshot?, inbox: Inbox
     ) {
         self.environment = environment
         self.lock = lock

@@ -114,12 +114,11 @@ extension Guard {
     ///
     /// A failure here does not undo the change: the rules are active and confirmed.
     private mutating func save() async {
-        await backend.removeEmptiedTables()
-        await backend.removeOldSets()
+        await backend.removeLeftovers()
         let persistence = Persistence(environment)
         var notes = await backend.otherRulesNotes()
         do {
-            let saved = try await persistence.save(journal.request, plan: await backend.planToSave())
+            let saved = try await persistence.save(journal.request, await backend.rulesToSave())
             journal.persisted = saved.paths
             notes += saved.notes
         } catch {

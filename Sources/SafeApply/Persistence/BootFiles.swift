@@ -11,8 +11,8 @@ struct BootFiles: Sendable {
         var notes: [String] = []
     }
 
-    private let environment: ChangeEnvironment
-    private var layout: Layout { environment.layout }
+    let environment: ChangeEnvironment
+    var layout: Layout { environment.layout }
 
     /// The files of a machine.
     init(_ environment: ChangeEnvironment) { self.environment = environment }
@@ -89,7 +89,8 @@ struct BootFiles: Sendable {
         return saved
     }
 
-    private func removeOwnUnit() async throws(ChangeError) {
+    /// Removes latchkey's own unit and its files.
+    func removeOwnUnit() async throws(ChangeError) {
         let hadUnit = SecureFiles.exists(layout.path(BootPath.restoreUnit))
         for path in RestoreUnit.all {
             try ChangeError.wrap { () throws(HostError) in try SecureFiles.remove(layout.path(path)) }
@@ -124,20 +125,47 @@ struct BootFiles: Sendable {
             commands.append("\(bare(tool.restore)) -w 10 --noflush \(RestoreUnit.rules(family))")
             saved.paths.append(path)
         }
-        let unit = layout.path(BootPath.restoreUnit)
-        try ChangeError.wrap { () throws(HostError) in
-            let link = layout.path(BootPath.restoreLink)
-            try SecureFiles.makeFolder(SecureFiles.folder(of: link), mode: 0o755)
-            try SecureFiles.write(Array(RestoreUnit.text(commands).utf8), to: unit, mode: 0o644)
-            try SecureFiles.link(link, to: BootPath.restoreUnit)
-        }
-        try await reloadSystemd()
-        saved.paths.append(unit)
+        try removeFiles(except: saved.paths)
+        try await writeUnit(RestoreUnit.text(commands), links: [BootPath.restoreLink])
+        saved.paths.append(layout.path(BootPath.restoreUnit))
         return saved
     }
 
+    /// Removes the files of latchkey's own unit that it no longer loads.
+    ///
+    /// - Parameter paths: the files that it loads, with the layout's root.
+    /// - Throws: `host`.
+    func removeFiles(except paths: [String]) throws(ChangeError) {
+        for path in RestoreUnit.files.map(layout.path) where !paths.contains(path) {
+            try ChangeError.wrap { () throws(HostError) in try SecureFiles.remove(path) }
+        }
+    }
+
+    /// Writes latchkey's own unit and enables it.
+    ///
+    /// - Parameters:
+    ///   - text: the unit.
+    ///   - links: the links that make systemd start it.
+    /// - Throws: `host`.
+    func writeUnit(_ text: String, links: [String]) async throws(ChangeError) {
+        try ChangeError.wrap { () throws(HostError) in
+            try SecureFiles.makeFolder(layout.path(BootPath.systemUnits) + "system", mode: 0o755)
+            try SecureFiles.write(Array(text.utf8), to: layout.path(BootPath.restoreUnit), mode: 0o644)
+            for link in RestoreUnit.links {
+                let path = layout.path(link)
+                guard links.contains(link) else {
+                    try SecureFiles.remove(path)
+                    continue
+                }
+                try SecureFiles.makeFolder(SecureFiles.folder(of: path), mode: 0o755)
+                try SecureFiles.link(path, to: BootPath.restoreUnit)
+            }
+        }
+        try await reloadSystemd()
+    }
+
     /// A path at boot, without the layout's root.
-    private func bare(_ path: String) -> String {
+    func bare(_ path: String) -> String {
         path.hasPrefix(layout.root) ? String(path.dropFirst(layout.root.count)) : path
     }
 
@@ -185,7 +213,7 @@ struct BootFiles: Sendable {
 
     // MARK: - Files
 
-    private func read(_ path: String) throws(ChangeError) -> RuleSet? {
+    func read(_ path: String) throws(ChangeError) -> RuleSet? {
         guard SecureFiles.exists(path) else { return nil }
         let bytes = try ChangeError.wrap { () throws(HostError) in try SecureFiles.readTrusted(path) }
         do { return try RuleSet(dumped: DumpText.decode(bytes), file: path) } catch {
@@ -193,7 +221,7 @@ struct BootFiles: Sendable {
         }
     }
 
-    private func write(_ text: String, to path: String, folderMode: UInt32) throws(ChangeError) {
+    func write(_ text: String, to path: String, folderMode: UInt32) throws(ChangeError) {
         try ChangeError.wrap { () throws(HostError) in
             try SecureFiles.makeFolder(SecureFiles.folder(of: path), mode: folderMode)
             try SecureFiles.write(DumpText.bytes(text), to: path)

@@ -12,7 +12,17 @@ package enum BootLoader: Sendable, Equatable {
     /// latchkey-restore.service, which latchkey writes itself.
     case ownUnit
 
-    /// The boot loader of a machine; nil if nothing loads rules.
+    /// What loads the rules of a backend at boot; nil if nothing does.
+    package init?(_ backend: Backend, in environment: ChangeEnvironment) {
+        guard backend == .nftables else {
+            self.init(environment)
+            return
+        }
+        guard environment.initSystem.isSystemd else { return nil }
+        self = .ownUnit
+    }
+
+    /// What loads the rules of iptables at boot; nil if nothing does.
     package init?(_ environment: ChangeEnvironment) {
         if Self.isNetfilterPersistentInUse(environment) {
             self = .netfilterPersistent

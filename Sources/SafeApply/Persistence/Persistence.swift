@@ -7,8 +7,13 @@ package struct KeptRules: Codable, Sendable, Equatable {
     package var id: String
     /// The rules in iptables-save format, of each table only the part that is latchkey's; see `SavedRules`.
     package var rules: PerFamily<String>
-    /// Which iptables holds them.
+    /// The tables of nftables, as nft lists them; nil for iptables.
+    package var tables: String?
+    /// Which backend holds them.
     package var backend: Backend
+
+    /// The parsed tables of nftables; none for iptables.
+    package var nftTables: [NFTable] { (try? NFTable.tables(in: tables ?? "")) ?? [] }
 }
 
 /// Saves a kept change: the answers, a record, and the rules for boot.
@@ -40,10 +45,10 @@ package struct Persistence: Sendable {
     ///
     /// - Returns: the files with the rules for boot, and notes for a person.
     /// - Throws: `host`, `badRules`; the active rules are not changed.
-    func save(_ request: ChangeRequest, plan: PerFamily<RuleSet>) async throws(ChangeError) -> BootFiles.Saved {
+    func save(_ request: ChangeRequest, _ plan: PlannedRules) async throws(ChangeError) -> BootFiles.Saved {
         var kept = PerFamily<RuleSet>()
-        for (family, plan) in plan.present { kept[family] = SavedRules.kept(plan, scope: request.scope) }
-        let record = request.restores.map { $0.record(request, plan: plan) } ?? record(request, kept)
+        for (family, plan) in plan.rules.present { kept[family] = SavedRules.kept(plan, scope: request.scope) }
+        let record = request.restores.map { $0.record(request, plan) } ?? record(request, kept, plan.tables)
         try ChangeError.wrap { () throws(HostError) in
             try SecureFiles.makeFolder(layout.state)
             try SecureFiles.write(Array(JSONText.encode(record).utf8), to: layout.kept)
@@ -60,7 +65,11 @@ package struct Persistence: Sendable {
         if let restores = request.restores {
             return try await bootFiles.putBack(restores.saved.files)
         }
-        var saved = try await bootFiles.save(kept, backend: request.backend)
+        var saved =
+            request.backend == .nftables
+            ? try await bootFiles.save(
+                record.nftTables, sshPorts: request.sshPorts, retiring: request.retirement)
+            : try await bootFiles.save(kept, backend: request.backend)
         if request.answers == nil, SecureFiles.exists(layout.answers) {
             saved.notes.append(
                 "\(layout.answers) contains the answers of an earlier change, not these rules. \"plan\" and \"apply\" "
@@ -69,10 +78,17 @@ package struct Persistence: Sendable {
         return saved
     }
 
-    /// The record with this change added; rules of the other backend are no longer checked for drift.
-    private func record(_ request: ChangeRequest, _ kept: PerFamily<RuleSet>) -> KeptRules {
+    /// The record with this change added; rules of the other backends are no longer checked for drift.
+    private func record(_ request: ChangeRequest, _ kept: PerFamily<RuleSet>, _ tables: [NFTable]) -> KeptRules {
         var rules = PerFamily<String>()
-        if let earlier = try? lastKept(), earlier.backend == request.backend { rules = earlier.rules }
+        let earlier = (try? lastKept()).flatMap { $0.backend == request.backend ? $0 : nil }
+        if let earlier { rules = earlier.rules }
+        if request.backend == .nftables {
+            let others = (earlier?.nftTables ?? []).filter { table in !tables.contains { $0.id == table.id } }
+            let all = others + tables.filter { !$0.parts.isEmpty }
+            return KeptRules(
+                id: request.id, rules: PerFamily(), tables: all.map(\.text).joined(), backend: request.backend)
+        }
         for (family, kept) in kept.present {
             let earlier = rules[family].flatMap { try? RuleSet(dumped: $0, file: "kept rules") }
             rules[family] = SavedRules.recorded(kept, over: earlier ?? RuleSet()).text

@@ -9,8 +9,14 @@ enum RestoreUnit {
     /// The rules of a family.
     static func rules(_ family: Family) -> String { "\(BootPath.restoreFolder)/\(family.rawValue).rules" }
 
+    /// The files with rules and sets.
+    static let files = [sets, TableBootText.rulesFile, TableBootText.fallbackFile] + Family.allCases.map(rules)
+
+    /// The links that make systemd start it.
+    static let links = [BootPath.restoreLink, BootPath.restoreLinkForNFTables]
+
     /// All of its files.
-    static let all = [BootPath.restoreLink, BootPath.restoreUnit, sets] + Family.allCases.map(rules)
+    static let all = links + [BootPath.restoreUnit] + files
 
     /// The unit; it runs each command twice, which changes nothing the second time.
     ///
@@ -25,26 +31,50 @@ enum RestoreUnit {
     /// - Parameter commands: programs with absolute paths, with words that need no quotes.
     /// - Returns: the text of the file.
     static func text(_ commands: [String]) -> String {
-        let lines = commands.map { "ExecStart=-\($0)" } + commands.map { "ExecStart=\($0)" }
-        return """
-            # Written by latchkey when a change is kept; the next kept change overwrites it.
-            [Unit]
-            Description=Load the firewall rules kept with latchkey
-            Documentation=man:latchkey(8)
-            DefaultDependencies=no
-            Wants=network-pre.target
-            After=local-fs.target systemd-modules-load.service nftables.service
-            Before=network-pre.target shutdown.target
-            Conflicts=shutdown.target
+        text(
+            unit: "After=local-fs.target systemd-modules-load.service nftables.service",
+            service: commands.map { "ExecStart=-\($0)" } + commands.map { "ExecStart=\($0)" })
+    }
 
-            [Service]
-            Type=oneshot
-            RemainAfterExit=yes
-            \(lines.joined(separator: "\n"))
+    /// The unit for nftables.
+    ///
+    /// A restart, a stop or a reload of nftables.service flushes all tables (`flush ruleset`). So this unit is restarted
+    /// and reloaded with it, and started whenever it is (systemd.unit(5): PartOf, ReloadPropagatedFrom, WantedBy).
+    ///
+    /// - Parameter commands: the command that loads the tables and, if there is one, the command that makes a small table
+    ///   for SSH where none exists. If the first one fails, the second one takes effect, and the unit fails.
+    /// - Returns: the text of the file.
+    static func text(nftables commands: [String]) -> String {
+        text(
+            unit: """
+                After=local-fs.target systemd-modules-load.service nftables.service
+                PartOf=nftables.service
+                ReloadPropagatedFrom=nftables.service
+                """,
+            service: commands.map { "ExecStart=-\($0)" } + ["ExecStart=\(commands[0])", "ExecReload=\(commands[0])"],
+            wantedBy: "multi-user.target nftables.service")
+    }
 
-            [Install]
-            WantedBy=multi-user.target
+    private static func text(unit: String, service: [String], wantedBy: String = "multi-user.target") -> String {
+        """
+        # Written by latchkey when a change is kept; the next kept change overwrites it.
+        [Unit]
+        Description=Load the firewall rules kept with latchkey
+        Documentation=man:latchkey(8)
+        DefaultDependencies=no
+        Wants=network-pre.target
+        \(unit)
+        Before=network-pre.target shutdown.target
+        Conflicts=shutdown.target
 
-            """
+        [Service]
+        Type=oneshot
+        RemainAfterExit=yes
+        \(service.joined(separator: "\n"))
+
+        [Install]
+        WantedBy=\(wantedBy)
+
+        """
     }
 }

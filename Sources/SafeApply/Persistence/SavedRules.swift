@@ -13,7 +13,7 @@ package enum SavedRules {
     /// - Returns: only INPUT, or the plan's tables with all built-in chains.
     package static func kept(_ plan: RuleSet, scope: ChangeScope) -> RuleSet {
         switch scope {
-        case .inputChain: RuleSet(tables: [inputAlone(InputChain(of: plan))])
+        case .inputChain, .inputAndPolicy: RuleSet(tables: [inputAlone(InputChain(of: plan))])
         case .tables: RuleSet(tables: plan.tables.map { RuleEdits.whole($0.name, of: plan) })
         }
     }

@@ -7,7 +7,21 @@ package enum OtherBackend {
     ///
     /// - Throws: `host` with `bothBackends`.
     static func refuse(besides chosen: Backend, in environment: ChangeEnvironment) async throws(ChangeError) {
+        // A table of nftables has its place beside all others.
+        guard chosen != .nftables else { return }
         if await isInUse(besides: chosen, in: environment) { throw .host(.bothBackends(chosen: chosen)) }
+    }
+
+    /// Whether iptables of any backend holds rules, or a policy other than ACCEPT.
+    package static func hasIPTables(in environment: ChangeEnvironment) async -> Bool {
+        let tables = await nftTables(in: environment) ?? []
+        for backend in Backend.iptables {
+            for family in environment.families where mayHold(backend, family, tables, anyTable: true) {
+                let rules = await rules(backend, family, in: environment)
+                if !(rules?.normalized().tables.isEmpty ?? true) { return true }
+            }
+        }
+        return false
     }
 
     /// Whether another iptables backend filters incoming packets too.
@@ -29,13 +43,17 @@ package enum OtherBackend {
     }
 
     /// Running legacy tools loads their kernel modules; reading this file does not.
-    private static func mayHold(_ backend: Backend, _ family: Family, _ nftTables: Set<String>?) -> Bool {
+    private static func mayHold(
+        _ backend: Backend, _ family: Family, _ nftTables: Set<String>?, anyTable: Bool = false
+    ) -> Bool {
         guard backend == .legacy else {
-            return nftTables?.contains(family == .ipv4 ? "ip filter" : "ip6 filter") ?? true
+            let prefix = family == .ipv4 ? "ip " : "ip6 "
+            return nftTables?.contains { anyTable ? $0.hasPrefix(prefix) : $0 == "\(prefix)filter" } ?? true
         }
         let path = family == .ipv4 ? "/proc/net/ip_tables_names" : "/proc/net/ip6_tables_names"
         guard let names = try? SecureFiles.read(path) else { return false }
-        return String(decoding: names, as: UTF8.self).split(separator: "\n").contains("filter")
+        let tables = String(decoding: names, as: UTF8.self).split(separator: "\n")
+        return anyTable ? !tables.isEmpty : tables.contains("filter")
     }
 
     /// The other backend's rules, or nil if its tools are not installed.

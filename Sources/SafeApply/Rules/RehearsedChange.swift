@@ -5,7 +5,7 @@ import Netfilter
 ///
 /// It has no guard, deadline or snapshot, because the namespace is discarded afterwards.
 package struct RehearsedChange: Sendable {
-    private var backend: IPTablesBackend
+    private var backend: any RuleBackend
 
     /// Reads the rules there, but for those of the families in which it is known what was loaded.
     ///
@@ -17,7 +17,7 @@ package struct RehearsedChange: Sendable {
     package init(
         _ request: ChangeRequest, in environment: ChangeEnvironment, loaded: PerFamily<RuleSet> = PerFamily()
     ) async throws(ChangeError) {
-        backend = try await IPTablesBackend(new: request, in: environment, isElsewhere: true, loaded: loaded)
+        backend = try await RuleBackends.new(request, in: environment, isElsewhere: true, loaded: loaded)
     }
 
     /// Activates the rules in their pending form.

@@ -62,6 +62,10 @@ package struct Trial: Sendable, Equatable {
         let name = freeName("\(chainPrefix)-INPUT", taken)
         trial.chains = [name]
         trial.rules = (later + (wanted.base.first?.rules ?? [])).map { $0.moved(to: name) }
+        if let policy = wanted.base.first?.policy {
+            let verdict: Target = policy == .accept ? .accept : .drop
+            trial.rules.append(Rule(name, [.comment("\(Gate.comment), policy")], target: verdict))
+        }
         trial.gates = [(Rule("INPUT", gate.matches(table: "filter", chain: "INPUT"), target: .goto(name)), leading + 1)]
         return trial
     }

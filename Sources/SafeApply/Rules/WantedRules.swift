@@ -32,9 +32,10 @@ struct WantedRules: Sendable, Equatable {
     ///   - scope: its scope.
     init(_ plan: RuleSet, scope: ChangeScope) {
         switch scope {
-        case .inputChain:
+        case .inputChain, .inputAndPolicy:
             let rules = plan["filter"]?.rulesByChain["INPUT"] ?? []
-            let input = WantedChain(name: "INPUT", policy: nil, counters: .zero, rules: rules)
+            let policy = scope == .inputAndPolicy ? plan["filter"]?.chain("INPUT")?.policy : nil
+            let input = WantedChain(name: "INPUT", policy: policy, counters: .zero, rules: rules)
             tables = [WantedTable(name: "filter", base: [input], user: [], isWhole: false)]
         case .tables:
             var names: [String] = []
@@ -54,13 +55,14 @@ struct WantedRules: Sendable, Equatable {
     ///   - live: the rules as they are now.
     init(previous: RuleSet, plan: RuleSet, scope: ChangeScope, live: RuleSet) {
         switch scope {
-        case .inputChain:
+        case .inputChain, .inputAndPolicy:
             let present = Set((live["filter"]?.rulesByChain["INPUT"] ?? []).map(\.body))
             let chains = RuleEdits.userChains(in: previous)
             let rules = (previous["filter"]?.rulesByChain["INPUT"] ?? []).filter {
                 !RuleEdits.isForeignJump($0, chains) || present.contains($0.body)
             }
-            let input = WantedChain(name: "INPUT", policy: nil, counters: .zero, rules: rules)
+            let policy = scope == .inputAndPolicy ? previous["filter"]?.chain("INPUT")?.policy : nil
+            let input = WantedChain(name: "INPUT", policy: policy, counters: .zero, rules: rules)
             tables = [WantedTable(name: "filter", base: [input], user: [], isWhole: false)]
         case .tables:
             tables = WantedRules(plan, scope: .tables).tables.map { Self.whole($0.name, previous[$0.name]) }

@@ -50,7 +50,7 @@ struct WayBack {
     /// The part of a table that a rollback would have to write from a dump; nil for nothing.
     private static func atRisk(in live: RuleSet, table name: String, scope: ChangeScope) -> Table? {
         guard let table = live[name], !table.rules.isEmpty else { return nil }
-        guard scope == .inputChain else {
+        guard scope != .tables else {
             return Table(name, chains: table.chains, rules: table.rules)
         }
         let others = RuleEdits.userChains(in: live)

@@ -38,6 +38,14 @@ package enum Restoration {
         return (live?.tables ?? []).filter { earlier[$0.name] == nil && !unknown.contains($0.name) }
     }
 
+    /// The tables of nftables that restore a snapshot: those that the change before which it was taken could alter.
+    ///
+    /// - Parameter snapshot: the snapshot.
+    /// - Returns: the tables as text, one without content for each that did not exist; nil for a snapshot of iptables.
+    package static func tables(of snapshot: Snapshot) -> String? {
+        snapshot.meta.backend == .nftables ? snapshot.tables : nil
+    }
+
     /// The lines of ipset's output that create the missing sets.
     ///
     /// - Parameters:
@@ -84,9 +92,13 @@ extension Restored {
     /// The record of a kept restore: the rules to check for drift, in the scope of the record in the snapshot.
     ///
     /// Without such a record only INPUT is checked; other chains and tables belong to other programs.
-    func record(_ request: ChangeRequest, plan: PerFamily<RuleSet>) -> KeptRules {
+    func record(_ request: ChangeRequest, _ plan: PlannedRules) -> KeptRules {
+        guard request.backend != .nftables else {
+            let tables = plan.tables.filter { !$0.parts.isEmpty }.map(\.text).joined()
+            return KeptRules(id: request.id, rules: PerFamily(), tables: tables, backend: request.backend)
+        }
         var rules = PerFamily<String>()
-        for (family, plan) in plan.present {
+        for (family, plan) in plan.rules.present {
             let earlier = saved.kept?.rules[family].flatMap { try? RuleSet(dumped: $0, file: "kept rules") }
             let chain = InputChain(of: plan)
             let others = RuleEdits.userChains(in: plan)

@@ -20,7 +20,7 @@ package struct Snapshot: Sendable, Equatable {
         package var date: Int64
         /// The boot it was taken in.
         package var bootID: String
-        /// Which iptables printed it.
+        /// Which backend printed it.
         package var backend: Backend
         /// That tool's version text.
         package var version: String
@@ -32,12 +32,23 @@ package struct Snapshot: Sendable, Equatable {
 
     /// The content of `meta.json`.
     package var meta: Meta
-    /// iptables-save's output, with counters; nil for a family that the kernel lacks.
+    /// iptables-save's output, with counters; nil for a family that the kernel lacks, and for nftables.
     package var rules: PerFamily<String>
     /// ipset's output; "" without sets.
     package var sets: String
+    /// nft's listing of the tables of the change, a missing one as an empty table; "" for iptables.
+    package var tables: String
     /// The files that were saved for boot.
     package var saved: SavedState
+
+    /// The parsed tables of nftables that existed.
+    ///
+    /// - Throws: `damaged` if they are not in the form of nft's listings.
+    package func nftTables() throws(ChangeError) -> [NFTable] {
+        do { return try NFTable.tables(in: tables).filter { !$0.parts.isEmpty } } catch {
+            throw .damaged(path: "snapshot \(meta.id), nftables.rules", reason: "\(error)")
+        }
+    }
 
     /// The parsed rules of a family.
     ///
@@ -47,6 +58,17 @@ package struct Snapshot: Sendable, Equatable {
         let name = "snapshot \(meta.id), \(family.rawValue).rules"
         do { return try RuleSet(dumped: text, file: name) } catch {
             throw .damaged(path: name, reason: "\(error)")
+        }
+    }
+}
+
+extension NFTable {
+    /// The names of the tables in a text of a snapshot, each once, those without content too.
+    ///
+    /// - Throws: `damaged` if it is not in the form of nft's listings.
+    package static func names(in text: String) throws(ChangeError) -> [Name] {
+        do { return Set(try tables(in: text).map(\.id)).sorted() } catch {
+            throw .damaged(path: "nftables.rules", reason: "\(error)")
         }
     }
 }

@@ -68,7 +68,7 @@ package struct SnapshotStore: Sendable {
         }
         return Snapshot(
             meta: meta, rules: PerFamily(ipv4: texts["ipv4.rules"], ipv6: texts["ipv6.rules"]),
-            sets: texts["ipsets"] ?? "", saved: saved)
+            sets: texts["ipsets"] ?? "", tables: texts["nftables.rules"] ?? "", saved: saved)
     }
 
     /// Reads only the `meta.json` of a snapshot, without checking the sums.
@@ -155,7 +155,7 @@ package struct SnapshotStore: Sendable {
     }
 
     private static let metaName = "meta.json"
-    private static let fileNames: Set<String> = ["ipv4.rules", "ipv6.rules", "ipsets", "saved.json"]
+    private static let fileNames: Set<String> = ["ipv4.rules", "ipv6.rules", "ipsets", "nftables.rules", "saved.json"]
 
     private func folder(_ id: String) -> String { "\(layout.snapshots)/\(id)" }
 
@@ -165,6 +165,7 @@ package struct SnapshotStore: Sendable {
     private func files(of snapshot: Snapshot) -> [(name: String, text: String)] {
         snapshot.rules.present.map { ("\($0.family.rawValue).rules", $0.value) }
             + (snapshot.sets.isEmpty ? [] : [("ipsets", snapshot.sets)])
+            + (snapshot.tables.isEmpty ? [] : [("nftables.rules", snapshot.tables)])
             + [("saved.json", JSONText.encode(snapshot.saved))]
     }
 

@@ -121,8 +121,9 @@ let crowdedServer40 = #"""
         -A INPUT -p tcp -m tcp --dport 8443
           -j ACCEPT
       ! ufw is also active. Its rules apply
-        in addition to these, and were not
-        rehearsed. See: latchkey doctor
+        in addition to these: they can block
+        what these allow. See: latchkey
+        doctor
 
     Rehearsing with real packets in a copy
     of this machine's network ...
@@ -179,8 +180,9 @@ let crowdedServer40 = #"""
         -A INPUT -p tcp -m tcp --dport 8443
           -j ACCEPT
       ! ufw is also active. Its rules apply
-        in addition to these, and were not
-        rehearsed. See: latchkey doctor
+        in addition to these: they can block
+        what these allow. See: latchkey
+        doctor
 
     Rehearsing with real packets in a copy
     of this machine's network ...

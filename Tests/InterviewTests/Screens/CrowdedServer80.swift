@@ -75,8 +75,8 @@ let crowdedServer80 = #"""
       Rules: 0 removed, 13 added. "rules" lists them, "diff" shows the difference.
       This rule belongs to no known program and will be removed:
         -A INPUT -p tcp -m tcp --dport 8443 -j ACCEPT
-      ! ufw is also active. Its rules apply in addition to these, and were not
-        rehearsed. See: latchkey doctor
+      ! ufw is also active. Its rules apply in addition to these: they can block
+        what these allow. See: latchkey doctor
 
     Rehearsing with real packets in a copy of this machine's network ...
       ! 1 of 64 packets not as expected:
@@ -107,8 +107,8 @@ let crowdedServer80 = #"""
       Rules: 0 removed, 13 added. "rules" lists them, "diff" shows the difference.
       This rule belongs to no known program and will be removed:
         -A INPUT -p tcp -m tcp --dport 8443 -j ACCEPT
-      ! ufw is also active. Its rules apply in addition to these, and were not
-        rehearsed. See: latchkey doctor
+      ! ufw is also active. Its rules apply in addition to these: they can block
+        what these allow. See: latchkey doctor
 
     Rehearsing with real packets in a copy of this machine's network ...
       64 of 64 packets as expected, 0.6 s. A new SSH login from 203.0.113.7 works.

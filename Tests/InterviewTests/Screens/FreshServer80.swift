@@ -71,7 +71,7 @@ let freshServer80 = #"""
     apply / edit 1-5 / rules / diff / deadline / save / quit [apply] > ?
       apply      activates the rules; they roll back after 60 s unless you keep them
       edit 3     asks question 3 again; "3" or the question's name is enough
-      rules      shows the rules in the format of iptables-save
+      rules      lists the new rules, as iptables-save or nft prints them
       diff       shows the rules that are removed and added
       deadline   sets how long you have to keep the rules, for example: deadline 5m
       show       shows the review again

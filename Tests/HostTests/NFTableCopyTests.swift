@@ -1,9 +1,10 @@
+import Netfilter
 import Testing
 
 @testable import Host
 
-@Suite("Tables as nft lists them")
-struct NFTableTextTests {
+@Suite("Other programs' tables in a rehearsal")
+struct NFTableCopyTests {
     private static let listing = """
         # Warning: table ip filter is managed by iptables-nft, do not touch!
         table ip filter {
@@ -36,28 +37,26 @@ struct NFTableTextTests {
 
         """
 
-    @Test("each table is one piece")
-    func split() {
-        let tables = NFTableText.split(Self.listing)
-        #expect(tables.map(\.title) == ["ip filter", "inet firewalld", "inet asleep"])
+    @Test("the listing of a table says who made it and whether it counts")
+    func kinds() throws {
+        let tables = try NFTable.tables(in: Self.listing)
+        #expect(tables.map(\.id.description) == ["ip filter", "inet firewalld", "inet asleep"])
         #expect(tables.map(\.isOfIPTables) == [true, false, false])
         #expect(tables.map(\.hasXtables) == [true, false, false])
         #expect(tables.map(\.isDormant) == [false, false, true])
-        #expect(NFTableText.split("").isEmpty)
+        #expect(try NFTable.tables(in: "").isEmpty)
     }
 
     @Test("a rehearsal gets it without its owner and without chains that rewrite addresses")
-    func forRehearsal() {
+    func forRehearsal() throws {
         #expect(
-            NFTableText.split(Self.listing)[1].forRehearsal == """
+            try NFTable.tables(in: Self.listing)[1].forRehearsal.text == """
                 table inet firewalld {
                 \tset bad {
                 \t\ttype ipv4_addr
                 \t\tflags interval
                 \t\telements = { 192.0.2.0/24 }
                 \t}
-
-
                 \tchain filter_INPUT {
                 \t\ttype filter hook input priority filter + 10; policy drop;
                 \t\tip saddr @bad drop comment "type nat"

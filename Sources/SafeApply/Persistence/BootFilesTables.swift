@@ -1,0 +1,59 @@
+import Host
+import Netfilter
+
+// The files for nftables: always for latchkey's own unit.
+extension BootFiles {
+    /// Writes the kept tables, and the unit that loads them.
+    ///
+    /// - Parameters:
+    ///   - tables: all tables that are kept.
+    ///   - sshPorts: the ports sshd listens on.
+    ///   - retiring: the iptables rules that go; nil if there are none.
+    /// - Returns: the files.
+    /// - Throws: `host`, `refused` if nothing on this machine loads rules at boot.
+    func save(_ tables: [NFTable], sshPorts: [UInt16], retiring: Retirement?) async throws(ChangeError) -> Saved {
+        guard environment.initSystem.isSystemd else {
+            throw .refused(
+                reason: "This machine has no systemd, and latchkey supports no other way to load nftables at boot.")
+        }
+        if let retiring, retiring.backend != .nftables { try retire(retiring) }
+        let nft = try ChangeError.wrap { () throws(HostError) in bare(try environment.toolbox.need("nft")) }
+        var files: [(path: String, text: String)] = [(TableBootText.rulesFile, TableBootText.rules(tables))]
+        if let text = TableBootText.fallback(tables, sshPorts: sshPorts) {
+            files.append((TableBootText.fallbackFile, text))
+        }
+        guard !tables.isEmpty else {
+            try await removeOwnUnit()
+            return Saved()
+        }
+        for file in files { try write(file.text, to: layout.path(file.path), folderMode: 0o700) }
+        let paths = files.map { layout.path($0.path) }
+        try removeFiles(except: paths)
+        let commands = files.map { "\(nft) -f \($0.path)" }
+        try await writeUnit(RestoreUnit.text(nftables: commands), links: RestoreUnit.links)
+        return Saved(paths: paths + [layout.path(BootPath.restoreUnit)])
+    }
+
+    /// Takes latchkey's rules out of the files that other services load into iptables.
+    private func retire(_ retirement: Retirement) throws(ChangeError) {
+        let paths: [(Family, String)] = [
+            (.ipv4, BootPath.persistentIPv4), (.ipv6, BootPath.persistentIPv6), (.ipv4, BootPath.servicesIPv4),
+            (.ipv6, BootPath.servicesIPv6),
+        ]
+        for (family, bare) in paths {
+            let path = layout.path(bare)
+            let gone = Set(retirement.recorded[family] ?? [])
+            guard let file = try read(path), let filter = file["filter"] else { continue }
+            let chains = filter.chains.map { chain in
+                chain.name == "INPUT" && retirement.scope == .inputAndPolicy ? Chain("INPUT", policy: .accept) : chain
+            }
+            let table = Table(
+                "filter", chains: chains,
+                rules: filter.rules.filter { !$0.isOwned && !($0.chain == "INPUT" && gone.contains($0.body)) })
+            guard table != Table("filter", chains: filter.chains, rules: filter.rules) else { continue }
+            var rest = file
+            rest["filter"] = table
+            try write(SavedRules.text(rest), to: path, folderMode: 0o755)
+        }
+    }
+}

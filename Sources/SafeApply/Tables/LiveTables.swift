@@ -1,0 +1,127 @@
+import Host
+import Netfilter
+
+/// The kernel's nftables tables, through nft(8).
+package struct LiveTables: Sendable {
+    private let nft: String
+    private let nsenter: String?
+    private var runner: any CommandRunner
+
+    /// Finds nft.
+    ///
+    /// - Parameters:
+    ///   - toolbox: finds programs.
+    ///   - runner: runs them.
+    /// - Throws: `host` with `toolMissing` if nft is not installed.
+    package init(toolbox: Toolbox, runner: any CommandRunner) throws(ChangeError) {
+        nft = try ChangeError.wrap { () throws(HostError) in try toolbox.need("nft") }
+        nsenter = toolbox.find("nsenter")
+        self.runner = runner
+    }
+
+    /// The same program in a throwaway network without rules.
+    ///
+    /// - Returns: nil if the kernel does not allow such a network.
+    package func inThrowawayNetwork() -> LiveTables? {
+        guard let nsenter, let network = try? ThrowawayNetwork() else { return nil }
+        var there = self
+        there.runner = network.runner(nsenter: nsenter, over: runner)
+        return there
+    }
+
+    /// The tables of these names that exist.
+    ///
+    /// - Parameter names: the names.
+    /// - Returns: the tables, without the counts of their counters, in the order of the names.
+    /// - Throws: `host` if nft fails for another reason than a missing table; `refused` if it prints something else.
+    package func read(_ names: [NFTable.Name]) async throws(ChangeError) -> [NFTable] {
+        var tables: [NFTable] = []
+        for name in names {
+            if let listing = try await list(["-s"], name) { tables += try Self.parsed(listing) }
+        }
+        return tables
+    }
+
+    /// All tables.
+    ///
+    /// - Throws: `host` if nft fails; `refused` if it prints something else.
+    package func readAll() async throws(ChangeError) -> [NFTable] {
+        let result = try await run(["-s", "list", "ruleset"])
+        return try Self.parsed(result.text)
+    }
+
+    /// A table with the handle of each rule (`nft -a`) at the end of its line.
+    ///
+    /// - Throws: as `read`.
+    /// - Returns: nil if there is no such table.
+    func readHandles(_ name: NFTable.Name) async throws(ChangeError) -> NFTable? {
+        // Without the elements of sets, which may be many.
+        guard let listing = try await list(["-a", "-s", "-t"], name) else { return nil }
+        // nft adds the handles of tables, sets and chains as comments too.
+        let lines = listing.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            line.hasPrefix("\t\t") ? line : line.replacing(#/ # handle \d+$/#, with: "")[...]
+        }
+        return try Self.parsed(lines.joined(separator: "\n")).first
+    }
+
+    /// Loads a text in one transaction: all of it takes effect, or nothing.
+    ///
+    /// - Throws: `host` with `rulesRefused`, which has nft's message.
+    package func load(_ text: String) async throws(ChangeError) {
+        guard !text.isEmpty else { return }
+        let command = Command(nft, ["-f", "-"], input: Array(text.utf8))
+        let result = try await ChangeError.wrap { () async throws(HostError) in try await runner.run(command) }
+        guard result.status != 0 else { return }
+        throw .host(
+            .rulesRefused(command: command.words, line: Self.line(in: result.message), message: result.message))
+    }
+
+    /// Tables as nft lists them once the kernel has them: for a moment they are loaded under another name, without effect
+    /// (nft(8), flag dormant).
+    ///
+    /// - Parameter tables: the tables as they were written; those without parts are returned as they are.
+    /// - Returns: the same tables in nft's own form.
+    /// - Throws: `host` with `rulesRefused` if the kernel does not take them.
+    func listed(_ tables: [NFTable]) async throws(ChangeError) -> [NFTable] {
+        let copies = tables.filter { !$0.parts.isEmpty }.map { table in
+            NFTable(
+                NFTable.Name(table.id.family, "\(table.id.name)-read"), lines: ["flags dormant"], parts: table.parts)
+        }
+        guard !copies.isEmpty else { return tables }
+        try await load(copies.map { "table \($0.id) {\n}\ndelete table \($0.id)\n\($0.text)" }.joined())
+        let read = try await read(copies.map(\.id))
+        try await load(copies.map { "delete table \($0.id)\n" }.joined())
+        return tables.map { table in
+            guard
+                let copy = read.first(where: {
+                    $0.id.family == table.id.family && $0.id.name == "\(table.id.name)-read"
+                })
+            else { return table }
+            return NFTable(table.id, lines: table.lines, parts: copy.parts)
+        }
+    }
+
+    // MARK: - Helpers
+
+    private func list(_ options: [String], _ name: NFTable.Name) async throws(ChangeError) -> String? {
+        let words = options + ["list", "table", name.family, name.name]
+        do { return try await run(words).text } catch .host(.toolFailed(_, _, let message))
+            where message.contains("No such file or directory")
+        { return nil } catch { throw error }
+    }
+
+    private func run(_ words: [String]) async throws(ChangeError) -> CommandResult {
+        try await ChangeError.wrap { () async throws(HostError) in try await runner.check(Command(nft, words)) }
+    }
+
+    private static func parsed(_ listing: String) throws(ChangeError) -> [NFTable] {
+        do { return try NFTable.tables(in: listing) } catch {
+            throw .refused(reason: "nft's listing cannot be parsed: \(error)")
+        }
+    }
+
+    /// The line number in nft's message: `/dev/stdin:4:3-9: Error: ...`.
+    private static func line(in message: String) -> Int? {
+        message.firstMatch(of: #/:(\d+):\d+(-\d+)?: Error/#).flatMap { Int($0.1) }
+    }
+}
