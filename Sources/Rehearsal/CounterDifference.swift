@@ -57,6 +57,12 @@ package struct CounterDifference: Sendable {
         }
     }
 
+    /// How many packets rules and the policy have dropped.
+    var dropped: UInt64 {
+        let byRules = movements.filter { $0.isFinal && $0.rule.verdict != .accept }.map(\.packets).reduce(0, +)
+        return byRules + (policy == .drop ? policyPackets : 0)
+    }
+
     /// The rule or policy that decided about all `count` exchanges of a batch; nil if there were several, or none is
     /// visible.
     ///

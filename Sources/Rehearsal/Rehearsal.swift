@@ -196,19 +196,24 @@ package struct Rehearsal: Sendable {
         }
         for family in families {
             let silent = closed.filter { $0.family == family && seen[$0] == false }
-            if let from = before[family], let to = after[family],
-                let decision = CounterDifference(from: from, to: to).decision(of: silent.count, isAccepted: false)
-            {
+            let counted = before[family].flatMap { from in
+                after[family].map { CounterDifference(from: from, to: $0) }
+            }
+            if let decision = counted?.decision(of: silent.count, isAccepted: false) {
                 for expectation in silent { decisions[expectation] = decision }
-            } else {
+                continue
+            }
+            if (counted?.dropped ?? 0) < silent.count {
                 // Not all of them were counted as dropped: an answer may still be on its way.
                 for (expectation, result) in try await attempt(
                     silent.filter { $0.sourcePort == nil }, patience: Self.longPatience)
                 {
                     seen[expectation] = expectation.isThrough(result.outcome)
                 }
-                if decidesAll { open.append(silent.filter { seen[$0] == false }) }
             }
+            guard decidesAll else { continue }
+            let dropped = silent.filter { seen[$0] == false }
+            open += Dictionary(grouping: dropped, by: \.packet.protocolName).values
         }
         return open
     }
