@@ -30,7 +30,7 @@ package struct GuardFailure: Codable, Sendable, Equatable {
             switch error {
             case .pending: .pending
             case .badRules, .rulesRefused, .damaged, .noSnapshot: .data
-            case .host(.toolMissing): .missing
+            case .host(.toolMissing), .host(.toolUnusable): .missing
             case .unreadable, .untruthful: .unreadable
             default: .failed
             }

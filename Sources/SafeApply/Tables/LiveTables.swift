@@ -111,7 +111,14 @@ package struct LiveTables: Sendable {
     }
 
     private func run(_ words: [String]) async throws(ChangeError) -> CommandResult {
-        try await ChangeError.wrap { () async throws(HostError) in try await runner.check(Command(nft, words)) }
+        do throws(HostError) { return try await runner.check(Command(nft, words)) } catch {
+            // libmnl's words for a kernel without nf_tables, or whose modules cannot be loaded.
+            let signs = ["Protocol not supported", "Operation not supported", "Unable to initialize Netlink socket"]
+            guard case .toolFailed(let command, _, let message) = error, signs.contains(where: message.contains) else {
+                throw .host(error)
+            }
+            throw .host(.toolUnusable(command: command, reason: "this kernel has no nf_tables (\(message))"))
+        }
     }
 
     private static func parsed(_ listing: String) throws(ChangeError) -> [NFTable] {
