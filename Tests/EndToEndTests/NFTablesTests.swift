@@ -290,4 +290,93 @@ struct NFTablesTests {
             #expect(try await machine.rules() == before)
         }
     }
+
+    // MARK: A file for nft
+
+    private static func table(_ ssh: String, bad: String, more: String = "") -> String {
+        """
+        table inet filter {
+            set bad { type ipv4_addr; elements = { \(bad) }; }
+            chain input {
+                type filter hook input priority filter; policy drop;
+                ct state established,related accept
+                meta l4proto ipv6-icmp accept
+                ip saddr @bad drop
+                jump ssh
+            }
+            chain ssh {
+                \(ssh)
+            }
+            \(more)
+        }
+
+        """
+    }
+
+    @Test("a file for nft is tried on top of the table that it names, and kept in its place")
+    func handWritten() async throws {
+        try await Machine.withOutside(.nft) { machine, outside in
+            try await machine.nft(Self.table("tcp dport 2200 accept", bad: "203.0.113.7"))
+            try await machine.nft("table inet other { chain c { counter; }; }")
+            let before = try await machine.listing()
+            // The same names with other contents, a way back by "return", and a chain at another hook.
+            let file = try machine.root.write(
+                "flush ruleset\n"
+                    + Self.table(
+                        "tcp dport 2200 return\n tcp dport 80 accept", bad: "203.0.113.8, 203.0.113.9",
+                        more: "chain output { type filter hook output priority filter; policy accept; }"),
+                to: "rules.nft")
+            let words = [
+                "apply", "--rules", file, "--backend", "nftables", "--no-rehearsal", "--detach", "--deadline", "5m",
+            ]
+            func apply() async throws {
+                Self.expectDone(
+                    try await Latchkey.run(words, root: machine.root, in: machine.namespace, timeout: .seconds(90)))
+            }
+            try await apply()
+            try await Self.expectNew(from: outside)
+            #expect(try await machine.status().truth("drift") == false)
+            Self.expectDone(try await machine.latchkey("revert"))
+            try await Self.expectEarlier(from: outside)
+            #expect(try await machine.listing() == before)
+
+            try await apply()
+            Self.expectDone(try await machine.latchkey("confirm"))
+            try await Self.expectNew(from: outside)
+            let kept = try await machine.listing()
+            #expect(!kept.contains("trial") && !kept.contains("203.0.113.7") && kept.contains("table inet other"))
+            #expect(kept.contains("203.0.113.8") && kept.contains("type filter hook output priority filter"))
+            let status = try await machine.status()
+            #expect(status.truth("drift") == false)
+            let id = try #require(status.text("snapshot"))
+            Self.expectDone(
+                try await machine.latchkey("snapshots", "restore", id, "--no-rehearsal", "--detach", "--deadline", "5m")
+            )
+            try await Self.expectEarlier(from: outside)
+            Self.expectDone(try await machine.latchkey("confirm"))
+            try await Self.expectEarlier(from: outside)
+            let restored = try await machine.listing()
+            #expect(restored.split(separator: "\n").sorted() == before.split(separator: "\n").sorted())
+        }
+    }
+
+    @Test(
+        "a file that nft refuses, or that cannot be tried, is bad data, with its line",
+        arguments: [
+            ("table inet filter {\n chain c {\n  tcp dprot 22 accept\n }\n}\n", "rules.nft:3: ", "tcp dprot 22 accept"),
+            ("table bridge b { chain c { counter; }; }\n", "rules.nft: ", "table bridge b"),
+            ("table inet t { set trial { type ipv4_addr; }; }\n", "rules.nft: ", "reserved"),
+            ("\n", "rules.nft: ", "no table"),
+        ])
+    func badFile(text: String, place: String, named: String) async throws {
+        try await Machine.with(.nft) { machine in
+            let file = try machine.root.write(text, to: "rules.nft")
+            let finished = try await machine.latchkey(
+                "apply", "--rules", file, "--backend", "nftables", "--no-rehearsal", "--detach")
+            Self.expectDone(finished, 65)
+            let said = finished.errors.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            #expect(said.contains(place) && said.contains(named), "\(finished.errors)")
+            #expect(try await machine.listing().isEmpty)
+        }
+    }
 }
