@@ -66,6 +66,33 @@ keep_and_cut() {
     [[ -z $(inside 'systemctl --failed --no-legend') ]] || fail 'a unit has failed'
 }
 
+# nftables: kept rules survive a restart and a reload of nftables.service and a power cut; a broken file leaves SSH open
+case_kept_nftables() {
+    local kept
+    fresh
+    inside 'systemctl enable --now nftables.service' || fail 'nftables.service does not start'
+    answers 'services: [web]'
+    as_root 'latchkey apply --answers /root/answers.yaml --backend nftables --detach' || fail "apply said $?"
+    expect_status 0 as_root latchkey confirm
+    kept=$(inside 'nft -s list table inet latchkey')
+    [[ $kept == *'latchkey: drop all else'* ]] || fail 'nothing was kept'
+    for action in restart reload; do
+        inside "systemctl $action nftables.service" || fail "$action failed"
+        [[ $(inside 'nft -s list table inet latchkey') == "$kept" ]] || fail "the rules are gone after a $action"
+    done
+    inside 'systemctl stop nftables.service; systemctl start nftables.service' || fail 'stop and start failed'
+    [[ $(inside 'nft -s list table inet latchkey') == "$kept" ]] || fail 'the rules are gone after stop and start'
+    power_cut
+    [[ $(inside 'nft -s list table inet latchkey') == "$kept" ]] || fail 'other rules than those kept'
+    [[ $(inside 'latchkey status --json') == *'"drift":false'* ]] || fail 'drift'
+    [[ -z $(inside 'systemctl --failed --no-legend') ]] || fail 'a unit has failed'
+    inside 'echo oops >>/var/lib/latchkey/restore/nftables.rules'
+    power_cut
+    [[ $(inside 'nft list table inet latchkey') == *'policy drop'* ]] || fail 'the server is open'
+    [[ $(inside 'nft list table inet latchkey') == *'dport { 80'* ]] && fail 'more than SSH is open'
+    [[ $(inside 'latchkey status --json') == *'"drift":true'* ]] || fail 'status does not report it'
+}
+
 # kept rules are loaded before the network starts: latchkey's own unit
 case_kept_own_unit() {
     fresh

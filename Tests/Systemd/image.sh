@@ -2,7 +2,7 @@
 # The server's root folder: only Debian's own packages. Sourced by run.
 
 suite=bookworm
-packages=systemd-sysv,dbus,libpam-systemd,openssh-server,iptables,ipset,iproute2,procps,sudo,libreadline8
+packages=systemd-sysv,dbus,libpam-systemd,openssh-server,iptables,nftables,ipset,iproute2,procps,sudo,libreadline8
 # Removed again: cases that need them install them from these files, without a network.
 extras=netfilter-persistent,iptables-persistent
 
