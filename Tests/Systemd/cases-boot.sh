@@ -66,6 +66,8 @@ keep_and_cut() {
     [[ -z $(inside 'systemctl --failed --no-legend') ]] || fail 'a unit has failed'
 }
 
+table_is_kept() { [[ $(inside 'nft -s list table inet latchkey') == "$kept" ]]; }
+
 # nftables: kept rules survive a restart and a reload of nftables.service and a power cut; a broken file leaves SSH open
 case_kept_nftables() {
     local kept
@@ -78,12 +80,12 @@ case_kept_nftables() {
     [[ $kept == *'latchkey: drop all else'* ]] || fail 'nothing was kept'
     for action in restart reload; do
         inside "systemctl $action nftables.service" || fail "$action failed"
-        [[ $(inside 'nft -s list table inet latchkey') == "$kept" ]] || fail "the rules are gone after a $action"
+        wait_for 5 table_is_kept || fail "the rules are gone after a $action"
     done
     inside 'systemctl stop nftables.service; systemctl start nftables.service' || fail 'stop and start failed'
-    [[ $(inside 'nft -s list table inet latchkey') == "$kept" ]] || fail 'the rules are gone after stop and start'
+    wait_for 5 table_is_kept || fail 'the rules are gone after stop and start'
     power_cut
-    [[ $(inside 'nft -s list table inet latchkey') == "$kept" ]] || fail 'other rules than those kept'
+    table_is_kept || fail 'other rules than those kept'
     [[ $(inside 'latchkey status --json') == *'"drift":false'* ]] || fail 'drift'
     [[ -z $(inside 'systemctl --failed --no-legend') ]] || fail 'a unit has failed'
     inside 'echo oops >>/var/lib/latchkey/restore/nftables.rules'

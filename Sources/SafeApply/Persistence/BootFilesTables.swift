@@ -31,7 +31,17 @@ extension BootFiles {
         try removeFiles(except: paths)
         let commands = files.map { "\(nft) -f \($0.path)" }
         try await writeUnit(RestoreUnit.text(nftables: commands), links: RestoreUnit.links)
+        await startUnit()
         return Saved(paths: paths + [layout.path(BootPath.restoreUnit)])
+    }
+
+    /// Starts the unit, because systemd reloads and restarts only active units together with nftables.service.
+    ///
+    /// It loads the same rules again, in one transaction. A failure does not matter until nftables.service flushes them.
+    private func startUnit() async {
+        guard environment.initSystem.isRunning, let systemctl = environment.toolbox.find("systemctl") else { return }
+        let unit = SecureFiles.name(of: BootPath.restoreUnit)
+        _ = try? await environment.runner.run(Command(systemctl, ["--no-block", "start", unit]))
     }
 
     /// Takes latchkey's rules out of the files that other services load into iptables.
