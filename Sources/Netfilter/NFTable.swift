@@ -90,14 +90,14 @@ package struct NFTable: Sendable, Equatable {
                     tables.append(NFTable(name))
                 }
                 isOpen = true
-            } else if var open = part {
+            } else if part != nil {
                 if line == "\t}" {
-                    tables[tables.count - 1].parts.append(open)
+                    tables[tables.count - 1].parts += [part].compactMap(\.self)
                     part = nil
                 } else {
                     guard line.hasPrefix("\t\t") else { throw bad() }
-                    open.lines.append(String(line.dropFirst(2)))
-                    part = open
+                    // In place: a set may have a million lines.
+                    part?.lines.append(String(line.dropFirst(2)))
                 }
             } else if line == "}" {
                 isOpen = false
