@@ -66,7 +66,11 @@ keep_and_cut() {
     [[ -z $(inside 'systemctl --failed --no-legend') ]] || fail 'a unit has failed'
 }
 
-table_is_kept() { [[ $(inside 'nft -s list table inet latchkey') == "$kept" ]]; }
+# systemd reloads and restarts only a unit that has started to its end.
+table_is_kept() {
+    inside 'systemctl --quiet is-active latchkey-restore.service' &&
+        [[ $(inside 'nft -s list table inet latchkey') == "$kept" ]]
+}
 
 # nftables: kept rules survive a restart and a reload of nftables.service and a power cut; a broken file leaves SSH open
 case_kept_nftables() {
@@ -78,6 +82,7 @@ case_kept_nftables() {
     expect_status 0 as_root latchkey confirm
     kept=$(inside 'nft -s list table inet latchkey')
     [[ $kept == *'latchkey: drop all else'* ]] || fail 'nothing was kept'
+    wait_for 5 table_is_kept || fail 'the unit is not active'
     for action in restart reload; do
         inside "systemctl $action nftables.service" || fail "$action failed"
         wait_for 5 table_is_kept || fail "the rules are gone after a $action"

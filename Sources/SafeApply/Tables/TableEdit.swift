@@ -2,7 +2,7 @@ import Netfilter
 
 /// The step from a trial to the permanent rules of one table, in one transaction; also its rollback.
 ///
-/// The table's chains are emptied and filled anew; the parts of the trial and its gates stay. Sets that are already as
+/// The table's chains are emptied and filled again; the parts of the trial and its gates stay. Sets that are already as
 /// they should be are not touched, however large they are.
 struct TableEdit {
     /// The wanted table; without parts, there should be none.
