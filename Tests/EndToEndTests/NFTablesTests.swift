@@ -297,6 +297,7 @@ struct NFTablesTests {
         """
         table inet filter {
             set bad { type ipv4_addr; elements = { \(bad) }; }
+            set ssh { type inet_service; elements = { 2200 }; }
             chain input {
                 type filter hook input priority filter; policy drop;
                 ct state established,related accept

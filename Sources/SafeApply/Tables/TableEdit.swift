@@ -28,7 +28,8 @@ struct TableEdit {
         lines += gone.filter { $0.kind == "chain" }.map { "delete chain \(id) \($0.name)" }
         lines += gone.filter { $0.kind != "chain" }.map { "delete \($0.kind) \(id) \($0.name)" }
         let kept = Set(present.parts.filter { isWanted($0) && $0.kind != "chain" }.map(\.name))
-        let block = NFTable(id, lines: wanted.lines, parts: wanted.parts.filter { !kept.contains($0.name) })
+        let block = NFTable(
+            id, lines: wanted.lines, parts: wanted.parts.filter { $0.kind == "chain" || !kept.contains($0.name) })
         let bases = Set(wanted.chains.filter { $0.hook != nil }.map(\.name))
         let gates = trial.gates.sorted { $0.key < $1.key }.filter { bases.contains($0.key) && hasGateSet(live) }
         return lines.map { "\($0)\n" }.joined() + block.text
@@ -48,7 +49,8 @@ struct TableEdit {
     /// Whether a part is only there for the trial: in a rollback, a set of the plan that its rules still look into.
     private func isOfTrial(_ part: NFTable.Part) -> Bool {
         wanted.part(part.kind, part.name) == nil
-            && (trial.parts.contains { $0.isLike(part) } || trial.made.contains { $0.name == part.name })
+            && (trial.parts.contains { $0.isLike(part) }
+                || trial.made.contains { $0.kind == part.kind && $0.name == part.name })
     }
 
     private func hasGateSet(_ live: NFTable?) -> Bool { live?.part("set", TableTrial.set.name) != nil }

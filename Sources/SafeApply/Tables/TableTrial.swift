@@ -132,7 +132,9 @@ extension NFTable {
     static func removingTrial(from handles: NFTable, trial: TableTrial?, plan: NFTable?) -> String {
         let rest = handles.withoutHandles.withoutTrial
         let isPermanent = plan.map { Set($0.chains.map(\.text)) == Set(rest.chains.map(\.text)) } ?? false
-        let added = Set(isPermanent ? [] : (trial.map { $0.parts + $0.made } ?? []).map(\.name))
+        // A chain and a set may have the same name.
+        let added = isPermanent ? [] : trial.map { $0.parts + $0.made } ?? []
+        let isAdded = { (part: Part) in added.contains { $0.kind == part.kind && $0.name == part.name } }
         var lines: [String] = []
         for chain in handles.chains where !chain.name.hasPrefix(TableTrial.prefix) {
             for rule in chain.rules where rule.isGate {
@@ -143,10 +145,10 @@ extension NFTable {
         // What somebody else has put rules into stays.
         let own = handles.parts.filter { part in
             guard part.hook == nil else {
-                return (added.contains(part.name) || part.name.hasPrefix(TableTrial.prefix))
+                return (isAdded(part) || part.name.hasPrefix(TableTrial.prefix))
                     && part.rules.allSatisfy(\.isGate)
             }
-            return added.contains(part.name) || part.name.hasPrefix(TableTrial.prefix)
+            return isAdded(part) || part.name.hasPrefix(TableTrial.prefix)
                 || (part.kind == "set" && part.name == TableTrial.set.name)
         }
         let chains = own.filter { $0.kind == "chain" }
