@@ -26,6 +26,14 @@ package struct ProcessTable: Sendable {
     /// All processes that could be read.
     package func all() -> [ProcessFacts] { pids().compactMap(process) }
 
+    /// The processes whose name begins with a prefix.
+    ///
+    /// Of all others it reads nothing but the name, so it is much faster than `all()` on a machine with many processes.
+    package func all(named prefix: String) -> [ProcessFacts] {
+        pids().filter { FactSource.bytes(file($0, "comm"))?.starts(with: prefix.utf8) ?? false }
+            .compactMap(process)
+    }
+
     /// The parent, its parent and so on, nearest first.
     ///
     /// The walk ends at a process without a visible parent, at one that was already seen (IDs are reused, so a walk

@@ -60,7 +60,7 @@ package struct SSHConnections: Sendable {
 
     /// All SSH connections that were accepted after an instant, oldest first; not those at the instant itself.
     package func sshLogins(startedAfter instant: BootInstant) -> [SSHMonitor] {
-        let all = processes.all()
+        let all = processes.all(named: Self.name)
         let children = Dictionary(grouping: all, by: \.parent)
         var tables: [String: SocketTable] = [:]
         let held = all.filter { $0.started > instant && isMonitorLike($0) }.compactMap { process in
@@ -89,13 +89,16 @@ package struct SSHConnections: Sendable {
         SocketTable(processes.source, ofNamespaceOf: process.pid, transports: [.tcp])
     }
 
+    /// How the names of sshd's processes begin.
+    private static let name = "sshd"
+
     /// Root's process named sshd, whose program file is also sshd if it is visible.
     ///
     /// The process name comes from the link with which a program was started, so sudo could have it, too.
     private func isMonitorLike(_ process: ProcessFacts) -> Bool {
-        guard process.name.hasPrefix("sshd"), process.effectiveUser == 0, process.state != "Z" else { return false }
+        guard process.name.hasPrefix(Self.name), process.effectiveUser == 0, process.state != "Z" else { return false }
         guard let program = processes.executable(of: process.pid) else { return true }
-        return program.split(separator: "/").last?.hasPrefix("sshd") ?? false
+        return program.split(separator: "/").last?.hasPrefix(Self.name) ?? false
     }
 
     /// The established connection that an sshd process serves.
@@ -116,8 +119,8 @@ package struct SSHConnections: Sendable {
     }
 
     private func monitor(_ process: ProcessFacts, _ held: Held, children: [Int32: [ProcessFacts]]?) -> SSHMonitor? {
-        let children = children?[process.pid] ?? processes.all().filter { $0.parent == process.pid }
-        let authenticated = ([process] + children.filter { $0.name.hasPrefix("sshd") })
+        let children = children?[process.pid] ?? processes.all(named: Self.name).filter { $0.parent == process.pid }
+        let authenticated = ([process] + children)
             .contains { processes.title(of: $0.pid).map(Self.isSession(title:)) ?? false }
         // Process IDs are reused: the data belongs to one process only if it still exists.
         guard processes.process(process.pid)?.started == process.started else { return nil }

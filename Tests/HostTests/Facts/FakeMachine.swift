@@ -43,6 +43,7 @@ final class FakeMachine {
         let folder = "/proc/\(pid)"
         let fields = "\(state) \(parent) \(pid) \(pid) \(terminal) -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 \(started) 0 0"
         try write("\(pid) (\(name)) \(fields)\n", to: folder + "/stat")
+        try write(name + "\n", to: folder + "/comm")
         try write("Name:\t\(name)\nUid:\t\(user)\t\(user)\t\(user)\t\(user)\n", to: folder + "/status")
         try write(arguments.map { $0 + "\0" }.joined(), to: folder + "/cmdline")
         try write(environment.map { $0 + "\0" }.joined(), to: folder + "/environ")

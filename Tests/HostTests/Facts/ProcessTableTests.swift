@@ -32,6 +32,16 @@ struct ProcessTableTests {
         #expect(machine.processes.ancestors(of: 7).isEmpty)
     }
 
+    @Test("processes are found by the start of their name")
+    func named() throws {
+        let machine = try FakeMachine()
+        try machine.addProcess(1, parent: 0, "systemd")
+        try machine.addProcess(20, parent: 1, "sshd")
+        try machine.addProcess(21, parent: 20, "sshd-session")
+        try machine.addProcess(22, parent: 20, "not-sshd")
+        #expect(machine.processes.all(named: "sshd").map(\.pid) == [20, 21])
+    }
+
     @Test("a process that has ended has no files, and nothing fails because of it")
     func vanished() throws {
         let machine = try FakeMachine()
