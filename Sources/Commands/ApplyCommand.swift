@@ -56,14 +56,21 @@ struct ApplyCommand: ContextCommand {
         let rules = try planner.rules(plan, for: backend)
         context.console.warnAboutUnreachableServices(in: plan)
         try await changeRunner.requireNothingPending()
+        let takeOver = try await changeRunner.takeOver(
+            change.takeOver.isWanted, facts: context.facts
+        ) { () throws(Failure) in backend == .nftables ? nil : try planner.table(plan) }
+        if let note = ChangeRunner.note(of: takeOver) { context.console.say(Wrapping.text(note)) }
         if change.rehearsal.isSkipped {
             context.console.say(RehearsalOptions.skipped)
         } else {
-            let rehearsalRunner = try await RehearsalRunner(changeRunner, change.backend, caller: caller)
+            var rehearsalRunner = try await RehearsalRunner(changeRunner, change.backend, caller: caller)
+            rehearsalRunner.takeOver = takeOver
             try await rehearsalRunner.requireRehearsal(of: plan, rules, in: context)
         }
-        return try await changeRunner.request(
+        var request = try await changeRunner.request(
             plan, rules: rules, caller: caller, options: change, layout: context.layout)
+        request.takeOver = takeOver
+        return request
     }
 
     private func handWritten(
@@ -87,10 +94,12 @@ struct ApplyCommand: ContextCommand {
             sets[family] = try await Self.rules(file, family, backend, changeRunner.environment)
         }
         try await changeRunner.requireNothingPending()
+        let takeOver = try await changeRunner.takeOver(change.takeOver.isWanted, facts: context.facts)
         if change.rehearsal.isSkipped {
             context.console.say(RehearsalOptions.skipped)
         } else {
-            let rehearsalRunner = try await RehearsalRunner(changeRunner, change.backend, caller: caller)
+            var rehearsalRunner = try await RehearsalRunner(changeRunner, change.backend, caller: caller)
+            rehearsalRunner.takeOver = takeOver
             try await rehearsalRunner.requireSSHAccess(sets, in: context)
         }
         var request = ChangeRequest(
@@ -100,6 +109,7 @@ struct ApplyCommand: ContextCommand {
             deadlineSeconds: change.deadline.seconds, requester: caller.requester,
             sshPorts: ports.ports.isEmpty ? [22] : ports.ports, admins: [], answers: nil, persists: true)
         request.retirement = try await changeRunner.retirement(for: backend)
+        request.takeOver = takeOver
         return request
     }
 
@@ -120,10 +130,12 @@ struct ApplyCommand: ContextCommand {
                 Wrapping.text("\(name) flushes all tables. latchkey changes only the tables that the file defines."))
         }
         try await changeRunner.requireNothingPending()
+        let takeOver = try await changeRunner.takeOver(change.takeOver.isWanted, facts: context.facts)
         if change.rehearsal.isSkipped {
             context.console.say(RehearsalOptions.skipped)
         } else {
-            let rehearsalRunner = await RehearsalRunner(changeRunner, .nftables, caller: caller)
+            var rehearsalRunner = await RehearsalRunner(changeRunner, .nftables, caller: caller)
+            rehearsalRunner.takeOver = takeOver
             try await rehearsalRunner.requireSSHAccess(PerFamily(), tables: text, in: context)
         }
         var request = ChangeRequest(
@@ -132,6 +144,7 @@ struct ApplyCommand: ContextCommand {
             requester: caller.requester, sshPorts: ports.isEmpty ? [22] : ports, admins: [], answers: nil,
             persists: true)
         request.retirement = try await changeRunner.retirement(for: .nftables)
+        request.takeOver = takeOver
         return request
     }
 

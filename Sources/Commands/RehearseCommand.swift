@@ -15,14 +15,21 @@ struct RehearseCommand: ContextCommand {
     @OptionGroup var answers: AnswersOptions
     @OptionGroup var templates: TemplateOptions
     @OptionGroup var backend: BackendOptions
+    @OptionGroup var takeOver: TakeOverOptions
     @OptionGroup var report: ReportOptions
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
         let file = try answers.read(in: context)
         let planner = try await Planner(templates, in: context)
         let plan = try planner.plan(try planner.answers(file))
-        let rehearsalRunner = try await RehearsalRunner(
-            ChangeRunner(in: context), backend, caller: Caller(context.facts))
+        let changeRunner = ChangeRunner(in: context)
+        var rehearsalRunner = try await RehearsalRunner(changeRunner, backend, caller: Caller(context.facts))
+        let managers = OtherManagers(context.facts)
+        if takeOver.isWanted {
+            rehearsalRunner.takeOver = try await managers.takeOver(shield: nil, in: changeRunner.environment)
+        } else if !managers.isEmpty {
+            context.console.say(Wrapping.text("\(managers.sentences) \(OtherManagers.advice)"))
+        }
         let rules = try planner.rules(plan, for: rehearsalRunner.backend)
         let result: RehearsalResult
         do { result = try await rehearsalRunner.rehearse(plan, rules) } catch { throw Failure(rehearsal: error) }

@@ -45,13 +45,17 @@ struct SetupCommand: ContextCommand {
         let planner = try await Planner(templates, in: context)
         let machineDiscovery = await MachineDiscovery(changeRunner, backend: change.backend.named)
         var discovery = machineDiscovery.discovery(caller: caller, sshPorts: planner.sshPorts)
-        if let trial { discovery.peer = try? IPAddress(parsing: trial) }
+        if let trial {
+            discovery.peer = try? IPAddress(parsing: trial)
+            discovery.managers = []
+        }
         // With input from a pipe, the wizard always asks the same questions.
         let drafts = Terminal.isInteractive ? SetupDraft(in: context, clock: changeRunner.environment.clock) : nil
         let wizard = Wizard(
             discovery: discovery, catalog: planner.catalog, proposals: try proposals(planner, in: context),
-            draft: answers.file == nil ? drafts?.read(planner) : nil, deadline: change.deadline.seconds,
-            mode: trial == nil ? .setup : .trial)
+            draft: answers.file == nil ? drafts?.read(planner) : nil,
+            takesOver: change.takeOver.isWanted, deadline: change.deadline.seconds, mode: trial == nil ? .setup : .trial
+        )
         var rehearsalRunner = try? await RehearsalRunner(changeRunner, change.backend, caller: caller)
         if trial != nil {
             rehearsalRunner?.you = discovery.peer
@@ -61,6 +65,8 @@ struct SetupCommand: ContextCommand {
             planner: planner, facts: context.facts, caller: caller, live: machineDiscovery.live,
             backend: machineDiscovery.backend, liveTable: machineDiscovery.table,
             retirement: rehearsalRunner?.retirement,
+            takeOver: trial == nil && context.userID == 0
+                ? try await OtherManagers(context.facts).takeOver(shield: nil, in: changeRunner.environment) : nil,
             rehearsalRunner: rehearsalRunner,
             skipsRehearsal: change.rehearsal.isSkipped,
             isRoot: context.userID == 0)
@@ -78,9 +84,15 @@ struct SetupCommand: ContextCommand {
         let plan = try planner.plan(finished.answers)
         var options = change
         options.time.deadline = DeadlineOption(seconds: finished.deadline) ?? options.deadline
-        let rules = try planner.rules(plan, for: try await changeRunner.backend(change.backend))
-        let request = try await changeRunner.request(
+        let backend = try await changeRunner.backend(change.backend)
+        let rules = try planner.rules(plan, for: backend)
+        var request = try await changeRunner.request(
             plan, rules: rules, caller: caller, options: options, layout: context.layout)
+        if trial == nil {
+            request.takeOver = try await changeRunner.takeOver(finished.takesOver, facts: context.facts) {
+                () throws(Failure) in backend == .nftables ? nil : try planner.table(plan)
+            }
+        }
         let status = try await changeRunner.client.begin(request, progress: Progress.dots(on: context.console))
         Progress.end(on: context.console)
         let (result, outcome) = await watch(status, .begun, prompter, changeRunner, caller)

@@ -55,16 +55,23 @@ package struct Conversation: Sendable {
         switch request {
         case .compose:
             do {
-                return wizard.composed(try await actions.compose(wizard.answers))
+                return wizard.composed(try await actions.compose(wizard.answers, takingOver: wizard.takesOver))
             } catch {
                 return wizard.refused(error.reasons)
             }
         case .rehearse:
             await prompter.write(wizard.rehearsing)
-            let report = await actions.rehearse(wizard.answers)
+            let report = await actions.rehearse(wizard.answers, takingOver: wizard.takesOver)
             // An Enter that was typed early must not answer a review that the user has not seen.
             await prompter.discardTypedAhead()
             return wizard.rehearsed(report)
+        case .importAnswers:
+            do {
+                let (answers, notes) = try await actions.importAnswers()
+                return wizard.imported(answers, notes: notes)
+            } catch {
+                return Wizard.Turn(error.reasons.flatMap { wizard.screen.paragraph($0, tone: .mistake) })
+            }
         case .rules:
             return Wizard.Turn(wizard.listing(await actions.rules(wizard.answers)))
         case .diff:

@@ -87,6 +87,8 @@ package struct Discovery: Equatable, Sendable {
     package var otherChains: [String]
     /// The names of other firewall managers that are running or enabled.
     package var otherFirewalls: [String]
+    /// The firewall managers among them, which a change can take over.
+    package var managers: [FoundManager] = []
     /// Whether Docker is running; nil if unknown.
     package var docker: Bool?
 

@@ -24,6 +24,7 @@ extension Wizard {
     /// The answers to save in case the connection drops; nil before the first answer.
     package var draft: Draft? {
         if case .offeringDraft = stage { return nil }
+        if case .offeringTakeOver = stage { return nil }
         return context.answered.isEmpty ? nil : Draft(answers: context.answers, answered: context.answered)
     }
 

@@ -62,7 +62,8 @@ struct ExistingQuestion: QuestionScript {
     func warnings(_ context: QuestionContext) -> [String] {
         guard context.answers.existing == .replace else { return [] }
         var warnings: [String] = []
-        let firewalls = context.discovery.otherFirewalls.map(\.shown)
+        let managers = Set(context.discovery.managers.map(\.name))
+        let firewalls = context.discovery.otherFirewalls.filter { !managers.contains($0) }.map(\.shown)
         if !firewalls.isEmpty {
             let (own, it) = firewalls.count == 1 ? ("its", "it") : ("their", "them")
             warnings.append("\(firewalls.listed()) will load \(own) own rules again at boot. Disable \(it).")

@@ -163,7 +163,8 @@ struct Review {
             let rest = summary.replacedRules.count - 6
             if rest > 0 { lines += screen.paragraph("and \(rest) more (see \"diff\")", indent: 4) }
         }
-        let firewalls = context.discovery.otherFirewalls.map(\.shown)
+        let managers = Set(context.discovery.managers.map(\.name))
+        let firewalls = context.discovery.otherFirewalls.filter { !managers.contains($0) }.map(\.shown)
         if !firewalls.isEmpty {
             let (verb, its) = firewalls.count == 1 ? ("is", "Its") : ("are", "Their")
             lines += screen.paragraph(

@@ -15,6 +15,8 @@ package struct Wizard: Sendable {
 
     /// The current step of the wizard.
     package enum Stage: Equatable, Sendable {
+        /// Another firewall manager is active. The wizard asks whether latchkey takes over.
+        case offeringTakeOver
         /// There are answers from an earlier session. The wizard asks whether to resume or start over.
         case offeringDraft(Draft)
         /// The wizard asks a question. After an edit from the review, the review comes next.
@@ -39,6 +41,8 @@ package struct Wizard: Sendable {
         case compose
         /// Test the plan with packets, and pass the result to ``Wizard/rehearsed(_:)``.
         case rehearse
+        /// Import what the other firewall manager allows, and pass it to ``Wizard/imported(_:notes:)``.
+        case importAnswers
         /// Show the plan's rules.
         case rules
         /// Show the difference between the current rules and the plan's rules.
@@ -77,6 +81,10 @@ package struct Wizard: Sendable {
     /// Whether the wizard sets up this machine.
     package let mode: Mode
 
+    /// Whether the change takes over other firewall managers.
+    package internal(set) var takesOver: Bool
+    /// The draft to offer after the question about other firewall managers.
+    let waitingDraft: Draft?
     var context: QuestionContext
     /// The line to edit after a mistake; nil if the question was just asked.
     var returned: String?
@@ -89,10 +97,10 @@ package struct Wizard: Sendable {
     /// Creates a wizard.
     ///
     /// `proposals` are answers from an earlier run or an answers file, used as defaults. `draft` has the answers of an
-    /// unfinished session.
+    /// unfinished session. With `takesOver`, latchkey takes over other firewall managers without asking.
     package init(
         discovery: Discovery, catalog: TemplateCatalog, proposals: Answers? = nil, draft: Draft? = nil,
-        deadline: Int = 60, mode: Mode = .setup, screen: Screen = Screen()
+        takesOver: Bool = false, deadline: Int = 60, mode: Mode = .setup, screen: Screen = Screen()
     ) {
         questions = Question.asked(discovery)
         context = QuestionContext(
@@ -101,7 +109,10 @@ package struct Wizard: Sendable {
         self.deadline = deadline
         self.mode = mode
         self.screen = screen
-        stage = draft.map { .offeringDraft($0) } ?? .asking(.admins, fromReview: false)
+        self.takesOver = takesOver
+        waitingDraft = draft
+        let first = draft.map { Stage.offeringDraft($0) } ?? .asking(.admins, fromReview: false)
+        stage = discovery.managers.isEmpty || takesOver ? first : .offeringTakeOver
     }
 
     /// The answers so far.
@@ -114,6 +125,7 @@ package struct Wizard: Sendable {
     /// The start screen and the first question.
     package mutating func begin() -> Turn {
         let start = StartScreen(discovery: context.discovery, mode: mode, screen: screen).lines
+        if case .offeringTakeOver = stage { return Turn(start + takeOverLines) }
         if case .offeringDraft(let draft) = stage { return Turn(start + draftLines(draft)) }
         return Turn(start + ask(.admins, fromReview: false))
     }
@@ -121,6 +133,7 @@ package struct Wizard: Sendable {
     /// The line to ask for now.
     package var request: LineRequest {
         switch stage {
+        case .offeringTakeOver: takeOverRequest
         case .offeringDraft: draftRequest
         case .asking(let question, _): questionRequest(question)
         case .composing, .reviewing, .finished: reviewRequest
@@ -130,6 +143,7 @@ package struct Wizard: Sendable {
     /// Handles a typed line.
     package mutating func input(_ line: String) -> Turn {
         switch stage {
+        case .offeringTakeOver: takeOverInput(line)
         case .offeringDraft(let draft): draftInput(line, draft)
         case .asking(let question, let fromReview): answer(question, line, fromReview: fromReview)
         case .reviewing: reviewInput(line)

@@ -2,11 +2,17 @@ import Policy
 
 /// The actions that the wizard needs from the calling program: plans, rehearsals, files.
 package protocol WizardActions: Sendable {
+    /// Returns answers that stand for what the other firewall manager allows, and notes on what they can't say; or the
+    /// reasons why it can't.
+    func importAnswers() async throws(Refusal) -> (answers: Answers, notes: [String])
+
     /// Creates the plan and returns its changes, or the reasons why it can't.
-    func compose(_ answers: Answers) async throws(Refusal) -> ChangeSummary
+    ///
+    /// With `takingOver`, other firewall managers go when the change is kept.
+    func compose(_ answers: Answers, takingOver: Bool) async throws(Refusal) -> ChangeSummary
 
     /// Tests the plan with packets.
-    func rehearse(_ answers: Answers) async -> RehearsalReport
+    func rehearse(_ answers: Answers, takingOver: Bool) async -> RehearsalReport
 
     /// The plan's rules in the format of iptables-save.
     func rules(_ answers: Answers) async -> [String]

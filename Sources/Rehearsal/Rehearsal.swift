@@ -107,17 +107,26 @@ package struct Rehearsal: Sendable {
 
     // MARK: - Under the rules
 
+    /// The packets whose deciding rule is looked for.
+    package enum Deciding: Sendable {
+        /// All of them.
+        case all
+        /// Those that differ from what was promised.
+        case mistakes
+        /// Only those that only a rule's counter shows.
+        case onlyUnseen
+    }
+
     /// Tests all expectations under the active rules of the stage.
     ///
     /// - Parameters:
     ///   - expectations: the expectations.
     ///   - untested: those that the control round excluded.
-    ///   - decidesAll: whether to find the deciding rule of every packet, or only of those that differ from what was
-    ///     promised.
+    ///   - deciding: the packets whose deciding rule is looked for.
     /// - Returns: a verdict for every expectation, in order.
     /// - Throws: `StageError` and `HostError` if the stage or a tool in it fails.
     package func verdicts(
-        _ expectations: [Expectation], untested: [Expectation: String], decidesAll: Bool = true
+        _ expectations: [Expectation], untested: [Expectation: String], deciding: Deciding = .all
     ) async throws -> [Verdict] {
         // Only where other tables decide too, the counters alone do not tell.
         let kernelTrace = await hiddenDeciders()
@@ -132,12 +141,13 @@ package struct Rehearsal: Sendable {
         var open: [[Expectation]] = []
         for families in counters.isShared ? counters.families.map({ [$0] }) : [counters.families] {
             open += try await lookAtClosed(
-                closed.filter { families.contains($0.family) }, families, decidesAll: decidesAll, &seen, &decisions)
+                closed.filter { families.contains($0.family) }, families, decidesAll: deciding == .all, &seen,
+                &decisions)
         }
-        let rest = visible.filter { expectation in
+        let rest = (deciding == .onlyUnseen ? [] : visible).filter { expectation in
             let isAsPromised = seen[expectation] == expectation.isAccepted
             if !isAsPromised, !expectation.isAccepted { return expectation.sourcePort == nil }
-            return !isAsPromised || (decidesAll && expectation.isAccepted)
+            return !isAsPromised || (deciding == .all && expectation.isAccepted)
         }
         open +=
             Dictionary(grouping: rest) { expectation in

@@ -107,12 +107,14 @@ actor FakeWizardActions: WizardActions {
         self.reports = reports
     }
 
-    func compose(_ answers: Answers) async throws(Refusal) -> ChangeSummary {
+    func importAnswers() async throws(Refusal) -> (answers: Answers, notes: [String]) { throw Refusal(["none"]) }
+
+    func compose(_ answers: Answers, takingOver: Bool) async throws(Refusal) -> ChangeSummary {
         calls.append("compose")
         return try summary.get()
     }
 
-    func rehearse(_ answers: Answers) async -> RehearsalReport {
+    func rehearse(_ answers: Answers, takingOver: Bool) async -> RehearsalReport {
         calls.append("rehearse")
         return reports.count > 1 ? reports.removeFirst() : reports[0]
     }

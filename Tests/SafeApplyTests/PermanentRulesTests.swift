@@ -77,6 +77,37 @@ struct PermanentRulesTests {
         #expect(Self.input(after).contains("-j new"))
     }
 
+    @Test("the jumps of a manager that is taken over go, and a rollback brings them back while its chains exist")
+    func takeOver() throws {
+        let before = try Self.set(
+            """
+            :INPUT DROP [0:0]
+            :f2b-sshd - [0:0]
+            :ufw-before-input - [0:0]
+            -A INPUT -p tcp -m multiport --dports 22 -j f2b-sshd
+            -A INPUT -j ufw-before-input
+            """)
+        let plan = try Self.set(Self.plan)
+        let step = PermanentRules(WantedRules(plan, scope: .inputChain, taking: ["ufw"]), insteadOf: before)
+        let kept = SimulatedKernel.loaded(step.loading(over: before).text, onto: before)
+        #expect(!Self.input(kept).contains { $0.contains("ufw") })
+        #expect(Self.input(kept).first == "-p tcp -m multiport --dports 22 -j f2b-sshd")
+        #expect(step.differences(kept).isEmpty && !step.differences(before).isEmpty)
+        func back(_ live: RuleSet) -> [String] {
+            let wanted = WantedRules(
+                previous: before, plan: plan, scope: .inputChain, live: live, taking: ["ufw"])
+            return Self.input(
+                SimulatedKernel.loaded(PermanentRules(wanted, insteadOf: plan).loading(over: live).text, onto: live))
+        }
+        #expect(back(kept) == Self.input(before))
+        // It runs again, and has put its jump where it puts it.
+        let again = SimulatedKernel.loaded("*filter\n-A INPUT -j ufw-before-input\nCOMMIT\n", onto: kept)
+        #expect(back(again) == Self.input(before))
+        // It did not start again: a jump to a chain that is gone cannot be loaded.
+        let without = SimulatedKernel.loaded("*filter\n-X ufw-before-input\nCOMMIT\n", onto: kept)
+        #expect(back(without) == ["-p tcp -m multiport --dports 22 -j f2b-sshd"])
+    }
+
     @Test("the rollback restores the previous rules, keeps what others added, and respects what they removed")
     func back() throws {
         let plan = try Self.set(Self.plan)

@@ -41,6 +41,26 @@ struct TrialTests {
         #expect(SimulatedKernel.loaded(trial.removing.text, onto: during).normalized() == live.normalized())
     }
 
+    @Test("the gate is ahead of the jumps of a manager that the change takes over, and none of them is repeated")
+    func takeOver() throws {
+        let live = try Self.set(
+            """
+            :INPUT DROP [0:0]
+            :f2b - [0:0]
+            :ufw-before-input - [0:0]
+            -A INPUT -p tcp -j f2b
+            -A INPUT -j ufw-before-input
+            """)
+        let plan = try Self.set(":INPUT ACCEPT [0:0]\n-A INPUT -i lo -j ACCEPT\n-A INPUT -j DROP")
+        let trial = Trial(of: plan, scope: .inputChain, previous: live, gate: Self.gate, taking: ["ufw"])
+        let lines = Self.loaded(trial, over: live)
+        #expect(lines.contains("-I INPUT 2 \(Self.gateText) -g latchkey-trial-INPUT"))
+        #expect(!lines.contains { $0.contains("ufw") })
+        let beside = Self.loaded(
+            Trial(of: plan, scope: .inputChain, previous: live, gate: Self.gate), over: live)
+        #expect(beside.contains("-I INPUT 3 \(Self.gateText) -g latchkey-trial-INPUT"))
+    }
+
     @Test("replace: emptied chains accept, and unchanged chains have no gate")
     func replace() throws {
         let live = try Self.set(

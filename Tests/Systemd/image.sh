@@ -5,6 +5,8 @@ suite=bookworm
 packages=systemd-sysv,dbus,libpam-systemd,openssh-server,iptables,nftables,ipset,iproute2,procps,sudo,libreadline8
 # Removed again: cases that need them install them from these files, without a network.
 extras=netfilter-persistent,iptables-persistent
+# In a folder of their own that is laid over the server's, because the first of them cannot be installed beside the extras.
+managers=ufw,firewalld,fail2ban,python3-systemd
 
 # Prints the folder; creates it if it does not exist yet.
 make_image() {
@@ -15,18 +17,25 @@ make_image() {
         flock 9
         [[ -e $cache/$name ]] && exit 0
         echo 'making the server from the packages of Debian (a minute or two)' >&2
-        rm -rf --one-file-system "$cache/$name.part"
+        rm -rf --one-file-system "$cache/$name.part" "$cache/$name.managers"
         build_image "$cache/$name.part" >"$cache/$name.log" 2>&1 || { tail -n 20 "$cache/$name.log" >&2; exit 1; }
+        add_managers "$cache/$name.part" "$cache/$name.managers" >>"$cache/$name.log" 2>&1 ||
+            { tail -n 20 "$cache/$name.log" >&2; exit 1; }
         mv "$cache/$name.part" "$cache/$name"
     ) 9>"$cache/lock" || return 1
     printf '%s\n' "$cache/$name"
 }
 
+# Where this machine gets its packages of Debian; nothing if it does not say.
+debian_mirror() {
+    apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+        awk -v suite=$suite '$1 == suite { print $2; exit }' || true
+}
+
 # In a separate mount namespace, so that debootstrap's mounts always disappear.
 build_image() {
     local mirror
-    mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
-        awk -v suite=$suite '$1 == suite { print $2; exit }') || true
+    mirror=$(debian_mirror)
     mkdir -p "$1/etc/dpkg/dpkg.cfg.d" "$1.debs"
     # Nothing here has to survive a power cut of the test machine.
     printf 'force-unsafe-io\npath-exclude=/usr/share/doc/*\npath-exclude=/usr/share/man/*\n' \
@@ -39,6 +48,33 @@ build_image() {
     chroot "$1" dpkg --purge ${extras//,/ } || return 1
     rm -rf "$1.debs" "$1"/var/cache/apt/archives/*.deb "$1"/var/lib/apt/lists/* "$1/etc/iptables"
     configure_image "$1"
+}
+
+# Installs the firewall managers, none of them active, in the folder $2 over the server $1.
+add_managers() {
+    local mirror debs=$1.managers
+    mirror=$(debian_mirror)
+    mkdir -p "$debs"
+    # Only downloads: the packages of the server are there already.
+    debootstrap --variant=minbase --download-only --cache-dir="$debs" --include="$managers" "$suite" "$debs.root" \
+        ${mirror:+"$mirror"} || return 1
+    mkdir -p "$2" "$2.work" "$2.root"
+    unshare --mount --propagation private -- "$BASH" -c '
+        mount -t overlay -o "lowerdir=$1,upperdir=$2,workdir=$2.work" overlay "$2.root" || exit 1
+        mkdir "$2.root/debs"
+        for deb in "$3"/*.deb; do
+            name=${deb##*/}
+            [[ -e $2.root/var/lib/dpkg/info/${name%%_*}.list || -e $2.root/var/lib/dpkg/info/${name%%_*}:amd64.list ]] ||
+                cp "$deb" "$2.root/debs" || exit 1
+        done
+        # Once more: a package that another one needs to be unpacked is then configured.
+        for try in 1 2; do
+            chroot "$2.root" env DEBIAN_FRONTEND=noninteractive dpkg --install --recursive /debs && break
+        done
+        [[ -x $2.root/usr/sbin/ufw ]] || exit 1
+        rm -rf "$2.root/debs"
+        chroot "$2.root" systemctl --quiet disable ufw firewalld fail2ban' bash "$1" "$2" "$debs" || return 1
+    rm -rf --one-file-system "$2.work" "$2.root" "$debs" "$debs.root"
 }
 
 configure_image() {

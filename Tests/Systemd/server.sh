@@ -25,13 +25,16 @@ prepare_lane() {
     done < <(ldd "$binary" | awk '$2 == "=>" && $3 ~ "^/" { print $1, $3 }')
 }
 
-# A freshly installed server, booted. "fresh persistent" also has Debian's netfilter-persistent.
+# A freshly installed server, booted. "fresh persistent" also has Debian's netfilter-persistent, "fresh managers" other
+# firewall managers, none of them active.
 fresh() {
     power_off
     mountpoint -q "$work/root" && umount "$work/root"
     rm -rf "$work/upper" "$work/overlay"
     mkdir -p "$work/root" "$work/upper" "$work/overlay"
-    mount -t overlay -o "lowerdir=$image,upperdir=$work/upper,workdir=$work/overlay" overlay "$work/root"
+    local lower=$image
+    [[ ${1:-} != managers ]] || lower=$image.managers:$image
+    mount -t overlay -o "lowerdir=$lower,upperdir=$work/upper,workdir=$work/overlay" overlay "$work/root"
     local home
     for home in root home/ops; do
         mkdir -p -m 700 "$work/root/$home/.ssh"

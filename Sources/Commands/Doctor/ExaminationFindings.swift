@@ -60,6 +60,7 @@ extension Examination {
         let findings = OtherFirewalls(environment.facts).findings().map { found -> Finding in
             let detail = "\(found.state.rawValue). \(found.meaning)"
             switch found.role {
+            case .rival where !found.isInTheWay: return .ok(found.name, "installed, not active")
             case .rival: return .found(.warning, found.name, detail, remedy: found.remedy)
             case .neighbour: return .found(.note, found.name, detail, remedy: found.remedy)
             case .keeper: return .ok(found.name, detail)

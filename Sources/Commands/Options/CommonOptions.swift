@@ -70,11 +70,22 @@ package struct RehearsalOptions: ParsableArguments {
     package static let skipped = "No rehearsal: latchkey did not check whether this change locks you out.\n"
 }
 
+/// What happens to another firewall manager.
+package struct TakeOverOptions: ParsableArguments {
+    @Flag(
+        name: .customLong("take-over"),
+        help: "Replace another firewall manager (ufw, firewalld, ...): it is disabled when you keep the change.")
+    package var isWanted = false
+
+    package init() {}
+}
+
 /// How a change is made.
 package struct ChangeOptions: ParsableArguments {
     @OptionGroup package var time: DeadlineOptions
     @OptionGroup package var rehearsal: RehearsalOptions
     @OptionGroup package var backend: BackendOptions
+    @OptionGroup package var takeOver: TakeOverOptions
 
     package init() {}
 

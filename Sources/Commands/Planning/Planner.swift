@@ -72,6 +72,11 @@ struct Planner: Sendable {
         } catch { throw Failure(error) }
     }
 
+    /// The rules of a plan as a table of nftables, whatever the backend.
+    ///
+    /// - Throws: `Failure` as `rules`.
+    func table(_ plan: Plan) throws(Failure) -> NFTable? { try rules(plan, for: .nftables).table }
+
     private func compose(
         _ plan: Plan, _ family: Family
     ) -> Result<(rules: RuleSet, sets: [AddressSet]), ComposerError> {

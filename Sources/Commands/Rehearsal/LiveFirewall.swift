@@ -95,6 +95,36 @@ extension LiveFirewall {
         return (loaded, notes)
     }
 
+    /// Removes from a stage what goes with the managers that a change takes over: their tables of nftables and, if the
+    /// change is made with nftables, their rules of iptables.
+    ///
+    /// - Parameters:
+    ///   - takeOver: the managers; nil for none.
+    ///   - kernel: the stage's programs.
+    /// - Throws: `ChangeError` if the tools fail.
+    func removeRules(of takeOver: TakeOver?, on kernel: StageKernel) async throws(ChangeError) {
+        guard let takeOver else { return }
+        let names = Set(takeOver.managers.map(\.name))
+        let gone = try Set(NFTable.names(in: takeOver.tables))
+        for table in tables where gone.contains(table.id) || names.contains(table.id.name) {
+            // One that the stage could not load is not there.
+            try? await kernel.nft?.delete("\(table.id)")
+        }
+        guard kernel.backend == .nftables else { return }
+        for (backend, rules) in rules {
+            guard let there = await kernel.iptables(of: backend) else { continue }
+            _ = try await there.eachFamily(rules.present.map(\.family)) { family throws(ChangeError) in
+                let left = rules[family]?.withoutRules(of: names) ?? RuleSet()
+                do throws(HostError) {
+                    try await there.tools[family]?.restore(DumpText.bytes(left.text), flush: true)
+                } catch {
+                    throw ChangeError.host(error)
+                }
+                return true
+            }
+        }
+    }
+
     /// Loads one family's tables, each by itself: one that cannot be loaded does not affect the others.
     private static func load(
         _ tables: [Table], _ family: Family, _ there: LiveRules
@@ -122,5 +152,17 @@ extension LiveFirewall {
         } catch {
             return ["\(missing): \(error)"]
         }
+    }
+}
+
+extension RuleSet {
+    /// The filter table after some programs have stopped: without their jumps, and with the policy ACCEPT for what comes in.
+    fileprivate func withoutRules(of programs: Set<String>) -> RuleSet {
+        guard let filter = self["filter"] else { return RuleSet() }
+        let chains = filter.chains.map { $0.name == "INPUT" ? Chain("INPUT", policy: .accept) : $0 }
+        let rules = filter.rules.filter { rule in
+            rule.chain != "INPUT" || !programs.contains(rule.jumpsTo.flatMap(KnownFirewall.owner(ofChain:)) ?? "")
+        }
+        return RuleSet(tables: [Table("filter", chains: chains, rules: rules.map(\.withoutCounters))])
     }
 }

@@ -13,6 +13,9 @@ struct RehearsalResult: Sendable {
     var milliseconds: Int
     /// How the rehearsal differed from the machine.
     var notes: [String]
+    /// The names of other firewall managers that go when the change is kept: what they close while it is pending is no
+    /// mistake.
+    var takenOver: String?
     /// The present SSH connection, if no packet could test it and the answers say that the plan blocks it.
     var lockoutByAnswers: Lockout?
 
@@ -21,13 +24,15 @@ struct RehearsalResult: Sendable {
         let broken =
             verdicts.filter { !$0.isAsPromised }
             + zip(verdicts, pending).filter { $0.isAsPromised && !$1.isAsPromised }.map(\.1)
+            .filter { takenOver == nil || !$0.expectation.isAccepted }
         return broken.filter { !isAddressSpecific($0) && !$0.isUpToOthers }
     }
 
     /// What other programs' rules open or close besides, each rule once: it is shown, not refused, unless it shuts out an
     /// admin or SSH.
     var otherProgramsNotes: [String] {
-        let others = zip(verdicts, pending.isEmpty ? verdicts : pending).map { $0.isAsPromised ? $1 : $0 }
+        let others = zip(verdicts, pending.isEmpty || takenOver != nil ? verdicts : pending)
+            .map { $0.isAsPromised ? $1 : $0 }
             .filter { $0.isUpToOthers && !isAddressSpecific($0) }
         var decisions: [CounterDifference.Decision] = []
         for case let decision? in others.map(\.decision) where !decisions.contains(decision) {
@@ -54,12 +59,21 @@ struct RehearsalResult: Sendable {
     /// The other programs' rules that block a stranger by its address, each rule once.
     var addressSpecificNotes: [String] {
         var seen: Set<CounterDifference.Decision> = []
-        return (verdicts + pending).compactMap { verdict in
+        return (verdicts + (takenOver == nil ? pending : [])).compactMap { verdict in
             guard let decision = verdict.decision, isAddressSpecific(verdict), seen.insert(decision).inserted else {
                 return nil
             }
             return "Another program blocks \(verdict.expectation.source), which the answers allow: \(decision.text)"
         }
+    }
+
+    /// What the managers that the change takes over close until it is kept.
+    var takeOverNotes: [String] {
+        let count = zip(verdicts, pending).count { $0.isAsPromised && !$1.isAsPromised }
+        guard let takenOver, count > 0 else { return [] }
+        return [
+            "\(count) of these packets are allowed once you keep the change: until then \(takenOver) blocks them."
+        ]
     }
 
     /// How many packets could be tested.

@@ -18,6 +18,8 @@ struct RehearsalRunner: Sendable {
     let live: LiveFirewall?
     /// The kept rules of another backend, which go with a change.
     let retirement: Retirement?
+    /// The other firewall managers that go with a change; nil for none.
+    var takeOver: TakeOver?
     /// Why root cannot read the rules.
     private let unreadable: ChangeError?
 
@@ -126,12 +128,15 @@ struct RehearsalRunner: Sendable {
         var change = try await change(piece, on: stage, loaded: existing.loaded)
         (kernel.counters as? IPTablesCounters)?.look(at: scopes(piece))
         try await change.activateTrial()
-        let pending = try await rehearsal.verdicts(expectations, untested: untested, decidesAll: false)
+        let pending = try await rehearsal.verdicts(
+            expectations, untested: untested, deciding: takeOver == nil ? .mistakes : .onlyUnseen)
+        try await live?.removeRules(of: takeOver, on: kernel)
         try await change.makePermanent()
         let permanent = try await rehearsal.verdicts(expectations, untested: untested)
         return RehearsalResult(
             verdicts: permanent, pending: pending,
-            milliseconds: Int((ContinuousClock.now - begun) / .milliseconds(1)), notes: setNotes + existing.notes)
+            milliseconds: Int((ContinuousClock.now - begun) / .milliseconds(1)), notes: setNotes + existing.notes,
+            takenOver: takeOver?.names)
     }
 
     /// Which counters are read in families that have too many rules to read all of them.
@@ -221,7 +226,10 @@ struct RehearsalRunner: Sendable {
             requester: Requester(user: "", address: nil), sshPorts: [], admins: [], answers: nil, persists: false,
             sets: piece.sets)
         // Without root the stage has none of the active rules, so there is nothing to take away either.
-        if live != nil { request.retirement = retirement }
+        if live != nil {
+            request.retirement = retirement
+            request.takeOver = takeOver
+        }
         return try await RehearsedChange(request, in: there, loaded: loaded)
     }
 }

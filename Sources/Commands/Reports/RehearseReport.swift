@@ -80,7 +80,9 @@ extension RehearseReport.Probe {
 
 extension RehearsalResult {
     /// All notes: differences from the machine, what other programs block or open, packets that were not tested.
-    var allNotes: [String] { notes + addressSpecificNotes + otherProgramsNotes + untestedNotes }
+    var allNotes: [String] {
+        notes + addressSpecificNotes + otherProgramsNotes + takeOverNotes + untestedNotes
+    }
 
     /// The packets that could not be tested.
     private var untestedNotes: [String] {

@@ -64,9 +64,12 @@ struct MachineDiscovery: Sendable {
             unownedInputRules: live?.present.flatMap { RuleEdits.unowned(in: $0.value).map(\.withoutCounters.text) }
                 ?? [],
             otherChains: Array(Set(chains ?? [])).sorted(),
-            otherFirewalls: firewalls.filter { $0.role == .rival && $0.state != .installed }.map(\.name)
+            otherFirewalls: firewalls.filter(\.isInTheWay).map(\.name)
                 + nftTables.map { "nft table \($0)" },
             docker: firewalls.contains { $0.name.lowercased().contains("docker") && $0.state == .running })
+        discovery.managers = OtherManagers(environment.facts).findings.map {
+            FoundManager($0.name, sentences: $0.sentences)
+        }
         discovery.peerEvidence = caller.proposal?.evidence
         discovery.ruleOwners = ruleOwners
         if backend == .nftables {

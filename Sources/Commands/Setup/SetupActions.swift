@@ -17,12 +17,18 @@ struct SetupActions: WizardActions {
     let liveTable: NFTable?
     /// The kept rules of another backend, which go with a change.
     let retirement: Retirement?
+    /// The other firewall managers that a change can take over; nil if there are none.
+    let takeOver: TakeOver?
     /// nil if iptables is not installed, so that no rehearsal is possible.
     let rehearsalRunner: RehearsalRunner?
     let skipsRehearsal: Bool
     let isRoot: Bool
 
-    func compose(_ answers: Answers) async throws(Refusal) -> ChangeSummary {
+    func importAnswers() async throws(Refusal) -> (answers: Answers, notes: [String]) {
+        throw Refusal(["Nothing can be imported here."])
+    }
+
+    func compose(_ answers: Answers, takingOver: Bool) async throws(Refusal) -> ChangeSummary {
         let lines = try changes(answers).flatMap(\.lines)
         // Policies and chains are not rules, so they don't count.
         let isRule = { (line: String) in line.contains(backend == .nftables ? " counter " : " -A ") }
@@ -33,7 +39,9 @@ struct SetupActions: WizardActions {
             ? live?.present.flatMap { RuleEdits.unowned(in: $0.value) } ?? [] : []
         return ChangeSummary(
             rulesRemoved: removed, rulesAdded: added, replacedRules: replaced.map(\.withoutCounters.text),
-            notes: [ChangeRunner.note(of: retirement)].compactMap(\.self)
+            notes: [
+                ChangeRunner.note(of: retirement), takingOver ? ChangeRunner.note(of: takeOver) : nil,
+            ].compactMap(\.self)
                 + (live == nil ? ["The current rules could not be read, so all rules count as new."] : [])
                 + notes(answers),
             obstacle: obstacle)
@@ -49,12 +57,15 @@ struct SetupActions: WizardActions {
         return nil
     }
 
-    func rehearse(_ answers: Answers) async -> RehearsalReport {
+    func rehearse(_ answers: Answers, takingOver: Bool) async -> RehearsalReport {
         guard !skipsRehearsal else { return .skipped("--no-rehearsal was specified.") }
         guard let plan = try? planner.plan(answers), let rules = try? composed(plan) else {
             return .skipped("The plan could not be created.")
         }
-        if let rehearsalRunner { return await rehearsalRunner.report(plan, rules) }
+        if var rehearsalRunner {
+            rehearsalRunner.takeOver = takingOver ? takeOver : nil
+            return await rehearsalRunner.report(plan, rules)
+        }
         if let peer = caller.peer, let port = caller.peerPort, !plan.accepts(from: peer, transport: .tcp, port: port) {
             return .lockout(peer: "\(peer)", port: port)
         }

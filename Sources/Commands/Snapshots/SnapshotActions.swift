@@ -106,6 +106,7 @@ struct SnapshotActions: Sendable {
                     "The snapshot contains rules of \(backend.title), but \(other). "
                         + "latchkey restores them with \(backend.title)."))
         }
+        if let offer = changeRunner.offer(since: snapshot.saved.kept) { context.console.say(Self.note(offer)) }
         let rules: PerFamily<String>
         let restored: Restored
         let liveSets: String

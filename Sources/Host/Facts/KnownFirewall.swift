@@ -14,6 +14,12 @@ package struct KnownFirewall: Sendable {
     var settings: [Setting] = []
     var files: [String] = []
     var offSwitches: [String] = []
+    /// How to stop it for good, if that takes more than its units.
+    var control: ManagerControl?
+    /// The names of its tables of nftables.
+    var tables: [String] = []
+    /// The nft file that it loads: if that closes nothing, the program is no rival.
+    var ruleFile: String?
     let meaning: String
     let remedy: String
 }
@@ -38,38 +44,56 @@ extension KnownFirewall {
 extension OtherFirewalls {
     static let known: [KnownFirewall] = rivals + neighbours + keepers
 
+    private static let takeOver =
+        "To let latchkey take over, safely: latchkey apply --take-over"
+
     private static let rivals = [
         KnownFirewall(
             name: "csf", role: .rival, processes: ["lfd"], units: ["csf.service", "lfd.service"],
-            offSwitches: ["/etc/csf/csf.disable"],
+            files: ["/usr/sbin/csf"], offSwitches: ["/etc/csf/csf.disable"],
+            control: ManagerControl("csf", stop: [["csf", "-x"]], start: [["csf", "-e"]]),
             meaning: "It replaces all firewall rules whenever it starts.",
-            remedy: "To let latchkey take over: csf -x"),
+            remedy: takeOver),
         KnownFirewall(
-            name: "ferm", role: .rival, units: ["ferm.service"],
+            name: "ferm", role: .rival, units: ["ferm.service"], files: ["/usr/sbin/ferm"],
             meaning: "It replaces the INPUT chain whenever it starts.",
-            remedy: "To let latchkey take over: systemctl disable --now ferm"),
+            remedy: takeOver),
+        KnownFirewall(
+            name: "firehol", role: .rival, units: ["firehol.service"], files: ["/usr/sbin/firehol"],
+            meaning: "It replaces all firewall rules whenever it starts.",
+            remedy: takeOver),
         KnownFirewall(
             name: "firewalld", role: .rival, processes: ["firewalld"], units: ["firewalld.service"],
-            meaning: "It also filters every packet: a packet must pass its rules and latchkey's.",
-            remedy: "To let latchkey take over: systemctl disable --now firewalld"),
+            files: ["/usr/sbin/firewalld"],
+            tables: ["firewalld"],
+            meaning: "It filters every packet too, and removes others' rules when it reloads.",
+            remedy: takeOver),
         KnownFirewall(
-            name: "nftables", role: .rival, units: ["nftables.service"],
+            name: "nftables", role: .rival, units: ["nftables.service"], files: ["/etc/nftables.conf"],
+            control: ManagerControl(
+                "nftables",
+                // Not stopped: it would remove all rules of all programs.
+                stop: [["systemctl", "disable", "nftables.service"]],
+                start: [["systemctl", "enable", "nftables.service"]]),
+            ruleFile: "/etc/nftables.conf",
             meaning: "Its service removes all rules, including latchkey's, whenever it starts.",
-            remedy: "To let latchkey take over: systemctl disable nftables"),
+            remedy: takeOver),
         KnownFirewall(
             name: "shorewall", role: .rival, units: ["shorewall.service", "shorewall6.service"],
             settings: [
                 .init(file: "/etc/default/shorewall", key: "startup", value: "1"),
                 .init(file: "/etc/default/shorewall6", key: "startup", value: "1"),
-            ],
+            ], files: ["/usr/sbin/shorewall", "/sbin/shorewall"],
             meaning: "It replaces all firewall rules whenever it starts.",
-            remedy: "To let latchkey take over: systemctl disable --now shorewall"),
+            remedy: takeOver),
         KnownFirewall(
             name: "ufw", role: .rival,
             // ufw.service is enabled on every Ubuntu; only its own setting shows whether it does anything.
-            settings: [.init(file: "/etc/ufw/ufw.conf", key: "ENABLED", value: "yes")],
+            settings: [.init(file: "/etc/ufw/ufw.conf", key: "ENABLED", value: "yes")], files: ["/usr/sbin/ufw"],
+            control: ManagerControl(
+                "ufw", stop: [["ufw", "--force", "disable"]], start: [["ufw", "--force", "enable"]]),
             meaning: "It sets the INPUT policy and its own chains at boot and on every change.",
-            remedy: "To let latchkey take over: ufw disable"),
+            remedy: takeOver),
     ]
 
     private static let neighbours = [

@@ -39,35 +39,67 @@ package struct FirewallFinding: Sendable, Equatable {
     package let meaning: String
     /// What to do, one sentence.
     package let remedy: String
+    /// How a rival is stopped for good; nil for other programs.
+    package var control: ManagerControl?
+    /// The nft file with the rules that it loads; nil if it makes its rules otherwise.
+    package var ruleFile: String?
+
+    /// Whether it would sooner or later undo, bypass or close what is kept.
+    package var isInTheWay: Bool { role == .rival && state != .installed }
 }
 
-/// Finds the other firewall programs, using only files and processes.
+/// Finds the other firewall programs, from files and processes alone.
 package struct OtherFirewalls: Sendable {
     private let source: FactSource
 
     package init(_ source: FactSource = FactSource()) { self.source = source }
 
-    /// All findings, rivals first, then neighbours and keepers, by name; programs that are only installed are included
-    /// for keepers only.
+    /// All findings, rivals first, then neighbours and keepers, by name; neighbours that are only installed are not
+    /// included.
     package func findings() -> [FirewallFinding] {
         let running = Set(ProcessTable(source).all().filter { $0.state != "Z" }.map(\.name))
         let units = SystemdUnits(source)
         return Self.known.compactMap { known -> FirewallFinding? in
-            let state: FirewallFinding.State
+            var state: FirewallFinding.State
             if known.processes.contains(where: { name in running.contains { $0.hasPrefix(name) } }) {
                 state = .running
             } else if known.units.contains(where: units.isEnabled) || known.settings.contains(where: isSet) {
                 state = .enabled
-            } else if known.role == .keeper, known.files.contains(where: source.exists) {
+            } else if known.files.contains(where: source.exists) {
                 state = .installed
             } else {
                 return nil
             }
             // A file that marks the program as disabled.
-            if state == .enabled, known.offSwitches.contains(where: source.exists) { return nil }
-            return FirewallFinding(
-                name: known.name, state: state, role: known.role, meaning: known.meaning, remedy: known.remedy)
+            if state == .enabled, known.offSwitches.contains(where: source.exists) { state = .installed }
+            // Debian's nftables installs a file with rules that nothing loads.
+            if state == .installed, known.ruleFile != nil { return nil }
+            return finding(known, state, units)
         }
+    }
+
+    /// The rivals that would sooner or later undo, bypass or close what is kept.
+    package func inTheWay() -> [FirewallFinding] { findings().filter(\.isInTheWay) }
+
+    private func finding(
+        _ known: KnownFirewall, _ state: FirewallFinding.State, _ units: SystemdUnits
+    ) -> FirewallFinding {
+        let isHarmless = known.ruleFile.map(closesNothing) ?? false
+        let role = isHarmless ? .neighbour : known.role
+        let control =
+            role == .rival
+            ? known.control ?? ManagerControl(known.name, units: known.units.filter(units.isInstalled)) : nil
+        return FirewallFinding(
+            name: known.name, state: state, role: role, meaning: known.meaning,
+            remedy: state == .installed && role == .rival || isHarmless ? "Nothing to do." : known.remedy,
+            control: control, ruleFile: known.ruleFile)
+    }
+
+    /// Whether a file for nft exists and contains nothing that drops packets.
+    private func closesNothing(_ path: String) -> Bool {
+        guard let lines = source.lines(path) else { return false }
+        let words = lines.flatMap { $0.prefix { $0 != "#" }.split { !$0.isLetter } }
+        return !words.contains { ["drop", "reject", "include"].contains($0) }
     }
 
     private func isSet(_ setting: KnownFirewall.Setting) -> Bool {

@@ -83,8 +83,13 @@ package struct ChangeRequest: Codable, Sendable, Equatable {
 
     /// The snapshot that it restores; nil for a change to new rules.
     package var restores: Restored?
+    /// The other firewall managers that go when it is kept; nil for none.
+    package var takeOver: TakeOver?
     /// The sets that its rules look into, as ipset(8) reads them; nil for none.
     package var sets: String?
+
+    /// The names of the managers that go when it is kept.
+    var taking: Set<String> { Set((takeOver?.managers ?? []).map(\.name)) }
 
     /// The sets that are made before its rules: those of the rules, or those that a snapshot had and are missing.
     var madeSets: String { (sets ?? "") + (restores?.sets ?? "") }

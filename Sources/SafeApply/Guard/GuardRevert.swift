@@ -23,6 +23,7 @@ extension Guard {
         journal.reason = reason
         // Continues even if the journal cannot be written: the rules matter more than the record.
         _ = record(.reverting)
+        let restarted = await startManagers()
         if journal.isHalfKept == true, !(await takeBack()) { return await emergency(reason) }
         if !areClosed { areClosed = await removeOpenGates() }
         guard areClosed else { return await emergency(reason) }
@@ -30,7 +31,9 @@ extension Guard {
             environment.log.warning(
                 "The previous rules are active again. latchkey still has to remove its closed trial rules.")
         }
-        await end(.reverted, "\(reason) The previous rules are active again (verified).", verified: true)
+        await handover?.lowerShield()
+        await end(
+            .reverted, "\(reason) The previous rules are active again (verified).\(restarted)", verified: true)
     }
 
     /// Rolls back half-made permanent rules.

@@ -97,7 +97,7 @@ extension Guard {
 
     /// Makes the rules permanent and saves them.
     mutating func keep() async {
-        do { try await backend.makePermanent() } catch {
+        do { try await makePermanent() } catch {
             await revert(.trouble, "The rules could not be made permanent. \(error)")
             return
         }
@@ -106,6 +106,7 @@ extension Guard {
             environment.log.warning("The trial could not be removed yet: \(error)")
             leftover = removal(after: 1)
         }
+        await handover?.lowerShield()
         gatekeeper.end()
         await save()
     }

@@ -59,6 +59,8 @@ package struct Journal: Codable, Sendable, Equatable {
     package var restarts: Int?
     /// Whether permanent rules may have been made, completely or in part.
     package var isHalfKept: Bool?
+    /// Whether other firewall managers may have been stopped, completely or in part.
+    package var areManagersStopped: Bool?
     /// The reason for the outcome, for people.
     package var reason: String
     /// Why it is being rolled back, or was.

@@ -11,6 +11,8 @@ package struct KeptRules: Codable, Sendable, Equatable {
     package var tables: String?
     /// Which backend holds them.
     package var backend: Backend
+    /// The other firewall managers that this change or an earlier one took over; nil for none.
+    package var takenOver: [ManagerControl]?
 
     /// The parsed tables of nftables; none for iptables.
     package var nftTables: [NFTable] { (try? NFTable.tables(in: tables ?? "")) ?? [] }
@@ -81,19 +83,22 @@ package struct Persistence: Sendable {
     /// The record with this change added; rules of the other backends are no longer checked for drift.
     private func record(_ request: ChangeRequest, _ kept: PerFamily<RuleSet>, _ tables: [NFTable]) -> KeptRules {
         var rules = PerFamily<String>()
-        let earlier = (try? lastKept()).flatMap { $0.backend == request.backend ? $0 : nil }
+        let last = try? lastKept()
+        let earlier = last.flatMap { $0.backend == request.backend ? $0 : nil }
         if let earlier { rules = earlier.rules }
+        let takenOver = TakeOver.managers(request.takeOver, besides: last?.takenOver)
         if request.backend == .nftables {
             let others = (earlier?.nftTables ?? []).filter { table in !tables.contains { $0.id == table.id } }
             let all = others + tables.filter { !$0.parts.isEmpty }
             return KeptRules(
-                id: request.id, rules: PerFamily(), tables: all.map(\.text).joined(), backend: request.backend)
+                id: request.id, rules: PerFamily(), tables: all.map(\.text).joined(), backend: request.backend,
+                takenOver: takenOver)
         }
         for (family, kept) in kept.present {
             let earlier = rules[family].flatMap { try? RuleSet(dumped: $0, file: "kept rules") }
             rules[family] = SavedRules.recorded(kept, over: earlier ?? RuleSet()).text
         }
-        return KeptRules(id: request.id, rules: rules, backend: request.backend)
+        return KeptRules(id: request.id, rules: rules, backend: request.backend, takenOver: takenOver)
     }
 
     /// The current state on disk.

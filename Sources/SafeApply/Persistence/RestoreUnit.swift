@@ -18,6 +18,12 @@ enum RestoreUnit {
     /// All of its files.
     static let all = links + [BootPath.restoreUnit] + files
 
+    /// What starts before it: file systems, modules, and the units of other firewall managers, some of which remove
+    /// everybody's rules when they start.
+    private static let earlier =
+        "local-fs.target systemd-modules-load.service nftables.service ufw.service firewalld.service shorewall.service "
+        + "shorewall6.service ferm.service firehol.service csf.service"
+
     /// The unit; it runs each command twice, which changes nothing the second time.
     ///
     /// In the first round the errors are ignored (a leading `-`, systemd.service(5)): if one family fails, the other
@@ -32,7 +38,7 @@ enum RestoreUnit {
     /// - Returns: the text of the file.
     static func text(_ commands: [String]) -> String {
         text(
-            unit: "After=local-fs.target systemd-modules-load.service nftables.service",
+            unit: "After=\(earlier)",
             service: commands.map { "ExecStart=-\($0)" } + commands.map { "ExecStart=\($0)" })
     }
 
@@ -47,7 +53,7 @@ enum RestoreUnit {
     static func text(nftables commands: [String]) -> String {
         text(
             unit: """
-                After=local-fs.target systemd-modules-load.service nftables.service
+                After=\(earlier)
                 PartOf=nftables.service
                 ReloadPropagatedFrom=nftables.service
                 """,

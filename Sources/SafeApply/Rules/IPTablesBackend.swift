@@ -118,7 +118,7 @@ struct IPTablesBackend: RuleBackend {
         for (family, plan) in plan.present {
             trials[family] = Trial(
                 of: plan, scope: request.scope, previous: previous[family] ?? RuleSet(),
-                gate: Gate(kind, family, seconds: gateSeconds))
+                gate: Gate(kind, family, seconds: gateSeconds), taking: request.taking)
         }
     }
 
@@ -176,7 +176,8 @@ struct IPTablesBackend: RuleBackend {
         _ = try await kernel.eachFamily(plan.present.map(\.family)) { family throws(ChangeError) in
             guard let plan = plan[family] else { return true }
             let step = PermanentRules(
-                WantedRules(plan, scope: request.scope), insteadOf: previous[family] ?? RuleSet())
+                WantedRules(plan, scope: request.scope, taking: request.taking),
+                insteadOf: previous[family] ?? RuleSet())
             try await load(step, family)
             return true
         }
@@ -186,7 +187,8 @@ struct IPTablesBackend: RuleBackend {
         _ = try await kernel.eachFamily(plan.present.map(\.family)) { family throws(ChangeError) in
             guard let plan = plan[family], let previous = previous[family] else { return true }
             let live = try await kernel.read(family)
-            let wanted = WantedRules(previous: previous, plan: plan, scope: request.scope, live: live)
+            let wanted = WantedRules(
+                previous: previous, plan: plan, scope: request.scope, live: live, taking: request.taking)
             try await load(PermanentRules(wanted, insteadOf: plan), family)
             await kernel.removeEmptyTables(plan.tables.map(\.name).filter { previous[$0] == nil }, family)
             return true

@@ -56,7 +56,7 @@ struct PermanentRules {
     /// How live rules differ from the wanted ones, ignoring rules of other programs; empty if they don't.
     func differences(_ live: RuleSet) -> [String] {
         var found: [String] = []
-        let others = RuleEdits.userChains(in: live)
+        let others = RuleEdits.userChains(in: live, taking: wanted.taking)
         for table in wanted.tables {
             let present = live[table.name]?.rulesByChain ?? [:]
             for chain in table.base + table.user {
@@ -113,7 +113,7 @@ struct PermanentRules {
         let present = live[table.name]
         let rules = present?.rulesByChain ?? [:]
         let there = Dictionary((present?.chains ?? []).map { ($0.name, $0) }, uniquingKeysWith: { _, last in last })
-        let others = RuleEdits.userChains(in: live)
+        let others = RuleEdits.userChains(in: live, taking: wanted.taking)
         var declarations: [String] = []
         var lines: [String] = []
         var rewritten: [Rule] = []

@@ -1,3 +1,4 @@
+import Host
 import Netfilter
 
 /// One family's input for iptables-restore.
@@ -151,7 +152,13 @@ package enum RuleEdits {
     }
 
     /// The chains of the filter table that are not built-in.
-    static func userChains(in set: RuleSet) -> Set<String> {
-        Set((set["filter"]?.chains ?? []).filter { $0.policy == nil }.map(\.name))
+    ///
+    /// - Parameters:
+    ///   - set: the rules.
+    ///   - taking: the programs that a change takes over: their chains are not counted.
+    static func userChains(in set: RuleSet, taking: Set<String> = []) -> Set<String> {
+        let chains = (set["filter"]?.chains ?? []).filter { $0.policy == nil }.map(\.name)
+        guard !taking.isEmpty else { return Set(chains) }
+        return Set(chains.filter { !taking.contains(KnownFirewall.owner(ofChain: $0) ?? "") })
     }
 }

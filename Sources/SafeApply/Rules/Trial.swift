@@ -34,11 +34,13 @@ package struct Trial: Sendable, Equatable {
     ///   - scope: its scope.
     ///   - previous: the rules that are active now.
     ///   - gate: the condition of its gates.
-    init(of plan: RuleSet, scope: ChangeScope, previous: RuleSet, gate: Gate) {
+    ///   - taking: the programs that the change takes over: the gate is ahead of their jumps.
+    init(of plan: RuleSet, scope: ChangeScope, previous: RuleSet, gate: Gate, taking: Set<String> = []) {
         tables = WantedRules(plan, scope: scope).tables.compactMap { wanted in
             let table =
                 wanted.isWhole
-                ? Self.whole(wanted, previous[wanted.name], gate) : Self.inputAlone(wanted, previous, gate)
+                ? Self.whole(wanted, previous[wanted.name], gate)
+                : Self.inputAlone(wanted, previous, gate, taking: taking)
             return table.gates.isEmpty ? nil : table
         }
     }
@@ -52,10 +54,12 @@ package struct Trial: Sendable, Equatable {
     ///
     /// Those jumps stay, and their owners may remove them at any time. Later jumps are repeated in the trial, in the
     /// positions that they have once it is kept.
-    private static func inputAlone(_ wanted: WantedRules.WantedTable, _ previous: RuleSet, _ gate: Gate) -> TrialTable {
+    private static func inputAlone(
+        _ wanted: WantedRules.WantedTable, _ previous: RuleSet, _ gate: Gate, taking: Set<String>
+    ) -> TrialTable {
         var trial = TrialTable(name: wanted.name)
         let present = previous["filter"]?.rulesByChain["INPUT"] ?? []
-        let others = RuleEdits.userChains(in: previous)
+        let others = RuleEdits.userChains(in: previous, taking: taking)
         let leading = present.prefix { RuleEdits.isForeignJump($0, others) }.count
         let later = present[leading...].filter { RuleEdits.isForeignJump($0, others) }
         let taken = Set(previous["filter"]?.chains.map(\.name) ?? [])

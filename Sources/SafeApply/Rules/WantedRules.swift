@@ -24,13 +24,17 @@ struct WantedRules: Sendable, Equatable {
     }
 
     let tables: [WantedTable]
+    /// The programs that the change takes over: their jumps from INPUT go.
+    let taking: Set<String>
 
     /// The wanted content for a plan.
     ///
     /// - Parameters:
     ///   - plan: the rules of the change.
     ///   - scope: its scope.
-    init(_ plan: RuleSet, scope: ChangeScope) {
+    ///   - taking: the programs that the change takes over.
+    init(_ plan: RuleSet, scope: ChangeScope, taking: Set<String> = []) {
+        self.taking = taking
         switch scope {
         case .inputChain, .inputAndPolicy:
             let rules = plan["filter"]?.rulesByChain["INPUT"] ?? []
@@ -46,20 +50,26 @@ struct WantedRules: Sendable, Equatable {
 
     /// The wanted content for a rollback: the previous rules, within the scope of the change.
     ///
-    /// A jump into another program's chain that is missing now was removed by its owner, and is not restored.
+    /// A jump into another program's chain that is missing now was removed by its owner, and is not restored, unless the
+    /// change itself took it away.
     ///
     /// - Parameters:
     ///   - previous: the previous rules.
     ///   - plan: the rules of the change.
     ///   - scope: the scope of the change.
     ///   - live: the rules as they are now.
-    init(previous: RuleSet, plan: RuleSet, scope: ChangeScope, live: RuleSet) {
+    ///   - taking: the programs that the change took over, which run again.
+    init(previous: RuleSet, plan: RuleSet, scope: ChangeScope, live: RuleSet, taking: Set<String> = []) {
+        self.taking = taking
         switch scope {
         case .inputChain, .inputAndPolicy:
             let present = Set((live["filter"]?.rulesByChain["INPUT"] ?? []).map(\.body))
             let chains = RuleEdits.userChains(in: previous)
+            let staying = RuleEdits.userChains(in: live, taking: taking)
+            let taken = RuleEdits.userChains(in: live).subtracting(staying)
             let rules = (previous["filter"]?.rulesByChain["INPUT"] ?? []).filter {
-                !RuleEdits.isForeignJump($0, chains) || present.contains($0.body)
+                !RuleEdits.isForeignJump($0, chains) || RuleEdits.isForeignJump($0, taken)
+                    || present.contains($0.body)
             }
             let policy = scope == .inputAndPolicy ? previous["filter"]?.chain("INPUT")?.policy : nil
             let input = WantedChain(name: "INPUT", policy: policy, counters: .zero, rules: rules)

@@ -95,7 +95,9 @@ extension Restored {
     func record(_ request: ChangeRequest, _ plan: PlannedRules) -> KeptRules {
         guard request.backend != .nftables else {
             let tables = plan.tables.filter { !$0.parts.isEmpty }.map(\.text).joined()
-            return KeptRules(id: request.id, rules: PerFamily(), tables: tables, backend: request.backend)
+            return KeptRules(
+                id: request.id, rules: PerFamily(), tables: tables, backend: request.backend,
+                takenOver: saved.kept?.takenOver)
         }
         var rules = PerFamily<String>()
         for (family, plan) in plan.rules.present {
@@ -108,6 +110,7 @@ extension Restored {
             rules[family] =
                 RuleSet(tables: watched.map { $0.isInputAlone ? input : RuleEdits.whole($0.name, of: plan) }).text
         }
-        return KeptRules(id: request.id, rules: rules, backend: request.backend)
+        return KeptRules(
+            id: request.id, rules: rules, backend: request.backend, takenOver: saved.kept?.takenOver)
     }
 }

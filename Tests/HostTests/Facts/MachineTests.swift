@@ -118,7 +118,51 @@ struct OtherFirewallTests {
             try $0.link("/etc/systemd/system/multi-user.target.wants/csf.service", to: "/lib/x")
             try $0.write("", to: "/etc/csf/csf.disable")
         }
-        #expect(found.isEmpty)
+        #expect(found.map(\.state) == [.installed])
+        let installed = try findings {
+            try $0.write("", to: "/usr/sbin/csf")
+            try $0.write("", to: "/etc/csf/csf.disable")
+        }
+        #expect(installed.map(\.state) == [.installed])
+        #expect(installed.allSatisfy { !$0.isInTheWay })
+    }
+
+    @Test("nftables.service is in the way only if its file closes something")
+    func nftablesFile() throws {
+        func found(_ text: String) throws -> FirewallFinding? {
+            try findings {
+                try $0.write(text, to: "/etc/nftables.conf")
+                try $0.write("", to: "/lib/x")
+                try $0.link("/etc/systemd/system/sysinit.target.wants/nftables.service", to: "/lib/x")
+            }.first
+        }
+        let open = "table inet filter {\n\tchain input {\n\t\ttype filter hook input priority filter; # drop\n\t}\n}\n"
+        #expect(try found(open)?.isInTheWay == false)
+        #expect(try found(open + "include \"/etc/nftables.d/*\"\n")?.isInTheWay == true)
+        #expect(try found("add rule inet filter input drop\n")?.isInTheWay == true)
+        #expect(try findings { try $0.write("drop", to: "/etc/nftables.conf") }.isEmpty)
+    }
+
+    @Test("the commands that stop a manager name its units that are there, or its own switch")
+    func controls() throws {
+        let found = try findings {
+            try $0.write("ENABLED=yes\n", to: "/etc/ufw/ufw.conf")
+            try $0.write("", to: "/lib/systemd/system/shorewall.service")
+            try $0.link(
+                "/etc/systemd/system/basic.target.wants/shorewall.service",
+                to: "/lib/systemd/system/shorewall.service")
+        }
+        #expect(found.map(\.name) == ["shorewall", "ufw"])
+        #expect(
+            found.compactMap(\.control?.stop) == [
+                [["systemctl", "disable", "--now", "shorewall.service"]], [["ufw", "--force", "disable"]],
+            ])
+        #expect(
+            found.compactMap(\.control?.startText) == [
+                "sudo systemctl enable --now shorewall.service", "sudo ufw --force enable",
+            ])
+        let keeper = try findings { try $0.write("", to: "/usr/sbin/netfilter-persistent") }
+        #expect(keeper.allSatisfy { $0.control == nil })
     }
 
     @Test("a program that restores rules at boot is found even if it is only installed")
