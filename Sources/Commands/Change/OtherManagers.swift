@@ -84,8 +84,8 @@ extension ChangeRunner {
     ///
     /// - Parameters:
     ///   - isWanted: whether the user wants that.
-    ///   - shield: makes the rules of the change as a table of nftables.
     ///   - facts: where facts about the machine are read.
+    ///   - shield: makes the rules of the change as a table of nftables.
     /// - Returns: nil if there are none.
     /// - Throws: `Failure` with status 4 if there are some and the user did not ask for it; 69 as `OtherManagers.takeOver`.
     func takeOver(

@@ -8,10 +8,11 @@ import Netfilter
 package struct TakeOver: Codable, Sendable, Equatable {
     /// The managers.
     package var managers: [ManagerControl]
-    /// The nft tables that go with them, as nft(8) reads them; "" for none. A manager that removes its tables itself, when
-    /// it stops, has none here.
+    /// The nft tables that go with them, as nft(8) reads them; "" for none.
+    ///
+    /// A manager that removes its tables itself, when it stops, has none here.
     package var tables: String
-    /// An nft table with the rules of the change, for the moment in which the managers stop; nil if there is none.
+    /// A table with the rules of the change, for the moment in which the managers stop; nil if there is none.
     ///
     /// Some of them remove the rules of all programs then. In a table of its own, nobody but latchkey removes it.
     package var shield: String?

@@ -156,6 +156,7 @@ package enum RuleEdits {
     /// - Parameters:
     ///   - set: the rules.
     ///   - taking: the programs that a change takes over: their chains are not counted.
+    /// - Returns: the names.
     static func userChains(in set: RuleSet, taking: Set<String> = []) -> Set<String> {
         let chains = (set["filter"]?.chains ?? []).filter { $0.policy == nil }.map(\.name)
         guard !taking.isEmpty else { return Set(chains) }
