@@ -148,3 +148,25 @@ X
         inside 'systemctl enable --now nftables.service' || fail 'nftables.service does not start again'
     done
 }
+
+is_kept() { [[ $(state) == kept ]]; }
+
+# a guard that is killed while it takes over: the next one ends it
+case_takes_over_killed() {
+    fresh managers
+    inside 'ufw allow ssh && ufw allow 9090/tcp && ufw --force enable' >/dev/null || fail 'ufw does not start'
+    inside 'cp /usr/sbin/ufw /usr/sbin/ufw.real && printf "#!/bin/sh\necho >>/run/called; sleep 2; exec /usr/sbin/ufw.real \"\$@\"\n" >/usr/sbin/ufw'
+    answers 'services: [web]'
+    take_over
+    as_root latchkey confirm >"$work/said" 2>&1 &
+    wait_for 10 inside 'test -e /run/called' || fail 'ufw was not stopped'
+    inside 'kill -KILL $(pgrep -f "latchkey guard")' || fail 'no guard to kill'
+    is_open || fail 'SSH is closed'
+    wait_for 30 is_kept || fail "the state is $(state)"
+    wait $! || true
+    answers_decide
+    inside 'nft list tables' | grep -q shield && fail 'the shield is still there'
+    inside 'grep -qx ENABLED=no /etc/ufw/ufw.conf' || fail 'ufw is still enabled'
+    reboot
+    answers_decide
+}
