@@ -13,8 +13,9 @@ package struct Latchkey: ParsableCommand {
         version: Version.text,
         subcommands: [
             SetupCommand.self, TryCommand.self, PlanCommand.self, RehearseCommand.self, TraceCommand.self,
-            ApplyCommand.self, ConfirmCommand.self, RevertCommand.self, ExtendCommand.self, StatusCommand.self,
-            SnapshotsCommand.self, ServicesCommand.self, DoctorCommand.self, GuardCommand.self, SuperviseCommand.self,
+            ApplyCommand.self, ConfirmCommand.self, RevertCommand.self, ExtendCommand.self, OffCommand.self,
+            StatusCommand.self, SnapshotsCommand.self, ServicesCommand.self, DoctorCommand.self, GuardCommand.self,
+            SuperviseCommand.self,
             ProbeAgentCommand.self,
         ],
         defaultSubcommand: SetupCommand.self)

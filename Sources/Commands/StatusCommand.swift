@@ -96,7 +96,8 @@ extension StatusReport {
             switch status?.outcome {
             case nil: kept == nil ? .idle : .kept
             case .pending: .pending
-            case .kept: .kept
+            // A change that is kept leaves a record, unless it was "off".
+            case .kept: kept == nil ? .idle : .kept
             case .reverted: .reverted
             case .failed, .refused, .interrupted: .failed
             }
@@ -114,7 +115,9 @@ extension StatusReport {
     func text(reason: String?, trouble: ChangeError? = nil, bootLoader: BootLoader?) -> String {
         var lines: [String] =
             switch state {
-            case .idle: ["Nothing is pending, and no change was ever kept."]
+            case .idle where change != nil:
+                ["latchkey is off since the change \(change ?? ""), which removed its rules."]
+            case .idle: ["Nothing is pending, and no rules of latchkey's are kept."]
             case .pending:
                 [
                     "The change \(change ?? "") is pending" + (secondsLeft.map { ", \($0) s left." } ?? ".")

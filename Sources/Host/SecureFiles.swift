@@ -154,6 +154,13 @@ package enum SecureFiles {
         try syncFolder(folder(of: path))
     }
 
+    /// Removes a folder that is empty; a missing one is not an error.
+    ///
+    /// - Throws: `file` if it cannot be removed, such as one with files in it.
+    package static func removeEmptyFolder(_ path: String) throws(HostError) {
+        if rmdir(path) != 0, errno != ENOENT { throw .file(path: path, operation: "remove", errno: errno) }
+    }
+
     /// Whether a path exists; symbolic links are not followed.
     package static func exists(_ path: String) -> Bool {
         var status = stat()

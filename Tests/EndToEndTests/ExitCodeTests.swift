@@ -97,7 +97,7 @@ struct ExitCodeTests {
         }
     }
 
-    @Test("without root the exit code is 77", arguments: ["apply", "confirm", "revert", "status"])
+    @Test("without root the exit code is 77", arguments: ["apply", "confirm", "revert", "off", "status"])
     func notRoot(_ command: String) async throws {
         let root = try TemporaryFolder()
         try root.write(Answers.keep, to: "keep.yaml")

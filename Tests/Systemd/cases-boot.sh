@@ -115,6 +115,62 @@ case_kept_persistent() {
         fail 'netfilter-persistent does not have the rules'
 }
 
+# off: once it is kept nothing is loaded at boot, and a reboot before that brings the kept rules back
+case_off() {
+    local kept
+    fresh "$@"
+    before=$(rules)
+    answers 'services: [web]' 'existing: replace'
+    as_root 'latchkey apply --answers /root/answers.yaml --detach' || fail "apply said $?"
+    expect_status 0 as_root latchkey confirm
+    kept=$(rules)
+    as_root 'latchkey off --deadline 5m --detach' || fail "off said $?"
+    reboot
+    [[ $(rules) == "$kept" ]] || differ 'other rules than those kept' "$kept"
+    as_root 'latchkey off --deadline 5m --detach' || fail "off said $?"
+    expect_status 0 as_root latchkey confirm
+    is_off || fail 'rules of latchkey are left'
+    inside 'systemctl list-units --all --no-legend "latchkey-restore.service" | grep -q .' && fail 'the unit is left'
+    reboot
+    is_off || fail 'rules of latchkey are loaded at boot'
+    [[ $(state) == idle ]] || fail "the state is $(state)"
+    [[ $(inside 'latchkey status --json') == *'"drift":false'* ]] || fail 'drift'
+    [[ -z $(inside 'systemctl --failed --no-legend') ]] || fail 'a unit has failed'
+    is_open || fail 'SSH does not answer'
+    # The answers stay.
+    as_root 'latchkey apply --detach' || fail "apply said $?"
+    expect_status 0 as_root latchkey confirm
+    [[ $(rules) == "$kept" ]] || differ 'other rules than those kept' "$kept"
+}
+# Tables that netfilter-persistent loads without rules have no effect.
+is_off() {
+    [[ $(rules | grep -e '^-A' -e ' DROP ' -e ' - $') == "$(grep -e '^-A' -e ' DROP ' -e ' - $' <<<"$before")" ]] &&
+        ! inside 'find /etc/systemd /etc/iptables /var/lib/latchkey/restore /var/lib/latchkey/kept.json -type f 2>/dev/null |
+            xargs grep -l "latchkey" /dev/null'
+}
+
+# off: netfilter-persistent loads nothing of latchkey's any more
+case_off_persistent() { case_off persistent; }
+
+# off: latchkey's own table, with nftables.service
+case_off_nftables() {
+    fresh
+    inside 'systemctl enable --now nftables.service' || fail 'nftables.service does not start'
+    answers 'services: [web]'
+    as_root 'latchkey apply --answers /root/answers.yaml --backend nftables --detach' || fail "apply said $?"
+    expect_status 0 as_root latchkey confirm
+    as_root 'latchkey off --deadline 5m --detach' || fail "off said $?"
+    expect_status 0 as_root latchkey confirm
+    inside 'nft list tables' | grep -q latchkey && fail 'the table is left'
+    inside 'systemctl restart nftables.service' || fail 'nftables.service does not restart'
+    inside 'nft list tables' | grep -q latchkey && fail 'the table is back'
+    reboot
+    inside 'nft list tables' | grep -q latchkey && fail 'the table is loaded at boot'
+    [[ $(state) == idle ]] || fail "the state is $(state)"
+    [[ -z $(inside 'systemctl --failed --no-legend') ]] || fail 'a unit has failed'
+    is_open || fail 'SSH does not answer'
+}
+
 # kept rules are loaded even if netfilter-persistent is installed without its plug-in
 case_kept_half_installed() {
     fresh persistent

@@ -21,7 +21,8 @@ extension ChangeRunner {
                 return .done
             }
             context.console.say(
-                Self.invitation(status) + (status.gate == .some(.none) ? "  \(ChangeText.noClock)\n" : ""))
+                Self.invitation(status, isOff: request.scope == .removal)
+                    + (status.gate == .some(.none) ? "  \(ChangeText.noClock)\n" : ""))
             do { status = try await client.wait() } catch { throw Failure(error) }
         }
         try print(status, report, in: context)
@@ -35,13 +36,18 @@ extension ChangeRunner {
         context.console.say(ChangeText.outcome(status))
     }
 
-    private static func invitation(_ status: ChangeStatus) -> String {
-        """
-        The new rules are active. They roll back in \(status.secondsLeft ?? 0) s unless you keep them.
-          Open a new SSH login in a second terminal and run:  sudo latchkey confirm
-          If you can't log in, just wait: the previous rules become active again.
+    private static func invitation(_ status: ChangeStatus, isOff: Bool) -> String {
+        let seconds = status.secondsLeft ?? 0
+        let state =
+            isOff
+            ? "latchkey's firewall is off. It comes back in \(seconds) s unless you keep it off."
+            : "The new rules are active. They roll back in \(seconds) s unless you keep them."
+        return """
+            \(state)
+              Open a new SSH login in a second terminal and run:  sudo latchkey confirm
+              If you can't log in, just wait: the previous rules become active again.
 
-        """
+            """
     }
 }
 

@@ -28,10 +28,13 @@ extension RehearsalRunner {
     /// - Parameters:
     ///   - rules: the rules for iptables.
     ///   - tables: the tables of the backend nftables, as nft(8) reads them; nil for iptables.
+    ///   - scope: the scope of the change.
+    ///   - next: what to do about a refusal; nil for the advice about hand-written rules.
     ///   - context: where messages go.
     /// - Throws: `Failure` with status 4 for any other rules.
     func requireSSHAccess(
-        _ rules: PerFamily<RuleSet>, tables: String? = nil, in context: CommandContext
+        _ rules: PerFamily<RuleSet>, tables: String? = nil, scope: ChangeScope = .tables, next: String? = nil,
+        in context: CommandContext
     ) async throws(Failure) {
         let machine = await machine(reaching: [])
         let expectations = expectationsOfCaller(on: machine)
@@ -42,7 +45,7 @@ extension RehearsalRunner {
         let result: RehearsalResult
         do {
             result = try await rehearse(
-                Piece(rules: rules, tables: tables, sets: "", scope: .tables), expectations, on: machine)
+                Piece(rules: rules, tables: tables, sets: "", scope: scope), expectations, on: machine)
         } catch {
             context.console.say(Wrapping.text("\(Self.unchecked) \(Self.reason(error))"))
             return
@@ -50,7 +53,8 @@ extension RehearsalRunner {
         do { try Self.pass(result, in: context) } catch {
             var failure = error
             failure.next =
-                "add a rule that allows \(you.map { "\($0)" } ?? "your address") on the SSH port, or override with "
+                next
+                ?? "add a rule that allows \(you.map { "\($0)" } ?? "your address") on the SSH port, or override with "
                 + "--no-rehearsal."
             throw failure
         }

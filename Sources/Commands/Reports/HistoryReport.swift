@@ -13,11 +13,11 @@ package struct HistoryReport: Report, Equatable {
     package var user: String
     /// The address of their SSH connection.
     @OrNull package var address: String?
-    /// Where the rules came from: `answers`, `files` or `snapshot`.
+    /// Where the rules came from: `answers`, `files`, `snapshot`, or `off` if they were removed.
     package var origin: String
     /// The snapshot that it restored.
     @OrNull package var restores: String?
-    /// Its scope: `inputChain` or `tables`.
+    /// Its scope: `inputChain`, `tables` or `removal`.
     package var scope: String
     /// Which iptables.
     package var backend: String
@@ -51,7 +51,8 @@ extension HistoryReport {
     /// The report for people: one line, and the reason below it.
     var text: String {
         let who = address.map { "\(user) from \($0)" } ?? "\(user), local"
-        let what = restores.map { " (restored \($0))" } ?? (origin == "files" ? " (hand-written rules)" : "")
+        let notes = ["files": " (hand-written rules)", "off": " (off)"]
+        let what = restores.map { " (restored \($0))" } ?? notes[origin] ?? ""
         let first = "\(SnapshotReport.minutes(began))  \(change)  \(outcome.rawValue), \(who)\(what)"
         let lines = [first] + (reason.isEmpty ? [] : Wrapping.lines(reason, first: "    ", rest: "    "))
         return lines.joined(separator: "\n") + "\n"

@@ -176,7 +176,7 @@ struct SnapshotActions: Sendable {
     private func history() async -> [HistoryReport] { (try? await changeRunner.history()) ?? [] }
 
     /// The admins of the last kept answers: the emergency opening allows them.
-    private func admins(_ templates: TemplateOptions, in context: CommandContext) async -> [String] {
+    func admins(_ templates: TemplateOptions, in context: CommandContext) async -> [String] {
         let path = context.layout.answers
         guard let file = try? NamedText(name: path, path: path, in: context),
             let planner = try? await Planner(templates, in: context), let answers = try? planner.answers(file)
@@ -197,7 +197,7 @@ struct SnapshotActions: Sendable {
 
 extension Optional where Wrapped: Sendable {
     /// Like `map`, with an asynchronous body.
-    fileprivate func asyncMap<Value, Failure: Error>(
+    func asyncMap<Value, Failure: Error>(
         _ body: (Wrapped) async throws(Failure) -> Value
     ) async throws(Failure) -> Value? {
         guard let self else { return nil }

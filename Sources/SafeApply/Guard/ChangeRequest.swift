@@ -9,6 +9,8 @@ package enum ChangeScope: String, Codable, Sendable, CaseIterable {
     case inputAndPolicy
     /// The tables that the rule set names, as a whole.
     case tables
+    /// The rules that the rule set names, and those with latchkey's comment: they go, and all others stay.
+    case removal
 }
 
 /// A file to write when the change is kept.

@@ -59,7 +59,8 @@ package struct Guard {
         guard let request = JSONText.decode(ChangeRequest.self, from: bytes), request.id == id else {
             throw .damaged(path: path, reason: "it is not a request from this version of latchkey")
         }
-        try await OtherBackend.refuse(besides: request.backend, in: environment)
+        // Nothing is added that another backend's rules could be mixed up with.
+        if request.scope != .removal { try await OtherBackend.refuse(besides: request.backend, in: environment) }
         let backend = try await RuleBackends.new(request, in: environment)
         try await backend.requireWayBack()
         let snapshot = try backend.snapshot()

@@ -47,6 +47,8 @@ package enum ChangeOrigin: String, Codable, Sendable, CaseIterable {
     case files
     /// Taken from a snapshot.
     case snapshot
+    /// None: latchkey's rules were removed.
+    case off
 }
 
 /// A change in the history: its beginning and its end.
@@ -127,6 +129,7 @@ package struct History: Sendable {
         case .answers: "from answers"
         case .files: "from hand-written rules"
         case .snapshot: "from snapshot \(request.restores?.snapshot ?? "")"
+        case .off: "latchkey off"
         }
     }
 
@@ -158,6 +161,7 @@ package struct History: Sendable {
 extension ChangeRequest {
     /// Where its rules came from.
     package var origin: ChangeOrigin {
+        if scope == .removal { return .off }
         if restores != nil { return .snapshot }
         return sources.present.isEmpty ? .answers : .files
     }

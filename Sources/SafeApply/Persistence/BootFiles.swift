@@ -46,6 +46,7 @@ struct BootFiles: Sendable {
             unitsChanged = unitsChanged || changed && file.path.hasPrefix(BootPath.systemUnits)
         }
         if unitsChanged { try await reloadSystemd() }
+        if unitsChanged, SecureFiles.exists(layout.path(TableBootText.rulesFile)) { await startUnit() }
         let paths = files.filter { $0.content != .absent }.map { layout.path($0.path) }.filter { $0 != layout.answers }
         var saved = Saved(paths: paths)
         let own = Set(RestoreUnit.all.map(layout.path))
@@ -169,7 +170,7 @@ struct BootFiles: Sendable {
         path.hasPrefix(layout.root) ? String(path.dropFirst(layout.root.count)) : path
     }
 
-    private func reloadSystemd() async throws(ChangeError) {
+    func reloadSystemd() async throws(ChangeError) {
         guard environment.initSystem.isRunning else { return }
         try await ChangeError.wrap { () async throws(HostError) in
             _ = try await environment.runner.check(

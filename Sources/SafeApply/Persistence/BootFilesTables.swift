@@ -38,19 +38,21 @@ extension BootFiles {
     /// Starts the unit, because systemd reloads and restarts only active units together with nftables.service.
     ///
     /// It loads the same rules again, in one transaction. A failure does not matter until nftables.service flushes them.
-    private func startUnit() async {
+    func startUnit() async {
         guard environment.initSystem.isRunning, let systemctl = environment.toolbox.find("systemctl") else { return }
         let unit = SecureFiles.name(of: BootPath.restoreUnit)
         _ = try? await environment.runner.run(Command(systemctl, ["--no-block", "start", unit]))
     }
 
+    /// The files that other services load into iptables, without the layout's root.
+    static let servicePaths: [(Family, String)] = [
+        (.ipv4, BootPath.persistentIPv4), (.ipv6, BootPath.persistentIPv6), (.ipv4, BootPath.servicesIPv4),
+        (.ipv6, BootPath.servicesIPv6),
+    ]
+
     /// Takes latchkey's rules out of the files that other services load into iptables.
     private func retire(_ retirement: Retirement) throws(ChangeError) {
-        let paths: [(Family, String)] = [
-            (.ipv4, BootPath.persistentIPv4), (.ipv6, BootPath.persistentIPv6), (.ipv4, BootPath.servicesIPv4),
-            (.ipv6, BootPath.servicesIPv6),
-        ]
-        for (family, bare) in paths {
+        for (family, bare) in Self.servicePaths {
             let path = layout.path(bare)
             let gone = Set(retirement.recorded[family] ?? [])
             guard let file = try read(path), let filter = file["filter"] else { continue }

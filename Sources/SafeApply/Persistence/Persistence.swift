@@ -13,6 +13,10 @@ package struct KeptRules: Codable, Sendable, Equatable {
     package var backend: Backend
     /// The other firewall managers that this change or an earlier one took over; nil for none.
     package var takenOver: [ManagerControl]?
+    /// After a restore: which of the rules latchkey had made, for what is whole may be other programs' too; otherwise nil.
+    package var ownRules: PerFamily<String>?
+    /// The same for the tables of nftables.
+    package var ownTables: String?
 
     /// The parsed tables of nftables; none for iptables.
     package var nftTables: [NFTable] { (try? NFTable.tables(in: tables ?? "")) ?? [] }
@@ -48,6 +52,7 @@ package struct Persistence: Sendable {
     /// - Returns: the files with the rules for boot, and notes for a person.
     /// - Throws: `host`, `badRules`; the active rules are not changed.
     func save(_ request: ChangeRequest, _ plan: PlannedRules) async throws(ChangeError) -> BootFiles.Saved {
+        if request.scope == .removal { return try await remove(request, plan) }
         var kept = PerFamily<RuleSet>()
         for (family, plan) in plan.rules.present { kept[family] = SavedRules.kept(plan, scope: request.scope) }
         let record = request.restores.map { $0.record(request, plan) } ?? record(request, kept, plan.tables)
@@ -90,15 +95,41 @@ package struct Persistence: Sendable {
         if request.backend == .nftables {
             let others = (earlier?.nftTables ?? []).filter { table in !tables.contains { $0.id == table.id } }
             let all = others + tables.filter { !$0.parts.isEmpty }
-            return KeptRules(
+            var record = KeptRules(
                 id: request.id, rules: PerFamily(), tables: all.map(\.text).joined(), backend: request.backend,
                 takenOver: takenOver)
+            if let own = earlier?.ownTables.flatMap({ try? NFTable.tables(in: $0) }) {
+                let others = own.filter { table in !tables.contains { $0.id == table.id } }
+                record.ownTables = (others + tables.filter { !$0.parts.isEmpty }).map(\.text).joined()
+            }
+            return record
         }
         for (family, kept) in kept.present {
             let earlier = rules[family].flatMap { try? RuleSet(dumped: $0, file: "kept rules") }
             rules[family] = SavedRules.recorded(kept, over: earlier ?? RuleSet()).text
         }
-        return KeptRules(id: request.id, rules: rules, backend: request.backend, takenOver: takenOver)
+        var record = KeptRules(id: request.id, rules: rules, backend: request.backend, takenOver: takenOver)
+        if var own = earlier?.ownRules {
+            for (family, kept) in kept.present {
+                let earlier = own[family].flatMap { try? RuleSet(dumped: $0, file: "kept rules") }
+                own[family] = SavedRules.recorded(kept, over: earlier ?? RuleSet()).text
+            }
+            record.ownRules = own
+        }
+        return record
+    }
+
+    /// Removes everything that would be loaded at boot, and then the record.
+    ///
+    /// It is idempotent, as `save` is. The answers stay.
+    private func remove(_ request: ChangeRequest, _ plan: PlannedRules) async throws(ChangeError) -> BootFiles.Saved {
+        var saved = BootFiles.Saved()
+        if request.persists { saved = try await BootFiles(environment).remove(plan.rules) }
+        try ChangeError.wrap { () throws(HostError) in try SecureFiles.remove(layout.kept) }
+        if SecureFiles.exists(layout.answers) {
+            saved.notes.append("\(layout.answers) stays: \"latchkey apply\" makes the firewall again.")
+        }
+        return saved
     }
 
     /// The current state on disk.

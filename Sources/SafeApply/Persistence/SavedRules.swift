@@ -15,6 +15,7 @@ package enum SavedRules {
         switch scope {
         case .inputChain, .inputAndPolicy: RuleSet(tables: [inputAlone(InputChain(of: plan))])
         case .tables: RuleSet(tables: plan.tables.map { RuleEdits.whole($0.name, of: plan) })
+        case .removal: RuleSet()
         }
     }
 

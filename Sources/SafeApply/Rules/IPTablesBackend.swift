@@ -294,8 +294,12 @@ struct IPTablesBackend: RuleBackend {
         for (family, names) in (request.restores?.emptied ?? PerFamily()).present {
             await kernel.removeEmptyTables(names, family)
         }
+        if request.scope == .removal {
+            for (family, plan) in plan.present { await kernel.removeEmptyTables(plan.tables.map(\.name), family) }
+        }
         // The sets that latchkey made for earlier rules; one that a rule names stays.
-        let named = plan.present.reduce(into: Set<String>()) { $0.formUnion(NamedSets.names(in: $1.value)) }
+        let wanted = request.scope == .removal ? [] : plan.present
+        let named = wanted.reduce(into: Set<String>()) { $0.formUnion(NamedSets.names(in: $1.value)) }
         let old = Restoration.names(sets).filter { $0.hasPrefix(NamedSets.ownPrefix) && !named.contains($0) }
         await kernel.sets?.remove(old)
     }

@@ -38,12 +38,12 @@ package enum OtherBackend {
     }
 
     /// The tables of nf_tables, for both families with one process; nil if they cannot be listed.
-    private static func nftTables(in environment: ChangeEnvironment) async -> Set<String>? {
+    static func nftTables(in environment: ChangeEnvironment) async -> Set<String>? {
         try? await NFTables(toolbox: environment.toolbox, runner: environment.runner)?.names()
     }
 
     /// Running legacy tools loads their kernel modules; reading this file does not.
-    private static func mayHold(
+    static func mayHold(
         _ backend: Backend, _ family: Family, _ nftTables: Set<String>?, anyTable: Bool = false
     ) -> Bool {
         guard backend == .legacy else {
@@ -57,8 +57,7 @@ package enum OtherBackend {
     }
 
     /// The other backend's rules, or nil if its tools are not installed.
-    private static func rules(_ backend: Backend, _ family: Family, in environment: ChangeEnvironment) async -> RuleSet?
-    {
+    static func rules(_ backend: Backend, _ family: Family, in environment: ChangeEnvironment) async -> RuleSet? {
         let live = try? await LiveRules(
             backend: backend, families: [family], toolbox: environment.toolbox, runner: environment.runner)
         return try? await live?.read(family)

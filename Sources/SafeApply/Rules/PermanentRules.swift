@@ -24,7 +24,7 @@ struct PermanentRules {
 
     /// The chains that it changes, by table; nil if it changes whole tables.
     var places: [String: [String]]? {
-        guard wanted.tables.allSatisfy({ !$0.isWhole }) else { return nil }
+        guard wanted.tables.allSatisfy({ !$0.isWhole && $0.removal == nil }) else { return nil }
         return Dictionary(
             wanted.tables.map { ($0.name, ($0.base + $0.user).map(\.name)) }, uniquingKeysWith: { _, last in last })
     }
@@ -58,6 +58,10 @@ struct PermanentRules {
         var found: [String] = []
         let others = RuleEdits.userChains(in: live, taking: wanted.taking)
         for table in wanted.tables {
+            if let removal = table.removal, let present = live[table.name] {
+                let left = Set(removal.chains(of: present) + removal.goneChains(of: present)).sorted()
+                found += left.map { "\(table.name) \($0) still contains rules that were removed" }
+            }
             let present = live[table.name]?.rulesByChain ?? [:]
             for chain in table.base + table.user {
                 let bodies = Set(chain.rules.map(\.body))
@@ -111,6 +115,7 @@ struct PermanentRules {
         _ table: WantedRules.WantedTable, _ live: RuleSet, byPlace: Bool = false
     ) -> (lines: [String], rewritten: [Rule]) {
         let present = live[table.name]
+        if let removal = table.removal { return present.map { edits(removal, $0, byPlace: byPlace) } ?? ([], []) }
         let rules = present?.rulesByChain ?? [:]
         let there = Dictionary((present?.chains ?? []).map { ($0.name, $0) }, uniquingKeysWith: { _, last in last })
         let others = RuleEdits.userChains(in: live, taking: wanted.taking)
@@ -149,6 +154,24 @@ struct PermanentRules {
             rewritten += gone.flatMap { rules[$0] ?? [] }
         }
         return (declarations + lines, rewritten)
+    }
+
+    private func edits(
+        _ removal: RuleRemoval, _ table: Table, byPlace: Bool
+    ) -> (lines: [String], rewritten: [Rule]) {
+        let rules = table.rulesByChain
+        var lines = table.chains.compactMap { chain in
+            removal.policy(of: chain.name, in: table).map { ":\(chain.name) \($0.rawValue) \(chain.counters.text)" }
+        }
+        var rewritten: [Rule] = []
+        for chain in removal.chains(of: table) {
+            let edit = ChainEdit(
+                chain, present: rules[chain] ?? [], wanted: [], byPlace: byPlace,
+                isRemovable: { !$0.isGate && removal.goes($0, from: table.name) }, isAnchor: { _, _ in false })
+            lines += edit.lines
+            rewritten += edit.rewritten
+        }
+        return (lines + removal.goneChains(of: table).map { "-X \($0)" }, rewritten)
     }
 
     /// The chains from before the change that are not wanted, and that no remaining rule jumps to.

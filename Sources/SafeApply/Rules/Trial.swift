@@ -38,9 +38,13 @@ package struct Trial: Sendable, Equatable {
     init(of plan: RuleSet, scope: ChangeScope, previous: RuleSet, gate: Gate, taking: Set<String> = []) {
         tables = WantedRules(plan, scope: scope).tables.compactMap { wanted in
             let table =
-                wanted.isWhole
-                ? Self.whole(wanted, previous[wanted.name], gate)
-                : Self.inputAlone(wanted, previous, gate, taking: taking)
+                if let removal = wanted.removal {
+                    Self.removal(removal, previous[wanted.name] ?? Table(wanted.name, chains: []), gate)
+                } else if wanted.isWhole {
+                    Self.whole(wanted, previous[wanted.name], gate)
+                } else {
+                    Self.inputAlone(wanted, previous, gate, taking: taking)
+                }
             return table.gates.isEmpty ? nil : table
         }
     }
@@ -71,6 +75,44 @@ package struct Trial: Sendable, Equatable {
             trial.rules.append(Rule(name, [.comment("\(Gate.comment), policy")], target: verdict))
         }
         trial.gates = [(Rule("INPUT", gate.matches(table: "filter", chain: "INPUT"), target: .goto(name)), leading + 1)]
+        return trial
+    }
+
+    /// The trial of a removal: what stays in each chain from which something goes, after the jumps into other programs'
+    /// chains at its beginning.
+    private static func removal(_ removal: RuleRemoval, _ previous: Table, _ gate: Gate) -> TrialTable {
+        var trial = TrialTable(name: previous.name)
+        let rules = previous.rulesByChain
+        let others = Set(previous.chains.filter { $0.policy == nil }.map(\.name))
+        let used = removal.usedChains(of: previous)
+        var taken = others
+        func free(_ wanted: String) -> String {
+            let name = freeName(wanted, taken)
+            taken.insert(name)
+            trial.chains.append(name)
+            return name
+        }
+        for chain in removal.chains(of: previous) where used.contains(chain) {
+            let present = rules[chain] ?? []
+            let stays = { (rule: Rule) in !removal.goes(rule, from: previous.name) }
+            let leading = present.prefix { RuleEdits.isForeignJump($0, others) && stays($0) }.count
+            let rest = present[leading...].filter(stays)
+            // A user chain may have a long name.
+            let name = free(
+                others.contains(chain) ? "\(chainPrefix)-\(trial.chains.count + 1)" : "\(chainPrefix)-\(chain)")
+            var body = name
+            let policy = removal.policy(of: chain, in: previous)
+            if policy != nil, rest.contains(where: \.mayLeaveByPolicy) {
+                body = free("\(name)-2")
+                trial.rules.append(Rule(name, target: .jump(body)))
+            }
+            trial.rules += rest.map { $0.moved(to: body) }
+            if policy != nil {
+                trial.rules.append(Rule(name, [.comment("\(Gate.comment), policy")], target: .accept))
+            }
+            trial.gates.append(
+                (Rule(chain, gate.matches(table: previous.name, chain: chain), target: .goto(name)), leading + 1))
+        }
         return trial
     }
 

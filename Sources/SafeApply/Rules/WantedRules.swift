@@ -21,6 +21,8 @@ struct WantedRules: Sendable, Equatable {
         /// Whether the table should contain nothing else; otherwise only these chains change, and their jumps into other
         /// programs' chains stay.
         let isWhole: Bool
+        /// What goes from it, if it is only a removal, which names no chains; otherwise nil.
+        var removal: RuleRemoval?
     }
 
     let tables: [WantedTable]
@@ -45,6 +47,11 @@ struct WantedRules: Sendable, Equatable {
             var names: [String] = []
             for table in plan.tables where !names.contains(table.name) { names.append(table.name) }
             tables = names.map { Self.whole($0, plan[$0]) }
+        case .removal:
+            let removal = RuleRemoval(plan)
+            tables = plan.tables.map {
+                WantedTable(name: $0.name, base: [], user: [], isWhole: false, removal: removal)
+            }
         }
     }
 
@@ -76,7 +83,32 @@ struct WantedRules: Sendable, Equatable {
             tables = [WantedTable(name: "filter", base: [input], user: [], isWhole: false)]
         case .tables:
             tables = WantedRules(plan, scope: .tables).tables.map { Self.whole($0.name, previous[$0.name]) }
+        case .removal:
+            let removal = RuleRemoval(plan)
+            tables = plan.tables.map { Self.restored(previous[$0.name] ?? Table($0.name, chains: []), live, removal) }
         }
+    }
+
+    /// The chains that a removal changed, with the previous rules in their order, as far as their owners have not removed
+    /// them.
+    private static func restored(_ previous: Table, _ live: RuleSet, _ removal: RuleRemoval) -> WantedTable {
+        let rules = previous.rulesByChain
+        let present = live[previous.name]?.rulesByChain ?? [:]
+        let changed = removal.chains(of: previous) + removal.goneChains(of: previous)
+        let chains = previous.chains.filter { changed.contains($0.name) }.map { chain in
+            let own = present[chain.name] ?? []
+            // What is ahead of the gate stays there.
+            let place = own.lastIndex(where: \.isGate).map { $0 + 1 } ?? 0
+            let others = Set(own[place...].map(\.body))
+            return WantedChain(
+                name: chain.name, policy: chain.policy, counters: chain.counters,
+                rules: (rules[chain.name] ?? []).filter {
+                    removal.goes($0, from: previous.name) || others.contains($0.body)
+                })
+        }
+        return WantedTable(
+            name: previous.name, base: chains.filter { $0.policy != nil }, user: chains.filter { $0.policy == nil },
+            isWhole: false)
     }
 
     private static func whole(_ name: String, _ table: Table?) -> WantedTable {

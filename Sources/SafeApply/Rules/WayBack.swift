@@ -23,7 +23,11 @@ struct WayBack {
     func check(
         _ plan: RuleSet, scope: ChangeScope, trial: Trial, live: RuleSet, _ family: Family
     ) async throws(ChangeError) {
-        let tables = trial.tables.compactMap { Self.atRisk(in: live, table: $0.name, scope: scope) }
+        let tables = trial.tables.compactMap { trial in
+            scope == .removal
+                ? live[trial.name].flatMap { Self.atRisk(in: $0, RuleRemoval(plan)) }
+                : Self.atRisk(in: live, table: trial.name, scope: scope)
+        }
         guard !tables.isEmpty else { return }
         for table in tables {
             if let rule = table.rules.first(where: { !$0.isRestorable }) {
@@ -60,6 +64,24 @@ struct WayBack {
         let targets = Set(rules.compactMap(\.jumpsTo)).intersection(others).sorted()
         return Table(
             name, chains: [Chain("INPUT", policy: .accept)] + targets.map { Chain($0) }, rules: rules)
+    }
+
+    /// The same for a removal: what it removes, and what its trial copies.
+    private static func atRisk(in table: Table, _ removal: RuleRemoval) -> Table? {
+        let changed = removal.chains(of: table)
+        let others = Set(table.chains.filter { $0.policy == nil }.map(\.name))
+        let all = table.rulesByChain
+        let rules = changed.flatMap { chain in
+            (all[chain] ?? []).drop {
+                RuleEdits.isForeignJump($0, others) && !removal.goes($0, from: table.name)
+            }.filter { !$0.isOwned }
+        }
+        guard !rules.isEmpty else { return nil }
+        let named = Set(rules.map(\.chain) + rules.compactMap(\.jumpsTo))
+        let chains = table.chains.filter { named.contains($0.name) }.map { chain in
+            Chain(chain.name, policy: chain.policy.map { _ in .accept })
+        }
+        return Table(table.name, chains: chains, rules: rules)
     }
 
     private static func compare(_ table: Table, _ copy: Table?, _ family: Family) throws(ChangeError) {

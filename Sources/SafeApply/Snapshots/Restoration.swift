@@ -95,9 +95,10 @@ extension Restored {
     func record(_ request: ChangeRequest, _ plan: PlannedRules) -> KeptRules {
         guard request.backend != .nftables else {
             let tables = plan.tables.filter { !$0.parts.isEmpty }.map(\.text).joined()
-            return KeptRules(
-                id: request.id, rules: PerFamily(), tables: tables, backend: request.backend,
-                takenOver: saved.kept?.takenOver)
+            var record = KeptRules(id: request.id, rules: PerFamily(), tables: tables, backend: request.backend)
+            record.takenOver = saved.kept?.takenOver
+            record.ownTables = saved.kept?.ownTables ?? saved.kept?.tables ?? ""
+            return record
         }
         var rules = PerFamily<String>()
         for (family, plan) in plan.rules.present {
@@ -110,7 +111,9 @@ extension Restored {
             rules[family] =
                 RuleSet(tables: watched.map { $0.isInputAlone ? input : RuleEdits.whole($0.name, of: plan) }).text
         }
-        return KeptRules(
-            id: request.id, rules: rules, backend: request.backend, takenOver: saved.kept?.takenOver)
+        var record = KeptRules(id: request.id, rules: rules, backend: request.backend)
+        record.takenOver = saved.kept?.takenOver
+        record.ownRules = saved.kept?.ownRules ?? saved.kept?.rules ?? PerFamily()
+        return record
     }
 }
