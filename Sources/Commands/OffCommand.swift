@@ -25,7 +25,9 @@ struct OffCommand: ContextCommand {
             let changeRunner = ChangeRunner(in: context)
             try await changeRunner.requireNothingPending()
             let removal: Removal?
-            do { removal = try await Removal(in: changeRunner.environment) } catch { throw Failure(error) }
+            do throws(ChangeError) { removal = try await Removal(in: changeRunner.environment) } catch {
+                throw Failure(error)
+            }
             guard let removal else { return try reportNothing(in: context) }
             let effects = await OffEffects(of: removal, in: changeRunner.environment)
             for sentence in effects.sentences { context.console.say(Wrapping.text(sentence)) }

@@ -21,8 +21,7 @@ extension ChangeRunner {
                 return .done
             }
             context.console.say(
-                Self.invitation(status, isOff: request.scope == .removal)
-                    + (status.gate == .some(.none) ? "  \(ChangeText.noClock)\n" : ""))
+                Self.invitation(status) + (status.gate == .some(.none) ? "  \(ChangeText.noClock)\n" : ""))
             do { status = try await client.wait() } catch { throw Failure(error) }
         }
         try print(status, report, in: context)
@@ -36,10 +35,10 @@ extension ChangeRunner {
         context.console.say(ChangeText.outcome(status))
     }
 
-    private static func invitation(_ status: ChangeStatus, isOff: Bool) -> String {
+    private static func invitation(_ status: ChangeStatus) -> String {
         let seconds = status.secondsLeft ?? 0
         let state =
-            isOff
+            status.isOff == true
             ? "latchkey's firewall is off. It comes back in \(seconds) s unless you keep it off."
             : "The new rules are active. They roll back in \(seconds) s unless you keep them."
         return """
@@ -100,7 +99,9 @@ enum ChangeText {
             case .armed: ["The new rules are being activated."]
             case .applied:
                 [
-                    "The new rules are active and wait for confirmation"
+                    (status.isOff == true
+                        ? "latchkey's firewall is off. The change waits for confirmation"
+                        : "The new rules are active and wait for confirmation")
                         + (status.secondsLeft.map { ", \($0) s left." } ?? ".")
                 ] + choices + (status.gate == .some(.none) ? [noClock] : [])
             case .reverting:

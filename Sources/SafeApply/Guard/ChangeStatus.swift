@@ -30,6 +30,8 @@ package struct ChangeStatus: Codable, Sendable, Equatable {
     package var isOpened: Bool?
     /// The kind of gate while the change is pending; otherwise nil.
     package var gate: GateKind?
+    /// True if it removes latchkey's firewall; otherwise nil.
+    package var isOff: Bool?
 
     /// The reason for the outcome, and the notes.
     package var words: String { ([reason] + (notes ?? [])).joined(separator: " ") }
@@ -52,5 +54,6 @@ package struct ChangeStatus: Codable, Sendable, Equatable {
         notes = journal.notes
         freshLogin = journal.freshLogin
         isOpened = journal.isOpened
+        isOff = journal.request.scope == .removal ? true : nil
     }
 }

@@ -39,7 +39,8 @@ package struct Removal: Sendable {
         } else {
             try await findRules(kept, in: environment)
         }
-        guard try isActive || kept != nil || BootFiles(environment).contain(rules) else { return nil }
+        if isActive || kept != nil { return }
+        guard try BootFiles(environment).contain(rules) else { return nil }
     }
 
     private mutating func findTables(_ kept: KeptRules?, in environment: ChangeEnvironment) async throws(ChangeError) {
