@@ -31,6 +31,7 @@ struct OffCommand: ContextCommand {
             guard let removal else { return try reportNothing(in: context) }
             let effects = await OffEffects(of: removal, in: changeRunner.environment)
             for sentence in effects.sentences { context.console.say(Wrapping.text(sentence)) }
+            if let offer = changeRunner.offer(since: nil) { context.console.say(Wrapping.text(offer)) }
             let request = try await request(removal, changeRunner, in: context)
             return try await changeRunner.carryOut(request, detach: detach, report, in: context)
         }

@@ -67,11 +67,11 @@ add_managers() {
             [[ -e $2.root/var/lib/dpkg/info/${name%%_*}.list || -e $2.root/var/lib/dpkg/info/${name%%_*}:amd64.list ]] ||
                 cp "$deb" "$2.root/debs" || exit 1
         done
-        # Once more: a package that another one needs to be unpacked is then configured.
-        for try in 1 2; do
+        # Several times: some packages can be unpacked only when others are configured.
+        for try in 1 2 3 4; do
             chroot "$2.root" env DEBIAN_FRONTEND=noninteractive dpkg --install --recursive /debs && break
+            [[ $try != 4 ]] || exit 1
         done
-        [[ -x $2.root/usr/sbin/ufw ]] || exit 1
         rm -rf "$2.root/debs"
         chroot "$2.root" systemctl --quiet disable ufw firewalld fail2ban' bash "$1" "$2" "$debs" || return 1
     rm -rf --one-file-system "$2.work" "$2.root" "$debs" "$debs.root"
