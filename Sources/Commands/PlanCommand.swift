@@ -66,14 +66,13 @@ struct PlanCommand: ContextCommand {
 
 extension PlanCommand {
     private func printEffects(of plan: Plan, in context: CommandContext) async throws {
-        let live = await MachineDiscovery(ChangeRunner(in: context), backend: nil).live
-        if live == nil {
+        let machine = await MachineDiscovery(ChangeRunner(in: context), backend: nil)
+        if machine.live == nil {
             context.console.say(
                 Wrapping.text("Ports that bypass these rules (Docker's) are not shown: only root can read the rules."))
         }
-        let services = RunningServices(live: live, context.facts)
-        let published = plan.answers.existing == .keep ? services.published : []
-        let effects = plan.effects(on: services.listeners, published: published)
+        let services = RunningServices(published: machine.published, context.facts)
+        let effects = plan.effects(on: services.listeners, services.published)
         if report.json {
             try context.console.result(EffectsReport(effects).json())
         } else if effects.sentences.isEmpty {

@@ -60,6 +60,11 @@ extension RehearsalRunner {
                 rules: composed.rules, tables: composed.table?.text, sets: composed.sets,
                 scope: plan.answers.existing == .keep ? .inputChain : .tables),
             expectations(plan, on: machine), on: machine)
+        if let live {
+            // The stage has no containers: their ports are listed instead.
+            let services = await PublishedServices(live.rules.flatMap { $0.rules.present.map(\.value) }, live.tables, in: environment)
+            result.notes += plan.effects(on: [], services).publishedSentences
+        }
         // Not every address can be put on a stage: a link-local one cannot.
         guard let you, result.login == nil, result.lockout == nil else { return result }
         result.lockoutByAnswers = lockoutByAnswers(of: plan)

@@ -33,7 +33,7 @@ struct PortGroup {
     }
 
     /// The comment of the rule that opens these ranges.
-    func comment(for ranges: [PortRange]) -> String {
+    func comment(for ranges: [PortRange], limit: Int = RuleComment.limit) -> String {
         var services: [String] = []
         var ports: [String] = []
         for member in members
@@ -44,7 +44,7 @@ struct PortGroup {
                 ports.append(member.label)
             }
         }
-        return RuleComment.text(services: services, ports: ports)
+        return RuleComment.text(services: services, ports: ports, limit: limit)
     }
 }
 

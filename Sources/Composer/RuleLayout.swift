@@ -27,6 +27,10 @@ struct RuleLayout {
     let services: [Item]
     let multicast: [Item]
     let protocols: [Item]
+    /// The ports that services and further ports open, for published ports: each with one range.
+    let published: [Item]
+    /// The beginnings of the names of interfaces from which containers send.
+    let containerInterfaces: [String]
     /// nil if no pings are allowed; otherwise whether only a few are.
     let pingLimited: Bool?
 
@@ -48,6 +52,8 @@ struct RuleLayout {
         services = Self.portItems(sourced.filter { $0.0.answer != .ssh }) { $0.comment(for: $1) }
         multicast = Self.multicastItems(sourced, family)
         protocols = Self.protocolItems(sourced)
+        published = plan.limitsPublishedPorts ? Self.publishedItems(sourced.filter { $0.0.answer != .ssh }) : []
+        containerInterfaces = plan.containerInterfaces
         pingLimited =
             permissions.lazy.compactMap { permission -> Bool? in
                 if case .ping(let limited) = permission.opening { limited } else { nil }
@@ -98,6 +104,22 @@ struct RuleLayout {
                 Item(
                     source: key.source, ports: RulePorts(transport: key.transport, ranges: ranges),
                     comment: comment(group, ranges))
+            }
+        }
+    }
+
+    /// One rule for each range, because conntrack compares only one.
+    private static func publishedItems(_ permissions: [Sourced]) -> [Item] {
+        let prefix = "published ports, "
+        let items = portItems(permissions) { group, ranges in
+            prefix + group.comment(for: ranges, limit: RuleComment.limit - prefix.utf8.count)
+        }
+        return items.flatMap { item -> [Item] in
+            guard let ports = item.ports else { return [] }
+            return ports.ranges.map { range in
+                Item(
+                    source: item.source, ports: RulePorts(transport: ports.transport, ranges: [range]),
+                    comment: item.comment)
             }
         }
     }

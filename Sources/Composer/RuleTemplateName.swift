@@ -9,6 +9,7 @@ enum RuleTemplateName: String, CaseIterable {
     case ping
     case log
     case last
+    case docker
     /// The whole table of the backend nftables; it includes no other template.
     case nftables
 }

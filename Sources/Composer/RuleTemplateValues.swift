@@ -22,6 +22,9 @@ extension RuleLayout {
             "services": .groups(services.map { $0.templateValues(family) }),
             "multicast": .groups(multicast.map { $0.templateValues(family) }),
             "protocols": .groups(protocols.map { $0.templateValues(family) }),
+            "docker": .flag(answers.docker == .answers),
+            "containers": .groups(containerInterfaces.map { ["interface": .text($0)] }),
+            "published": .groups(published.map { $0.templateValues(family) }),
             "pingLimited": .flag(pingLimited == true),
             "pingEveryone": .flag(pingLimited == false),
             "echoRequest": .text(echoRequest.map(\.text).joined(separator: " ")),
@@ -31,7 +34,8 @@ extension RuleLayout {
 
     /// Every name that a rule template may use.
     static let templateNames: Set<String> = [
-        "replace", "ipv6", "ipv6Open", "admins", "ssh", "services", "multicast", "protocols", "pingLimited",
+        "replace", "ipv6", "ipv6Open", "admins", "ssh", "services", "multicast", "protocols", "docker",
+        "containers", "interface", "published", "pingLimited",
         "pingEveryone", "echoRequest", "log", "source", "set", "admin", "transport", "port", "ports", "group", "match",
         "comment",
     ]

@@ -69,6 +69,12 @@ struct TableLayout {
             "ssh": .groups(ssh),
             "open": open,
             "limited": .groups(limited),
+            "docker": .flag(plan.limitsPublishedPorts),
+            "containers": .groups(
+                plan.containerInterfaces.enumerated().map { place, name in
+                    ["interface": .text(name), "separator": .text(place == 0 ? "" : ", ")]
+                }),
+            "published": .groups(published),
             "multicast": .groups(multicast),
             "protocols": .groups(protocols),
             "pingLimited": isPinged(true),
@@ -79,7 +85,7 @@ struct TableLayout {
 
     /// Every name that the template may use.
     static let templateNames: Set<String> = [
-        "ipv6", "admins", "ssh", "open", "limited", "multicast", "protocols", "pingLimited",
+        "docker", "containers", "interface", "separator", "published", "ipv6", "admins", "ssh", "open", "limited", "multicast", "protocols", "pingLimited",
         "pingEveryone", "log", "family", "set", "source", "sources", "port", "ports", "elements", "group", "transport",
         "protocol", "comment",
     ]
@@ -158,6 +164,34 @@ struct TableLayout {
             }
         }
         return rules
+    }
+
+    /// The ports that services and further ports open, for published ports: one rule for each source and range.
+    ///
+    /// nft 1.0.6 lists a set of original ports in a form that it does not read.
+    private var published: [Values] {
+        let prefix = "published ports, "
+        var sources: [Source] = []
+        for permission in plan.publishedPermissions where !sources.contains(permission.source) {
+            sources.append(permission.source)
+        }
+        return sources.flatMap { source in
+            TransportProtocol.allCases.flatMap { transport -> [Values] in
+                let own = plan.publishedPermissions.filter { $0.source == source && $0.ports?.transport == transport }
+                guard !own.isEmpty else { return [] }
+                let rest: Values = [
+                    "transport": .text(transport.rawValue),
+                    "comment": .text(
+                        Rule.ownershipPrefix + prefix
+                            + comment(own.contains, limit: RuleComment.nftablesLimit - prefix.utf8.count)),
+                ]
+                return sourced(source).flatMap { rule in
+                    PortRange.merged(own.compactMap(\.ports?.range)).map { range in
+                        rule.merging(Self.ports([range])) { $1 }.merging(rest) { $1 }
+                    }
+                }
+            }
+        }
     }
 
     private var multicast: [Values] {
@@ -246,7 +280,9 @@ struct TableLayout {
     fileprivate static func value(_ text: String?) -> RuleTemplateValue { text.map { .text($0) } ?? .flag(false) }
 
     /// The comment of a rule: the services and ports that some permissions come from.
-    private func comment(_ isMeant: (Permission) -> Bool) -> String {
+    private func comment(
+        _ isMeant: (Permission) -> Bool, limit room: Int = RuleComment.nftablesLimit
+    ) -> String {
         var services: [String] = []
         var ports: [String] = []
         for permission in plan.permissions where isMeant(permission) {
@@ -258,10 +294,10 @@ struct TableLayout {
         }
         let hasSSH = plan.permissions.contains { $0.answer == .ssh && isMeant($0) }
         guard hasSSH else {
-            return RuleComment.text(services: services, ports: ports, limit: RuleComment.nftablesLimit)
+            return RuleComment.text(services: services, ports: ports, limit: room)
         }
         guard !(services + ports).isEmpty else { return "ssh" }
-        let limit = RuleComment.nftablesLimit - "ssh; ".utf8.count
+        let limit = room - "ssh; ".utf8.count
         return "ssh; " + RuleComment.text(services: services, ports: ports, limit: limit)
     }
 }

@@ -44,6 +44,20 @@ package struct Discovery: Equatable, Sendable {
         }
     }
 
+    /// A port of a container that other machines can reach.
+    package struct PublishedPort: Hashable, Sendable {
+        /// The ports.
+        package var ports: PortSpec
+        /// The container's name, if known.
+        package var container: String?
+
+        /// Creates a published port.
+        package init(_ ports: PortSpec, container: String? = nil) {
+            self.ports = ports
+            self.container = container
+        }
+    }
+
     /// A program that owns firewall rules, and the number of its rules.
     package struct RuleOwner: Equatable, Sendable {
         /// The owner name of latchkey's own rules.
@@ -112,6 +126,9 @@ package struct Discovery: Equatable, Sendable {
         self.otherFirewalls = otherFirewalls
         self.docker = docker
     }
+
+    /// The published ports of containers, without those that only this machine can reach.
+    package var published: [PublishedPort] = []
 
     /// Whether latchkey changes only a table of its own, so that all other rules stay.
     package var hasOwnTable = false

@@ -8,10 +8,17 @@ package enum Question: String, CaseIterable, Equatable, Sendable {
     case ports
     case ping
     case existing
+    case docker
 
     /// The questions that apply to this machine.
     package static func asked(_ discovery: Discovery) -> [Question] {
-        allCases.filter { $0 != .existing || discovery.hasExistingRules }
+        allCases.filter { question in
+            switch question {
+            case .existing: discovery.hasExistingRules
+            case .docker: !discovery.published.isEmpty
+            case .admins, .ssh, .services, .ports, .ping: true
+            }
+        }
     }
 
     /// The question's texts and its parser.
@@ -23,6 +30,7 @@ package enum Question: String, CaseIterable, Equatable, Sendable {
         case .ports: PortsQuestion()
         case .ping: PingQuestion()
         case .existing: ExistingQuestion()
+        case .docker: DockerQuestion()
         }
     }
 }

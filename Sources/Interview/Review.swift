@@ -80,6 +80,7 @@ struct Review {
         let openings = self.openings
         var rows = openings.map(row)
         rows += closedListeners(openings)
+        rows += published(openings)
         let ping =
             switch answers.ping {
             case .repliesOnly, .admins: "closed"
@@ -134,6 +135,33 @@ struct Review {
             let verb = blocked.count == 1 ? "is" : "are"
             let note = blocked.isEmpty ? "" : "! \(blocked.listed(limit: 2)) \(verb) connected"
             return Row(name: name, admins: "open", others: "closed", note: note)
+        }
+    }
+
+    /// The published ports of containers; with "replace", the rules that publish them go.
+    private func published(_ openings: [OpenedPorts]) -> [Row] {
+        let answers = context.answers
+        guard answers.existing == .keep else { return [] }
+        let services = openings.filter { $0.question != .ssh }
+        return context.discovery.published.withoutRepeats.map { port in
+            let name = "\(port.ports) " + (port.container.map { "container \($0.shown)" } ?? "published")
+            guard answers.docker == .answers else {
+                return Row(name: name, admins: "open", others: "open", note: "open to everyone, as Docker has it")
+            }
+            let covering = services.filter {
+                $0.covers(port.ports.range.lower, port.ports.transport)
+                    && $0.covers(port.ports.range.upper, port.ports.transport)
+            }
+            var limits: [CIDR] = []
+            for opening in covering {
+                switch opening.source {
+                case .everyone: return Row(name: name, admins: "open", others: "open")
+                case .admins: break
+                case .networks(let networks): limits += networks.all
+                }
+            }
+            let others = limits.isEmpty ? "closed" : "only \(limits.map(\.description).listed(limit: 3))"
+            return Row(name: name, admins: "open", others: others)
         }
     }
 

@@ -20,11 +20,13 @@ package struct Answers: Equatable, Sendable {
     package var log: Bool
     /// What to do with existing rules.
     package var existing: ExistingRules
+    /// Who may reach the published ports of containers.
+    package var docker: DockerPolicy
 
     package init(
         admins: AddressList = [], services: [ServiceChoice] = [], ports: [PortSpec] = [],
         ping: PingPolicy = .repliesOnly, ssh: SSHAnswer? = nil, ipv6: Bool = true, log: Bool = false,
-        existing: ExistingRules = .keep
+        existing: ExistingRules = .keep, docker: DockerPolicy = .open
     ) {
         self.admins = admins
         self.services = services
@@ -34,6 +36,7 @@ package struct Answers: Equatable, Sendable {
         self.ipv6 = ipv6
         self.log = log
         self.existing = existing
+        self.docker = docker
     }
 }
 
@@ -116,4 +119,12 @@ package enum ExistingRules: String, CaseIterable, Sendable {
     case keep
     /// All rules and chains of filter and nat are removed first.
     case replace
+}
+
+/// Who may reach the published ports of containers, whose packets bypass INPUT.
+package enum DockerPolicy: String, CaseIterable, Sendable {
+    /// Those who may reach the same port of the server itself: the answers decide.
+    case answers
+    /// Everyone, as Docker has it.
+    case open
 }

@@ -37,6 +37,10 @@ extension AnswersFile {
         # Rules that are there already: keep (only incoming rules change) or replace.
         existing: \(answers.existing.rawValue)
 
+        # Published container ports: open (to everyone, as Docker has it) or answers
+        # (services and ports above decide about them too).
+        docker: \(answers.docker.rawValue)
+
         """
     }
 

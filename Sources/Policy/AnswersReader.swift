@@ -36,6 +36,9 @@ struct AnswersReader {
         if let node = keys["existing"], let word = mistakes.word(node, as: ExistingRules.self, what: "\"existing\"") {
             answers.existing = word
         }
+        if let node = keys["docker"], let word = mistakes.word(node, as: DockerPolicy.self, what: "\"docker\"") {
+            answers.docker = word
+        }
         return answers
     }
 

@@ -11,6 +11,8 @@ package struct Plan: Equatable, Sendable {
     package let permissions: [Permission]
     /// The ports on which SSH is open, ascending.
     package let sshPorts: [UInt16]
+    /// The beginnings of the names of interfaces from which this server's own containers send.
+    package let containerInterfaces: [String]
 
     /// Makes a plan from answers.
     ///
@@ -21,8 +23,11 @@ package struct Plan: Equatable, Sendable {
     ///   - answers: the user's answers.
     ///   - catalog: the service templates.
     ///   - sshPorts: the ports sshd listens on; if they are unknown (empty), 22 is used.
+    ///   - interfaces: the names of this machine's interfaces.
     /// - Throws: unknown service names and invalid ports; in an answers file, both were checked before.
-    package init(answers: Answers, catalog: TemplateCatalog, sshPorts: [UInt16]) throws(PlanError) {
+    package init(
+        answers: Answers, catalog: TemplateCatalog, sshPorts: [UInt16], interfaces: [String] = []
+    ) throws(PlanError) {
         let ports = answers.ssh?.ports ?? sshPorts
         guard !ports.contains(0) else { throw .portZero }
         let open = ports.isEmpty ? [22] : Set(ports).sorted()
@@ -55,6 +60,7 @@ package struct Plan: Equatable, Sendable {
         self.answers = answers
         self.permissions = permissions
         self.sshPorts = open
+        containerInterfaces = ContainerInterfaces.prefixes(on: interfaces)
     }
 }
 

@@ -43,25 +43,23 @@ package struct PlanEffects: Equatable, Sendable {
         package let address: IPAddress
     }
 
-    /// A port that another program forwards, so that its packets bypass INPUT and the plan.
-    package struct Published: Hashable, Sendable {
-        /// The ports of this machine.
-        package let ports: PortSpec
-        /// Where their packets go: `172.17.0.2:80`.
-        package let destination: String
-
-        /// A published port.
-        package init(_ ports: PortSpec, to destination: String) {
-            self.ports = ports
-            self.destination = destination
-        }
+    /// A port that another program forwards, so that its packets bypass INPUT.
+    package struct Published: Equatable, Sendable {
+        /// The port and its destination.
+        package let port: PublishedPort
+        /// The name of the container, where it is known.
+        package let container: String?
+        /// Who can reach it.
+        package let reach: Plan.PublishedReach
+        /// Whether the answers decide about it.
+        package let isLimited: Bool
     }
 
     /// Listeners that will be blocked, except for the remaining sources.
     package let cutOff: [CutOff]
     /// Peers that cannot connect again.
     package let peers: [Peer]
-    /// Ports that bypass the plan; they stay open to everyone.
+    /// The published ports.
     package let published: [Published]
 }
 
@@ -71,8 +69,16 @@ extension Plan {
     /// - Parameters:
     ///   - listeners: the listeners that other machines can reach now.
     ///   - published: the ports whose packets bypass INPUT.
+    ///   - container: the name of the container that publishes a port.
     /// - Returns: in the order of the listeners.
-    package func effects(on listeners: [PlanEffects.Listener], published: [PlanEffects.Published]) -> PlanEffects {
+    package func effects(
+        on listeners: [PlanEffects.Listener], published: [PublishedPort],
+        container: (PublishedPort) -> String? = { _ in nil }
+    ) -> PlanEffects {
+        // Docker's proxy listens on published ports too, but packets from outside do not get there.
+        let listeners = listeners.filter { listener in
+            !published.contains { !$0.isLocalOnly && $0.covers(listener.port, listener.transport) }
+        }
         let cutOff = listeners.compactMap { listener -> PlanEffects.CutOff? in
             let isOpenToAll = permissions.contains { permission in
                 permission.source == .everyone && permission.opens(listener.transport, listener.port)
@@ -89,7 +95,12 @@ extension Plan {
                 PlanEffects.Peer(listener: listener, address: $0)
             }
         }
-        return PlanEffects(cutOff: cutOff, peers: peers, published: published)
+        return PlanEffects(
+            cutOff: cutOff, peers: peers,
+            published: published.map { port in
+                PlanEffects.Published(
+                    port: port, container: container(port), reach: reach(of: port), isLimited: limitsPublishedPorts)
+            })
     }
 }
 
@@ -115,11 +126,40 @@ extension PlanEffects {
         peers.map { "\($0.address) is connected to \($0.listener.title) now and cannot connect again." }
     }
 
-    /// The sentences about ports that bypass the plan.
-    package var publishedSentences: [String] {
-        published.map { item in
-            "\(item.ports) bypasses these rules and goes to \(item.destination): another program (Docker?) publishes it, "
-                + "and it stays open to everyone."
+    /// The sentences about published ports.
+    package var publishedSentences: [String] { published.map(\.sentence) }
+}
+
+extension PlanEffects.Published {
+    /// `8080/tcp (container web)`, with the address that it is published on.
+    package var title: String {
+        "\(port.ports)" + (port.address.map { " on \($0)" } ?? "")
+            + (container.map { " (container \($0.shownSafely))" } ?? "")
+    }
+
+    /// Who can reach it, in words: `open to everyone, as Docker has it`.
+    package var reachText: String {
+        switch reach {
+        case .thisMachine: "only this machine can reach it"
+        case .everyone: isLimited ? "open to everyone, as your answers say" : "open to everyone, as Docker has it"
+        case .only(let sources):
+            sources.isEmpty
+                ? "your answers block it"
+                : "your answers allow only \(sources.map(\.description).joined(separator: ", "))"
         }
+    }
+
+    /// The port, where its packets go, and who can reach it.
+    fileprivate var sentence: String {
+        let goes = isLimited || reach == .thisMachine ? "goes to" : "bypasses these rules and goes to"
+        let publisher = container == nil ? "published by another program (Docker?), " : ""
+        return "\(title) \(goes) \(port.destination): \(publisher)\(reachText)."
+    }
+}
+
+extension String {
+    /// Without characters that a terminal would interpret.
+    fileprivate var shownSafely: String {
+        String(String.UnicodeScalarView(unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7f ? "?" : $0 }))
     }
 }

@@ -26,7 +26,7 @@ enum Machine {
             ], rulesNow: 0, docker: false)
     }
 
-    /// The same machine with Docker's and fail2ban's chains, and one rule that belongs to no known program.
+    /// The same machine with Docker's and fail2ban's chains, two published ports, and one rule that belongs to no known program.
     static func crowded() throws -> Discovery {
         var discovery = try discovery()
         discovery.rulesNow = 21
@@ -34,6 +34,10 @@ enum Machine {
         discovery.unownedInputRules = ["-A INPUT -p tcp -m tcp --dport 8443 -j ACCEPT"]
         discovery.otherFirewalls = ["ufw"]
         discovery.docker = true
+        discovery.published = [
+            .init(PortSpec(range: PortRange(8080), transport: .tcp), container: "grafana"),
+            .init(PortSpec(range: PortRange(443), transport: .tcp)),
+        ]
         return discovery
     }
 

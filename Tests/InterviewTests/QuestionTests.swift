@@ -134,6 +134,13 @@ let questionCases: [Question: QuestionCase] = [
             ("none", "none", "\"none\" is not valid. Use keep or replace."),
         ],
         proposal: "keep", explains: "fail2ban"),
+    .docker: QuestionCase(
+        valid: [("open", "open"), ("Answers", "answers")],
+        invalid: [
+            ("closed", "closed", "\"closed\" is not valid. Use open or answers."),
+            ("open answers", "open answers", "\"open answers\" is not valid. Use open or answers."),
+        ],
+        proposal: "open", explains: "INPUT"),
 ]
 
 @Suite("The questions")
@@ -182,7 +189,7 @@ struct QuestionTests {
         var answers = Answers(
             admins: [try Machine.network("192.0.2.1")], services: [ServiceChoice("git")],
             ports: [try PortSpec(parsing: "9/udp")], ping: .limited, ssh: SSHAnswer(ports: [22], from: .admins),
-            ipv6: true, log: true, existing: .replace)
+            ipv6: true, log: true, existing: .replace, docker: .answers)
         let line = try #require(questionCases[question]?.valid.first?.line)
         let changed = try question.parse(line, try Machine.context(answers: answers)).get()
         switch question {
@@ -192,6 +199,7 @@ struct QuestionTests {
         case .ports: answers.ports = changed.ports
         case .ping: answers.ping = changed.ping
         case .existing: answers.existing = changed.existing
+        case .docker: answers.docker = changed.docker
         }
         #expect(changed == answers)
     }
@@ -245,6 +253,22 @@ struct QuestionTests {
         var chainsOnly = try Machine.discovery()
         chainsOnly.otherChains = ["DOCKER"]
         #expect(Question.asked(chainsOnly).contains(.existing))
+    }
+
+    @Test("the seventh question is asked only if there are published ports")
+    func dockerOnlyWithPublishedPorts() throws {
+        #expect(!Question.asked(try Machine.discovery()).contains(.docker))
+        #expect(Question.asked(try Machine.crowded()).contains(.docker))
+    }
+
+    @Test("a published port that the answers do not open is named")
+    func publishedAndClosed() throws {
+        var answers = Answers(services: [ServiceChoice("web")], docker: .answers)
+        let closed = Question.docker.warnings(try Machine.context(Machine.crowded(), answers: answers))
+        #expect(
+            closed == ["8080/tcp (grafana) is not among your services and ports: only admins can reach it then."])
+        answers.docker = .open
+        #expect(Question.docker.warnings(try Machine.context(Machine.crowded(), answers: answers)).isEmpty)
     }
 
     @Test("very long input is refused unread, and the message about a mistake stays short")

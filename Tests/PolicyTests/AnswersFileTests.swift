@@ -104,6 +104,11 @@ struct AnswersFileReadingTests {
                 == Answers(ping: ping, existing: existing))
     }
 
+    @Test("docker: answers and open", arguments: DockerPolicy.allCases)
+    func docker(docker: DockerPolicy) throws {
+        #expect(try parse("version: 1\ndocker: \(docker.rawValue)\n") == Answers(docker: docker))
+    }
+
     @Test("ipv6: false works with IPv4 addresses")
     func withoutIPv6() throws {
         #expect(
@@ -126,6 +131,7 @@ struct AnswersFileWritingTests {
                 "version: 1", "admins:", "  - 192.168.1.33", "  - \"2001:db8:5::/64\"", "services:", "  - ssh",
                 "  - { name: mail, from: [\"2001:db8::/32\"] }", "ports: []", "ping: replies-only",
                 "ssh: { ports: [22], from: admins }", "ipv6: true", "log: false", "existing: keep",
+                "docker: open",
             ])
         #expect(AnswersFile.render(Answers()).split(separator: "\n").allSatisfy { $0.count <= 80 })
     }

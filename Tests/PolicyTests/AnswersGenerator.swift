@@ -32,7 +32,8 @@ enum AnswersGenerator {
             ssh: Bool.random(using: &random) ? nil : ssh(ipv6: ipv6, &random),
             ipv6: ipv6,
             log: Bool.random(using: &random),
-            existing: ExistingRules.allCases.randomElement(using: &random) ?? .replace)
+            existing: ExistingRules.allCases.randomElement(using: &random) ?? .replace,
+            docker: DockerPolicy.allCases.randomElement(using: &random) ?? .answers)
     }
 
     private static func ssh(ipv6: Bool, _ random: inout SplitMix) -> SSHAnswer {

@@ -15,7 +15,7 @@ struct PlanEffectsTests {
                 PlanEffects.Listener(program: "sshd", port: 22, transport: .tcp, peers: [peer]),
                 PlanEffects.Listener(program: "node", port: 3000, transport: .tcp, peers: [peer]),
                 PlanEffects.Listener(program: nil, port: 53, transport: .udp),
-            ], published: [PlanEffects.Published(try PortSpec(parsing: "8080/tcp"), to: "172.17.0.2:80")])
+            ], published: [PublishedPort(try PortSpec(parsing: "8080/tcp"), to: "172.17.0.2:80")])
     }
 
     @Test("a listener that the answers do not allow is blocked, and so are its connected clients")
@@ -25,6 +25,43 @@ struct PlanEffectsTests {
         #expect(effects.cutOff.allSatisfy { $0.remaining.map(\.description) == ["192.168.1.33"] })
         #expect(effects.peers.map(\.listener.port) == [3000])
         #expect(effects.sentences.contains { $0.contains("8080/tcp bypasses these rules and goes to 172.17.0.2:80") })
+    }
+
+    @Test("published ports: open as Docker has it, or as the answers say, with the container's name")
+    func published() throws {
+        func sentences(_ answers: Answers, _ port: PublishedPort) throws -> [String] {
+            let plan = try Plan(answers: answers, catalog: try TemplateCatalog.builtIn(), sshPorts: [22])
+            return plan.effects(on: [], published: [port]) { _ in "web" }.sentences
+        }
+        let port = PublishedPort(try PortSpec(parsing: "8080/tcp"), to: "172.17.0.2:80")
+        var answers = Answers(admins: [try CIDR(parsing: "192.168.1.33")])
+        #expect(
+            try sentences(answers, port) == [
+                "8080/tcp (container web) bypasses these rules and goes to 172.17.0.2:80: open to everyone, as Docker has it."
+            ])
+        answers.docker = .answers
+        #expect(
+            try sentences(answers, port) == [
+                "8080/tcp (container web) goes to 172.17.0.2:80: your answers allow only 192.168.1.33."
+            ])
+        answers.ports = [try PortSpec(parsing: "8000-8100/tcp")]
+        #expect(
+            try sentences(answers, port) == [
+                "8080/tcp (container web) goes to 172.17.0.2:80: open to everyone, as your answers say."
+            ])
+        // SSH is about the server itself.
+        let other = PublishedPort(try PortSpec(parsing: "22/tcp"), to: "172.17.0.2:22")
+        answers.admins = []
+        #expect(
+            try sentences(answers, other) == [
+                "22/tcp (container web) goes to 172.17.0.2:22: your answers block it."
+            ])
+        let local = PublishedPort(
+            try PortSpec(parsing: "8080/tcp"), on: try CIDR(parsing: "127.0.0.1"), to: "172.17.0.2:80")
+        #expect(
+            try sentences(Answers(), local) == [
+                "8080/tcp on 127.0.0.1 (container web) goes to 172.17.0.2:80: only this machine can reach it."
+            ])
     }
 
     @Test("limits count: clients outside them are blocked, clients inside are not")

@@ -50,7 +50,8 @@ struct Planner: Sendable {
     /// - Throws: `Failure` with status 65 for answers that name an unknown service.
     func plan(_ answers: Answers) throws(Failure) -> Plan {
         do {
-            return try Plan(answers: answers, catalog: catalog, sshPorts: sshPorts)
+            return try Plan(
+                answers: answers, catalog: catalog, sshPorts: sshPorts, interfaces: ownAddresses().map(\.interface))
         } catch { throw Failure(.badData, error.description, activeRules: Failure.nothingChanged) }
     }
 

@@ -29,6 +29,12 @@ package struct EffectsReport: Report, Equatable {
         package var port: String
         /// Where its packets go.
         package var destination: String
+        /// The address that it is published on; nil for every address.
+        package var address: String?
+        /// The container, where it is known.
+        package var container: String?
+        /// Who can reach it: `everyone`, `this machine`, or addresses and networks.
+        package var reach: [String]
     }
 
     /// Listeners that the plan blocks.
@@ -50,6 +56,21 @@ package struct EffectsReport: Report, Equatable {
                 address: "\($0.address)", program: $0.listener.program,
                 port: "\($0.listener.port)/\($0.listener.transport.rawValue)")
         }
-        published = effects.published.map { Published(port: "\($0.ports)", destination: $0.destination) }
+        published = effects.published.map { item in
+            Published(
+                port: "\(item.port.ports)", destination: item.port.destination,
+                address: item.port.address?.description, container: item.container, reach: item.reach.names)
+        }
+    }
+}
+
+extension Plan.PublishedReach {
+    /// The sources in words.
+    fileprivate var names: [String] {
+        switch self {
+        case .everyone: ["everyone"]
+        case .thisMachine: ["this machine"]
+        case .only(let sources): sources.map(\.description)
+        }
     }
 }

@@ -13,6 +13,8 @@ struct MachineDiscovery: Sendable {
     let backend: Backend?
     /// The live table of the backend nftables; nil if there is none.
     let table: NFTable?
+    /// The published ports of containers.
+    let published: PublishedServices
     /// nftables tables that iptables does not show and that also decide about incoming packets.
     private let nftTables: [String]
 
@@ -32,6 +34,7 @@ struct MachineDiscovery: Sendable {
             table = nil
             live = try? await Self.rules(chosen, changeRunner.environment)
         }
+        published = await PublishedServices(live: live, in: environment)
         nftTables =
             await NFTables(toolbox: environment.toolbox, runner: environment.runner)?.judgingInput() ?? []
     }
@@ -46,11 +49,17 @@ struct MachineDiscovery: Sendable {
         let sockets = SocketTable(environment.facts)
         let firewalls = OtherFirewalls(environment.facts).findings()
         let chains = live?.present.flatMap { family, rules in
-            rules["filter"].map { table in table.chains.filter { $0.policy == nil }.map(\.name) } ?? []
+            rules["filter"].map { table in
+                table.chains.filter { $0.policy == nil && $0.name != PublishedChains.own }.map(\.name)
+            } ?? []
         }
         var discovery = Discovery(
             peer: caller.proposal?.address, peerPort: caller.peerPort, sshPorts: sshPorts.isEmpty ? [22] : sshPorts,
-            listeners: ReachableListeners.all(sockets, environment.facts).map { found in
+            listeners: ReachableListeners.all(sockets, environment.facts).filter { found in
+                // Packets from outside to a published port do not get to Docker's proxy.
+                found.program != "docker-proxy"
+                    || !published.ports.contains { $0.covers(found.port, found.transport) }
+            }.map { found in
                 Discovery.Listener(
                     program: found.program, port: found.port,
                     transport: found.transport, loopbackOnly: found.isLocalOnly,
@@ -72,6 +81,9 @@ struct MachineDiscovery: Sendable {
         }
         discovery.peerEvidence = caller.proposal?.evidence
         discovery.ruleOwners = ruleOwners
+        discovery.published = published.ports.filter { !$0.isLocalOnly }.map { port in
+            Discovery.PublishedPort(port.ports, container: published.containers.name(of: port))
+        }
         if backend == .nftables {
             discovery.hasOwnTable = true
             discovery.unownedInputRules = []

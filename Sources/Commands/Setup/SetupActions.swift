@@ -42,8 +42,7 @@ struct SetupActions: WizardActions {
             notes: [
                 ChangeRunner.note(of: retirement), takingOver ? ChangeRunner.note(of: takeOver) : nil,
             ].compactMap(\.self)
-                + (live == nil ? ["The current rules could not be read, so all rules count as new."] : [])
-                + notes(answers),
+                + (live == nil ? ["The current rules could not be read, so all rules count as new."] : []),
             obstacle: obstacle)
     }
 
@@ -120,15 +119,6 @@ struct SetupActions: WizardActions {
         guard AnswersFile.isOne(bytes) else {
             throw Refusal(["\(path.quoted()) already exists and is not an answers file. Choose another name."])
         }
-    }
-
-    /// Notes about published container ports.
-    ///
-    /// The review's table shows listeners and connected machines.
-    private func notes(_ answers: Answers) -> [String] {
-        guard answers.existing == .keep, let plan = try? planner.plan(answers) else { return [] }
-        let services = RunningServices(live: live, facts)
-        return plan.effects(on: [], published: services.published).publishedSentences
     }
 
     private func composed(_ plan: Plan) throws(Failure) -> ComposedRules {

@@ -125,6 +125,7 @@ struct BootFiles: Sendable {
             try write(SavedRules.textWithoutFlush(rules), to: path, folderMode: 0o700)
             commands.append("\(bare(tool.restore)) -w 10 --noflush \(RestoreUnit.rules(family))")
             saved.paths.append(path)
+            commands += RestoreUnit.jumps(PublishedRules(in: rules["filter"]), program: bare(tool.main))
         }
         try removeFiles(except: saved.paths)
         try await writeUnit(RestoreUnit.text(commands), links: [BootPath.restoreLink])

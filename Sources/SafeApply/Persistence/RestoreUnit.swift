@@ -24,6 +24,26 @@ enum RestoreUnit {
         "local-fs.target systemd-modules-load.service nftables.service ufw.service firewalld.service shorewall.service "
         + "shorewall6.service ferm.service firehol.service csf.service"
 
+    /// The commands that lead packets to latchkey's chain for published ports; run again, they change nothing.
+    ///
+    /// A file for iptables-restore cannot do that: it would add the rules again, or flush the rules of others in
+    /// DOCKER-USER. Docker keeps a chain DOCKER-USER that is there before it starts, and the rules in it.
+    ///
+    /// - Parameters:
+    ///   - published: the rules.
+    ///   - program: the path of iptables.
+    /// - Returns: a command for the shell, or none.
+    static func jumps(_ published: PublishedRules, program: String) -> [String] {
+        guard published.rules != nil else { return [] }
+        let tool = "\(program) -w 10"
+        let steps = PublishedChains.shared.flatMap { chain in
+            (published.jumps[chain] ?? []).map { rule in
+                "{ \(tool) -C \(chain) \(rule.body) 2>/dev/null || \(tool) -I \(chain) 1 \(rule.body); }"
+            }
+        }
+        return ["/bin/sh -c '\(tool) -N \(PublishedChains.dockerUser) 2>/dev/null; \(steps.joined(separator: " && "))'"]
+    }
+
     /// The unit; it runs each command twice, which changes nothing the second time.
     ///
     /// In the first round the errors are ignored (a leading `-`, systemd.service(5)): if one family fails, the other

@@ -13,7 +13,8 @@ package enum SavedRules {
     /// - Returns: only INPUT, or the plan's tables with all built-in chains.
     package static func kept(_ plan: RuleSet, scope: ChangeScope) -> RuleSet {
         switch scope {
-        case .inputChain, .inputAndPolicy: RuleSet(tables: [inputAlone(InputChain(of: plan))])
+        case .inputChain, .inputAndPolicy:
+            RuleSet(tables: [inputAlone(InputChain(of: plan)).with(published: PublishedRules(in: plan["filter"]))])
         case .tables: RuleSet(tables: plan.tables.map { RuleEdits.whole($0.name, of: plan) })
         case .removal: RuleSet()
         }
@@ -42,7 +43,7 @@ package enum SavedRules {
             tables: names.compactMap { name in
                 guard let table = kept[name] else { return file[name] }
                 guard table.isInputAlone, let there = file[name] else { return table }
-                return withInput(of: table, there, file)
+                return withInput(of: table, there, file).with(published: PublishedRules(in: table))
             })
     }
 
@@ -56,10 +57,18 @@ package enum SavedRules {
     package static func textWithoutFlush(_ rules: RuleSet) -> String {
         rules.tables.map { table in
             table.isInputAlone
-                ? InputChain(of: rules).restoreInput.text
+                ? inputText(of: table, rules)
                 : "*\(table.name)\n-F\n-X\n"
                     + RuleEdits.tablesText([table.name], from: rules).dropFirst("*\(table.name)\n".count)
         }.joined()
+    }
+
+    /// INPUT, and latchkey's chain for published ports; what leads to that chain is not part of it, because each loading would add it again.
+    private static func inputText(of table: Table, _ rules: RuleSet) -> String {
+        let text = InputChain(of: rules).restoreInput.text
+        guard let own = PublishedRules(in: table).rules else { return text }
+        let lines = [":\(PublishedChains.own) - \(Counters.zero.text)"] + own.map(\.withoutCounters.text)
+        return text.dropLast("COMMIT\n".count) + lines.map { "\($0)\n" }.joined() + "COMMIT\n"
     }
 
     /// The rules in a file that `textWithoutFlush` wrote.
@@ -86,6 +95,10 @@ package enum SavedRules {
 }
 
 extension Table {
-    /// Whether it is the filter table with only the chain INPUT.
-    var isInputAlone: Bool { name == "filter" && chains.map(\.name) == ["INPUT"] }
+    /// Whether it is the filter table of which only the chain INPUT, and what decides about published ports, is latchkey's:
+    /// no other built-in chain is declared.
+    var isInputAlone: Bool {
+        let others = Set(chains.map(\.name)).subtracting([PublishedChains.own, PublishedChains.dockerUser])
+        return name == "filter" && others == ["INPUT"]
+    }
 }

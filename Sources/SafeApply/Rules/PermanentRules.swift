@@ -26,7 +26,8 @@ struct PermanentRules {
     var places: [String: [String]]? {
         guard wanted.tables.allSatisfy({ !$0.isWhole && $0.removal == nil }) else { return nil }
         return Dictionary(
-            wanted.tables.map { ($0.name, ($0.base + $0.user).map(\.name)) }, uniquingKeysWith: { _, last in last })
+            wanted.tables.map { ($0.name, ($0.base + $0.user + $0.shared).map(\.name)) },
+            uniquingKeysWith: { _, last in last })
     }
 
     /// The input that loads it.
@@ -63,7 +64,7 @@ struct PermanentRules {
                 found += left.map { "\(table.name) \($0) still contains rules that were removed" }
             }
             let present = live[table.name]?.rulesByChain ?? [:]
-            for chain in table.base + table.user {
+            for chain in table.base + table.user + table.shared {
                 let bodies = Set(chain.rules.map(\.body))
                 let isRemovable = removable(chain, table, others)
                 let own = (present[chain.name] ?? []).filter { bodies.contains($0.body) || isRemovable($0) }
@@ -103,9 +104,11 @@ struct PermanentRules {
         _ chain: WantedRules.WantedChain, _ table: WantedRules.WantedTable, _ others: Set<String>
     ) -> (Rule) -> Bool {
         let earlier = previous[table.name]?[chain.name] ?? []
+        let isShared = table.shared.contains(chain)
         return { rule in
             if rule.isGate { return false }
             if rule.isOwned { return true }
+            if isShared { return false }
             if !table.isWhole, RuleEdits.isForeignJump(rule, others) { return false }
             return earlier.contains(rule.body)
         }
@@ -127,22 +130,27 @@ struct PermanentRules {
                 declarations.append(":\(chain.name) \(policy.rawValue) \(chain.counters.text)")
             }
         }
-        declarations += table.user.filter { there[$0.name] == nil }.map { ":\($0.name) - \(Counters.zero.text)" }
-        for chain in table.base + table.user {
+        let isMissing = { (chain: WantedRules.WantedChain) in
+            there[chain.name] == nil && Chain.builtIn(ofTable: table.name)?.contains(chain.name) != true
+        }
+        declarations += (table.user + table.shared.filter { !$0.rules.isEmpty }).filter(isMissing)
+            .map { ":\($0.name) - \(Counters.zero.text)" }
+        for chain in table.base + table.user + table.shared {
             let own = rules[chain.name] ?? []
             let wanted = Set(chain.rules.map(\.body))
             let isRemovable = removable(chain, table, others)
             // Rules before the gate stay in front; without a gate, rules before all rules that latchkey manages.
             let ahead =
                 own.lastIndex(where: \.isGate)
-                ?? (own.firstIndex { isRemovable($0) || wanted.contains($0.body) } ?? own.endIndex) - 1
+                ?? (table.shared.contains(chain)
+                    ? -1 : (own.firstIndex { isRemovable($0) || wanted.contains($0.body) } ?? own.endIndex) - 1)
             let earlier = previous[table.name]?[chain.name] ?? []
             let edit = ChainEdit(
                 chain.name, present: own, wanted: chain.rules, byPlace: byPlace, isRemovable: isRemovable,
                 isAnchor: { index, rule in
                     if index <= ahead { return true }
                     // Jumps from before the change come before latchkey's rules.
-                    return !table.isWhole && RuleEdits.isForeignJump(rule, others) && earlier.contains(rule.body)
+                    return !table.isWhole && !table.shared.contains(chain) && RuleEdits.isForeignJump(rule, others) && earlier.contains(rule.body)
                         && !wanted.contains(rule.body)
                 })
             lines += edit.lines
@@ -152,6 +160,8 @@ struct PermanentRules {
             let gone = unwantedChains(table, present, rules)
             lines += gone.map { "-F \($0)" } + gone.map { "-X \($0)" }
             rewritten += gone.flatMap { rules[$0] ?? [] }
+        } else {
+            lines += Self.unwantedPublishedChains(table, present).flatMap { ["-F \($0)", "-X \($0)"] }
         }
         return (declarations + lines, rewritten)
     }
@@ -172,6 +182,22 @@ struct PermanentRules {
             rewritten += edit.rewritten
         }
         return (lines + removal.goneChains(of: table).map { "-X \($0)" }, rewritten)
+    }
+
+    /// The chains for published ports that nothing needs any more: latchkey's own, and Docker's if only latchkey's rules
+    /// were in it and nothing leads there.
+    private static func unwantedPublishedChains(_ table: WantedRules.WantedTable, _ present: Table?) -> [String] {
+        guard let present, table.user.isEmpty else { return [] }
+        let left = present.rules.filter { rule in
+            rule.chain != PublishedChains.own && !(PublishedChains.shared.contains(rule.chain) && rule.isOwned)
+                || rule.chain != PublishedChains.own && rule.isGate
+        }
+        let hadRules = present.rules.contains { $0.chain == PublishedChains.dockerUser && $0.isOwned && !$0.isGate }
+        return [PublishedChains.own, PublishedChains.dockerUser].filter { name in
+            present.chain(name) != nil && !left.contains { $0.jumpsTo == name }
+                && (name == PublishedChains.own
+                    || (hadRules && !left.contains { $0.chain == PublishedChains.dockerUser }))
+        }
     }
 
     /// The chains from before the change that are not wanted, and that no remaining rule jumps to.

@@ -90,6 +90,7 @@ package enum RuleEdits {
             let wanted = InputChain(of: kept)
             return found.map(\.body) != wanted.rules.map(\.body)
                 || wanted.policy == .drop && InputChain(of: live).policy != .drop
+                || PublishedRules(in: live["filter"]) != PublishedRules(in: table)
         }
     }
 

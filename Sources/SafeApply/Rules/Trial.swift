@@ -75,6 +75,7 @@ package struct Trial: Sendable, Equatable {
             trial.rules.append(Rule(name, [.comment("\(Gate.comment), policy")], target: verdict))
         }
         trial.gates = [(Rule("INPUT", gate.matches(table: "filter", chain: "INPUT"), target: .goto(name)), leading + 1)]
+        addPublished(wanted, previous["filter"], gate, to: &trial, free: { freeName($0, taken) })
         return trial
     }
 
@@ -114,6 +115,39 @@ package struct Trial: Sendable, Equatable {
                 (Rule(chain, gate.matches(table: previous.name, chain: chain), target: .goto(name)), leading + 1))
         }
         return trial
+    }
+
+    /// Adds the future decision about published ports.
+    ///
+    /// Where latchkey's chain is already there, the gate is in it, so that the rules in it do not decide as well;
+    /// otherwise there is a gate in each chain that will lead to it. Those jump: what the trial returns goes on there.
+    private static func addPublished(
+        _ wanted: WantedRules.WantedTable, _ previous: Table?, _ gate: Gate, to trial: inout TrialTable,
+        free: (String) -> String
+    ) {
+        let present = PublishedRules(in: previous)
+        let future = wanted.user.first { $0.name == PublishedChains.own }?.rules
+        let leads = { (chain: WantedRules.WantedChain) in !chain.rules.isEmpty }
+        let isSame =
+            future?.map(\.body) == present.rules?.map(\.body)
+            && wanted.shared.allSatisfy { leads($0) == (present.jumps[$0.name] != nil) }
+        guard !isSame else { return }
+        var target = Target.return
+        if let future {
+            let name = free("\(chainPrefix)-docker")
+            trial.chains.append(name)
+            trial.rules += future.map { $0.moved(to: name) }
+            target = .goto(name)
+        }
+        func add(_ chain: String, _ target: Target) {
+            trial.gates.append((Rule(chain, gate.matches(table: "filter", chain: chain), target: target), 1))
+        }
+        if present.rules != nil { add(PublishedChains.own, target) }
+        guard case .goto(let name) = target else { return }
+        for chain in wanted.shared where leads(chain) && present.jumps[chain.name] == nil {
+            guard chain.name != PublishedChains.dockerUser || previous?.chain(chain.name) != nil else { continue }
+            add(chain.name, .jump(name))
+        }
     }
 
     private static func whole(_ wanted: WantedRules.WantedTable, _ previous: Table?, _ gate: Gate) -> TrialTable {
@@ -217,6 +251,11 @@ package struct Trial: Sendable, Equatable {
             let present = live[trial.name]?.rulesByChain ?? [:]
             var lines = leftover.lines(keeping: Set(trial.chains))
             lines += trial.chains.flatMap { [":\($0) - \(Counters.zero.text)", "-F \($0)"] }
+            // A chain whose owner has removed it since is made again.
+            let gated = Set(trial.gates.map(\.rule.chain)).subtracting(Chain.builtIn(ofTable: trial.name) ?? [])
+            lines += gated.sorted().filter { live[trial.name]?.chain($0) == nil }.map {
+                ":\($0) - \(Counters.zero.text)"
+            }
             lines += trial.rules.map(\.text)
             lines += trial.gates.map { gate in
                 // Other programs may have removed rules in the meantime.

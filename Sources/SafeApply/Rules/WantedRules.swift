@@ -18,6 +18,8 @@ struct WantedRules: Sendable, Equatable {
         let base: [WantedChain]
         /// The user-defined chains.
         let user: [WantedChain]
+        /// Other programs' chains in which only the rules with latchkey's comment change, at the head of the chain.
+        var shared: [WantedChain] = []
         /// Whether the table should contain nothing else; otherwise only these chains change, and their jumps into other
         /// programs' chains stay.
         let isWhole: Bool
@@ -41,8 +43,7 @@ struct WantedRules: Sendable, Equatable {
         case .inputChain, .inputAndPolicy:
             let rules = plan["filter"]?.rulesByChain["INPUT"] ?? []
             let policy = scope == .inputAndPolicy ? plan["filter"]?.chain("INPUT")?.policy : nil
-            let input = WantedChain(name: "INPUT", policy: policy, counters: .zero, rules: rules)
-            tables = [WantedTable(name: "filter", base: [input], user: [], isWhole: false)]
+            tables = [Self.input(rules, policy: policy, published: plan["filter"])]
         case .tables:
             var names: [String] = []
             for table in plan.tables where !names.contains(table.name) { names.append(table.name) }
@@ -79,8 +80,7 @@ struct WantedRules: Sendable, Equatable {
                     || present.contains($0.body)
             }
             let policy = scope == .inputAndPolicy ? previous["filter"]?.chain("INPUT")?.policy : nil
-            let input = WantedChain(name: "INPUT", policy: policy, counters: .zero, rules: rules)
-            tables = [WantedTable(name: "filter", base: [input], user: [], isWhole: false)]
+            tables = [Self.input(rules, policy: policy, published: previous["filter"])]
         case .tables:
             tables = WantedRules(plan, scope: .tables).tables.map { Self.whole($0.name, previous[$0.name]) }
         case .removal:
@@ -109,6 +109,18 @@ struct WantedRules: Sendable, Equatable {
         return WantedTable(
             name: previous.name, base: chains.filter { $0.policy != nil }, user: chains.filter { $0.policy == nil },
             isWhole: false)
+    }
+
+    /// The filter table of which only INPUT and what decides about published ports are latchkey's.
+    private static func input(_ rules: [Rule], policy: ChainPolicy?, published table: Table?) -> WantedTable {
+        let published = PublishedRules(in: table)
+        func chain(_ name: String, _ rules: [Rule]) -> WantedChain {
+            WantedChain(name: name, policy: nil, counters: .zero, rules: rules)
+        }
+        return WantedTable(
+            name: "filter", base: [WantedChain(name: "INPUT", policy: policy, counters: .zero, rules: rules)],
+            user: published.rules.map { [chain(PublishedChains.own, $0)] } ?? [],
+            shared: PublishedChains.shared.map { chain($0, published.jumps[$0] ?? []) }, isWhole: false)
     }
 
     private static func whole(_ name: String, _ table: Table?) -> WantedTable {

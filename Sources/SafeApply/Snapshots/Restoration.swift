@@ -107,6 +107,7 @@ extension Restored {
             let others = RuleEdits.userChains(in: plan)
             let own = chain.rules.filter { !RuleEdits.isForeignJump($0, others) }
             let input = SavedRules.inputAlone(InputChain(policy: chain.policy, rules: own))
+                .with(published: PublishedRules(in: plan["filter"]))
             let watched = saved.kept == nil ? [input] : earlier?.tables ?? []
             rules[family] =
                 RuleSet(tables: watched.map { $0.isInputAlone ? input : RuleEdits.whole($0.name, of: plan) }).text
