@@ -62,7 +62,8 @@ extension RehearsalRunner {
             expectations(plan, on: machine), on: machine)
         if let live {
             // The stage has no containers: their ports are listed instead.
-            let services = await PublishedServices(live.rules.flatMap { $0.rules.present.map(\.value) }, live.tables, in: environment)
+            let rules = live.rules.flatMap { $0.rules.present.map(\.value) }
+            let services = await PublishedServices(rules, live.tables, in: environment)
             result.notes += plan.effects(on: [], services).publishedSentences
         }
         // Not every address can be put on a stage: a link-local one cannot.

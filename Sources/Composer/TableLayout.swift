@@ -70,10 +70,7 @@ struct TableLayout {
             "open": open,
             "limited": .groups(limited),
             "docker": .flag(plan.limitsPublishedPorts),
-            "containers": .groups(
-                plan.containerInterfaces.enumerated().map { place, name in
-                    ["interface": .text(name), "separator": .text(place == 0 ? "" : ", ")]
-                }),
+            "containers": .groups(plan.containerInterfaces.map { ["interface": .text($0)] }),
             "published": .groups(published),
             "multicast": .groups(multicast),
             "protocols": .groups(protocols),
@@ -85,7 +82,8 @@ struct TableLayout {
 
     /// Every name that the template may use.
     static let templateNames: Set<String> = [
-        "docker", "containers", "interface", "separator", "published", "ipv6", "admins", "ssh", "open", "limited", "multicast", "protocols", "pingLimited",
+        "docker", "containers", "interface", "published", "ipv6", "admins", "ssh", "open", "limited", "multicast",
+        "protocols", "pingLimited",
         "pingEveryone", "log", "family", "set", "source", "sources", "port", "ports", "elements", "group", "transport",
         "protocol", "comment",
     ]

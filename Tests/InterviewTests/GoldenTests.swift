@@ -41,7 +41,7 @@ struct GoldenTests {
     ]
     private static let crowded: [String] = [
         "", "admins", "mail from 192.168.1.0/24, web, postgres from everyone", "show", "60000-61000/udp", "everyone",
-        "replace", "edit 2", "everyone", "diff", "save", "apply",
+        "replace", "answers", "edit 2", "everyone", "diff", "save", "apply",
     ]
     private static let explained: [String] = [
         "?", "none", "?", "", "?", "none", "?", "", "?", "back", "none", "", "quit",

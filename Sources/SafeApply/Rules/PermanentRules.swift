@@ -150,7 +150,8 @@ struct PermanentRules {
                 isAnchor: { index, rule in
                     if index <= ahead { return true }
                     // Jumps from before the change come before latchkey's rules.
-                    return !table.isWhole && !table.shared.contains(chain) && RuleEdits.isForeignJump(rule, others) && earlier.contains(rule.body)
+                    return !table.isWhole && !table.shared.contains(chain) && RuleEdits.isForeignJump(rule, others)
+                        && earlier.contains(rule.body)
                         && !wanted.contains(rule.body)
                 })
             lines += edit.lines
@@ -161,7 +162,10 @@ struct PermanentRules {
             lines += gone.map { "-F \($0)" } + gone.map { "-X \($0)" }
             rewritten += gone.flatMap { rules[$0] ?? [] }
         } else {
-            lines += Self.unwantedPublishedChains(table, present).flatMap { ["-F \($0)", "-X \($0)"] }
+            // iptables-nft 1.8.9 refuses to flush both and delete both: Docker's is empty without that.
+            lines += Self.unwantedPublishedChains(table, present).flatMap { name in
+                (name == PublishedChains.own ? ["-F \(name)"] : []) + ["-X \(name)"]
+            }
         }
         return (declarations + lines, rewritten)
     }
@@ -193,7 +197,7 @@ struct PermanentRules {
                 || rule.chain != PublishedChains.own && rule.isGate
         }
         let hadRules = present.rules.contains { $0.chain == PublishedChains.dockerUser && $0.isOwned && !$0.isGate }
-        return [PublishedChains.own, PublishedChains.dockerUser].filter { name in
+        return [PublishedChains.dockerUser, PublishedChains.own].filter { name in
             present.chain(name) != nil && !left.contains { $0.jumpsTo == name }
                 && (name == PublishedChains.own
                     || (hadRules && !left.contains { $0.chain == PublishedChains.dockerUser }))

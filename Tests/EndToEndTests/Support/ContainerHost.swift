@@ -57,8 +57,12 @@ struct ContainerHost {
         try await server.mustRun([
             "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding",
         ])
-        for _ in 0..<10 where try await server.run(["ping", "-c", "1", "-W", "1", Self.container4]).status == 0 { break }
-        for _ in 0..<10 where try await server.run(["ping", "-c", "1", "-W", "1", Self.container6]).status == 0 { break }
+        for _ in 0..<10 where try await server.run(["ping", "-c", "1", "-W", "1", Self.container4]).status == 0 {
+            break
+        }
+        for _ in 0..<10 where try await server.run(["ping", "-c", "1", "-W", "1", Self.container6]).status == 0 {
+            break
+        }
     }
 
     // MARK: - The container program

@@ -20,20 +20,20 @@ let crowdedServer40 = #"""
       also here: other firewalls: ufw;
         Docker: yes
 
-    1/6  Who administers this server?
+    1/7  Who administers this server?
       These addresses can reach every port.
       admins [203.0.113.7] > <Enter>
       ! This server also has IPv6, and none
         of these addresses is IPv6.
 
-    2/6  Who may log in by SSH (port 22)?
+    2/7  Who may log in by SSH (port 22)?
       everyone: any address can connect;
         sshd checks the key or password
       admins: only 203.0.113.7. If that
         address changes, you can't log in
       ssh [everyone] > admins
 
-    3/6  What does this server offer?
+    3/7  What does this server offer?
       [x] web: Websites, 80 443, nginx
         listens
       [ ] mail: Mail, 25 143 465 587 993
@@ -46,7 +46,7 @@ let crowdedServer40 = #"""
       ! postgres would be open to everyone.
         It is meant for administrators only.
 
-    4/6  Any other ports?
+    4/7  Any other ports?
       node listens on 3000, open to everyone
       ports [none] > show
       1 admins: 203.0.113.7
@@ -56,6 +56,7 @@ let crowdedServer40 = #"""
       4 ports: none (not asked yet)
       5 ping: nobody (not asked yet)
       6 existing: keep (not asked yet)
+      7 docker: open (not asked yet)
       ports [none] > 60000-61000/udp
       ! Nothing is listening on
         60000-61000/udp now. It will be open
@@ -64,7 +65,7 @@ let crowdedServer40 = #"""
         198.51.100.44. New connections from
         there will be blocked.
 
-    5/6  Who may ping this server?
+    5/7  Who may ping this server?
       nobody: this server can still ping
         others and receive their replies
       admins: only 203.0.113.7
@@ -73,7 +74,7 @@ let crowdedServer40 = #"""
       everyone: any address, without a limit
       ping [nobody] > everyone
 
-    6/6  Keep or replace the existing rules?
+    6/7  Keep or replace the existing rules?
       21 rules
       keep: leaves the chains DOCKER and
         f2b-sshd unchanged; removes 1 INPUT
@@ -87,6 +88,20 @@ let crowdedServer40 = #"""
       existing [keep] > replace
       ! ufw will load its own rules again at
         boot. Disable it.
+
+    7/7 Who may reach the published
+      container ports?
+         Published: 8080/tcp (grafana) and
+         443/tcp
+      open: everyone, as Docker has it; the
+        other answers do not apply to them
+      answers: who may reach the same port
+        of the server: see services and
+        ports
+      docker [open] > answers
+      ! 8080/tcp (grafana) is not among your
+        services and ports: only admins can
+        reach it then.
 
     Review
       ssh 22
@@ -136,9 +151,9 @@ let crowdedServer40 = #"""
             icmp-port-unreachable
         Change answer 2: type "edit 2"
 
-    edit 1-6 / ? [edit 2] > edit 2
+    edit 1-7 / ? [edit 2] > edit 2
 
-    2/6  Who may log in by SSH (port 22)?
+    2/7  Who may log in by SSH (port 22)?
       everyone: any address can connect;
         sshd checks the key or password
       admins: only 203.0.113.7. If that
@@ -196,11 +211,11 @@ let crowdedServer40 = #"""
         drops. To keep them, log in again
         and run "sudo latchkey".
 
-    edit 1-6 / ? [apply] > diff
+    edit 1-7 / ? [apply] > diff
     -:INPUT ACCEPT
     +:INPUT DROP
-    edit 1-6 / ? [apply] > save
+    edit 1-7 / ? [apply] > save
       Saved in answers.yaml.
-    edit 1-6 / ? [apply] > apply
+    edit 1-7 / ? [apply] > apply
 
     """#

@@ -13,17 +13,17 @@ let crowdedServer80 = #"""
       rules now   21, other programs' chains: DOCKER and f2b-sshd
       also here   other firewalls: ufw; Docker: yes
 
-    1/6  Who administers this server?
+    1/7  Who administers this server?
          These addresses can reach every port.
          admins [203.0.113.7] > <Enter>
          ! This server also has IPv6, and none of these addresses is IPv6.
 
-    2/6  Who may log in by SSH (port 22)?
+    2/7  Who may log in by SSH (port 22)?
          everyone   any address can connect; sshd checks the key or password
          admins     only 203.0.113.7. If that address changes, you can't log in
          ssh [everyone] > admins
 
-    3/6  What does this server offer?
+    3/7  What does this server offer?
          [x] web   Websites  80 443              nginx listens
          [ ] mail  Mail      25 143 465 587 993
          [ ] dns   DNS       53
@@ -32,7 +32,7 @@ let crowdedServer80 = #"""
          ! Nothing is listening for mail now. The ports will be open anyway.
          ! postgres would be open to everyone. It is meant for administrators only.
 
-    4/6  Any other ports?                     node listens on 3000, open to everyone
+    4/7  Any other ports?                     node listens on 3000, open to everyone
          ports [none] > show
          1 admins     203.0.113.7
          2 ssh        admins
@@ -40,19 +40,20 @@ let crowdedServer80 = #"""
          4 ports      none (not asked yet)
          5 ping       nobody (not asked yet)
          6 existing   keep (not asked yet)
+         7 docker     open (not asked yet)
          ports [none] > 60000-61000/udp
          ! Nothing is listening on 60000-61000/udp now. It will be open anyway.
          ! Port 3000 (node) is in use by 198.51.100.44. New connections from there
            will be blocked.
 
-    5/6  Who may ping this server?
+    5/7  Who may ping this server?
          nobody     this server can still ping others and receive their replies
          admins     only 203.0.113.7
          limited    everyone, a few times per second
          everyone   any address, without a limit
          ping [nobody] > everyone
 
-    6/6  Keep or replace the existing rules?                                21 rules
+    6/7  Keep or replace the existing rules?                                21 rules
          keep      leaves the chains DOCKER and f2b-sshd unchanged; removes 1 INPUT
                    rule that belongs to no known program
          replace   removes all rules and chains in the tables filter and nat,
@@ -60,6 +61,15 @@ let crowdedServer80 = #"""
                    until Docker restarts
          existing [keep] > replace
          ! ufw will load its own rules again at boot. Disable it.
+
+    7/7  Who may reach the published container ports?
+         Published: 8080/tcp (grafana) and 443/tcp
+         open      everyone, as Docker has it; the other answers do not apply to
+                   them
+         answers   who may reach the same port of the server: see services and ports
+         docker [open] > answers
+         ! 8080/tcp (grafana) is not among your services and ports: only admins can
+           reach it then.
 
     Review                       admins        everyone else
       ssh 22                     open          closed
@@ -85,9 +95,9 @@ let crowdedServer80 = #"""
             icmp-port-unreachable
         Change answer 2: type "edit 2"
 
-    edit 1-6 / rules / diff / save / quit [edit 2] > edit 2
+    edit 1-7 / rules / diff / save / quit [edit 2] > edit 2
 
-    2/6  Who may log in by SSH (port 22)?
+    2/7  Who may log in by SSH (port 22)?
          everyone   any address can connect; sshd checks the key or password
          admins     only 203.0.113.7. If that address changes, you can't log in
          ssh [admins] > everyone
@@ -117,11 +127,11 @@ let crowdedServer80 = #"""
       They also roll back if your connection drops. To keep them, log in again and
         run "sudo latchkey".
 
-    apply / edit 1-6 / rules / diff / deadline / save / quit [apply] > diff
+    apply / edit 1-7 / rules / diff / deadline / save / quit [apply] > diff
     -:INPUT ACCEPT
     +:INPUT DROP
-    apply / edit 1-6 / rules / diff / deadline / save / quit [apply] > save
+    apply / edit 1-7 / rules / diff / deadline / save / quit [apply] > save
       Saved in answers.yaml.
-    apply / edit 1-6 / rules / diff / deadline / save / quit [apply] > apply
+    apply / edit 1-7 / rules / diff / deadline / save / quit [apply] > apply
 
     """#
