@@ -87,7 +87,7 @@ struct StrictnessTests {
     @Test("rules in the wrong order are reported in the template that includes them")
     func order() throws {
         let error = try refusal("ruleset", replacing("{{> admins}}\n{{> ssh}}", "{{> ssh}}\n{{> admins}}"))
-        #expect(error == .wrongOrder(ssh, at: place("ruleset", 14)))
+        #expect(error == .wrongOrder(ssh, at: place("ruleset", 18)))
     }
 
     @Test("a planned rule that also appears in another table")
@@ -95,7 +95,7 @@ struct StrictnessTests {
         let error = try refusal("ruleset") { text in
             text.replacingCharacters(text.lastRange(of: "COMMIT"), "{{> log}}\nCOMMIT")
         }
-        guard case .wrongOrder(_, place("ruleset", 30)) = error else { return #expect(Bool(false), "\(error as Any)") }
+        guard case .wrongOrder(_, place("ruleset", 34)) = error else { return #expect(Bool(false), "\(error as Any)") }
     }
 
     @Test(
@@ -127,7 +127,7 @@ struct StrictnessTests {
         #expect(try refusal(":INPUT DROP", ":INPUT ACCEPT") == differs(":INPUT ACCEPT [0:0]", ":INPUT DROP [0:0]", 6))
         #expect(
             try refusal(":OUTPUT ACCEPT", ":OUTPUT DROP") == differs(":OUTPUT DROP [0:0]", ":OUTPUT ACCEPT [0:0]", 8))
-        #expect(try refusal("*nat", "*mangle") == differs("*mangle", "*nat", 25))
+        #expect(try refusal("*nat", "*mangle") == differs("*mangle", "*nat", 29))
         #expect(
             try refusal(":FORWARD ACCEPT [0:0]\n", "") == .missing(":FORWARD ACCEPT [0:0]", at: place("ruleset", 6)))
         #expect(
@@ -149,7 +149,7 @@ struct StrictnessTests {
         #expect(try refusal("last", last + "\n", "") == .missing(last, at: place("last", 1)))
         #expect(try refusal("last", "{{^replace}}", "{{#replace}}") == .missing(last, at: place("last", 4)))
         guard
-            case .wrongOrder(_, place("ruleset", 20)) = try refusal(
+            case .wrongOrder(_, place("ruleset", 24)) = try refusal(
                 "ruleset", "{{> log}}\n{{> last}}", "{{> last}}\n{{> log}}")
         else { return #expect(Bool(false), "a rule after the last one is not refused") }
         let accepting = last.replacing("DROP", with: "ACCEPT")
@@ -280,7 +280,7 @@ struct StrictnessTests {
         let tag = String(include.drop { $0 != "{" })
         #expect(
             try refusal("ruleset") { $0 + include + end }
-                == .badTemplate(place("ruleset", 32), text: tag, reason: .partial))
+                == .badTemplate(place("ruleset", 36), text: tag, reason: .partial))
     }
 
     @Test("every section without an end is reported where it begins")
