@@ -21,7 +21,8 @@ struct OffEffects: Sendable, Equatable {
         isActive = removal.isActive
         backends = removal.others.map(\.title)
         var seen: Set<String> = []
-        listeners = RunningServices(live: nil, environment.facts).listeners.map(\.title).filter {
+        let published = await PublishedServices(live: nil, in: environment)
+        listeners = RunningServices(published: published, environment.facts).listeners.map(\.title).filter {
             seen.insert($0).inserted
         }
         var rest = removal.rest
