@@ -129,6 +129,22 @@ struct PermanentRulesTests {
         #expect(Self.input(again).count == 3)
     }
 
+    @Test("a rollback beneath the trial does not repeat the jumps ahead of the gate")
+    func backBeneathTrial() throws {
+        let plan = try Self.set(Self.plan)
+        let before = try Self.set(
+            ":INPUT ACCEPT [0:0]\n:f2b-sshd - [0:0]\n-A INPUT -p tcp -j f2b-sshd\n-A INPUT -s 10.0.0.0/8 -j ACCEPT")
+        let trial = Trial(of: plan, scope: .inputChain, previous: before, gate: Gate(.recent, .ipv4))
+        let pending = SimulatedKernel.loaded(trial.loading(over: before).text, onto: before)
+        let step = PermanentRules(WantedRules(plan, scope: .inputChain), insteadOf: before)
+        let kept = SimulatedKernel.loaded(step.loading(over: pending).text, onto: pending)
+        let back = PermanentRules(
+            WantedRules(previous: before, plan: plan, scope: .inputChain, live: kept), insteadOf: plan)
+        let again = SimulatedKernel.loaded(back.loading(over: kept).text, onto: kept)
+        #expect(again.withoutTrial.normalized() == before.normalized())
+        #expect(back.differences(again).isEmpty)
+    }
+
     @Test("an edit does not touch rules that stay, with anything in between", arguments: 0..<200)
     func edits(seed: Int) {
         var random = Numbers(state: UInt64(seed) &* 0x9E37_79B9 &+ 1)

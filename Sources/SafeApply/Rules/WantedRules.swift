@@ -71,7 +71,7 @@ struct WantedRules: Sendable, Equatable {
         self.taking = taking
         switch scope {
         case .inputChain, .inputAndPolicy:
-            let present = Set((live["filter"]?.rulesByChain["INPUT"] ?? []).map(\.body))
+            let present = Self.belowGate(live["filter"]?.rulesByChain["INPUT"] ?? [])
             let chains = RuleEdits.userChains(in: previous)
             let staying = RuleEdits.userChains(in: live, taking: taking)
             let taken = RuleEdits.userChains(in: live).subtracting(staying)
@@ -96,10 +96,7 @@ struct WantedRules: Sendable, Equatable {
         let present = live[previous.name]?.rulesByChain ?? [:]
         let changed = removal.chains(of: previous) + removal.goneChains(of: previous)
         let chains = previous.chains.filter { changed.contains($0.name) }.map { chain in
-            let own = present[chain.name] ?? []
-            // What is ahead of the gate stays there.
-            let place = own.lastIndex(where: \.isGate).map { $0 + 1 } ?? 0
-            let others = Set(own[place...].map(\.body))
+            let others = belowGate(present[chain.name] ?? [])
             return WantedChain(
                 name: chain.name, policy: chain.policy, counters: chain.counters,
                 rules: (rules[chain.name] ?? []).filter {
@@ -121,6 +118,12 @@ struct WantedRules: Sendable, Equatable {
             name: "filter", base: [WantedChain(name: "INPUT", policy: policy, counters: .zero, rules: rules)],
             user: published.rules.map { [chain(PublishedChains.own, $0)] } ?? [],
             shared: PublishedChains.shared.map { chain($0, published.jumps[$0] ?? []) }, isWhole: false)
+    }
+
+    /// The rules of a chain after its gate; those ahead of it stay where they are.
+    private static func belowGate(_ rules: [Rule]) -> Set<String> {
+        let place = rules.lastIndex(where: \.isGate).map { $0 + 1 } ?? 0
+        return Set(rules[place...].map(\.body))
     }
 
     private static func whole(_ name: String, _ table: Table?) -> WantedTable {
