@@ -124,7 +124,7 @@ package struct ChangeRequest: Codable, Sendable, Equatable {
     var retirementRequest: ChangeRequest? {
         retirement.map { retirement in
             ChangeRequest(
-                id: id, scope: retirement.scope, rules: retirement.rules, tables: retirement.tables,
+                id: id, scope: .removal, rules: retirement.rules, tables: retirement.tables,
                 backend: retirement.backend, deadlineSeconds: deadlineSeconds, requester: requester,
                 sshPorts: sshPorts, admins: admins, answers: nil, persists: false)
         }

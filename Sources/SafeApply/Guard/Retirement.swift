@@ -5,12 +5,8 @@ import Netfilter
 package struct Retirement: Codable, Sendable, Equatable {
     /// The backend that holds the kept rules.
     package var backend: Backend
-    /// The part of the iptables rules that changes.
-    package var scope: ChangeScope
-    /// What is left of the iptables rules in that part.
+    /// The iptables rules that go; see `RuleRemoval`.
     package var rules: PerFamily<String>
-    /// The kept rules in INPUT that go, beside those with latchkey's comment; for files that are loaded at boot.
-    package var recorded: PerFamily<[String]>
     /// The tables of nftables that go, each without content; nil for iptables.
     package var tables: String?
 
@@ -22,9 +18,7 @@ package struct Retirement: Codable, Sendable, Equatable {
     /// - Throws: `host`, `unreadable` if the rules cannot be read.
     package init(of kept: KeptRules, in environment: ChangeEnvironment) async throws(ChangeError) {
         backend = kept.backend
-        scope = .inputChain
         rules = PerFamily()
-        recorded = PerFamily()
         guard kept.backend != .nftables else {
             tables = kept.nftTables.map { NFTable($0.id).text }.joined()
             return
@@ -33,17 +27,21 @@ package struct Retirement: Codable, Sendable, Equatable {
             backend: kept.backend, families: environment.families, toolbox: environment.toolbox,
             runner: environment.runner)
         for family in environment.families {
-            let record = kept.rules[family].flatMap { try? RuleSet(dumped: $0, file: "kept rules") }
-            guard let record, let table = record["filter"] else { continue }
-            // A filter table that latchkey replaced as a whole has the policy DROP, which must not stay alone.
-            if !table.isInputAlone { scope = .inputAndPolicy }
-            let bodies = table.rules(in: "INPUT").map(\.body)
-            recorded[family] = bodies
-            let left = RuleEdits.unowned(in: try await live.read(family)).filter { !bodies.contains($0.body) }
-            rules[family] =
-                RuleSet(tables: [
-                    Table("filter", chains: [Chain("INPUT", policy: .accept)], rules: left.map(\.withoutCounters))
-                ]).text
+            let text = (kept.ownRules ?? kept.rules)[family]
+            let record = text.flatMap { try? RuleSet(dumped: $0, file: "kept rules") }
+            let present = try await live.read(family)
+            rules[family] = RuleRemoval.plan(kept: record, live: present).text
         }
+    }
+
+    /// The iptables rules that go.
+    ///
+    /// - Throws: `badRules`.
+    func removed() throws(ChangeError) -> PerFamily<RuleSet> {
+        var sets = PerFamily<RuleSet>()
+        for (family, text) in rules.present {
+            do { sets[family] = try RuleSet(dumped: text, file: "kept rules") } catch { throw .badRules(error) }
+        }
+        return sets
     }
 }

@@ -9,7 +9,21 @@ extension BootFiles {
     /// - Returns: notes for a person; no file with rules of latchkey's is left.
     /// - Throws: `host`, `badRules`.
     func remove(_ plan: PerFamily<RuleSet>) async throws(ChangeError) -> Saved {
-        var saved = Saved()
+        let notes = try removeFromServices(plan)
+        try await stopUnit()
+        try await removeOwnUnit()
+        // Not if somebody else has put a file there.
+        try? SecureFiles.removeEmptyFolder(layout.path(BootPath.restoreFolder))
+        return Saved(notes: notes)
+    }
+
+    /// Takes latchkey's rules and sets out of the files of other services.
+    ///
+    /// - Parameter plan: the rules that go, beside those with latchkey's comment.
+    /// - Returns: notes for a person.
+    /// - Throws: `host`, `badRules`.
+    func removeFromServices(_ plan: PerFamily<RuleSet>) throws(ChangeError) -> [String] {
+        var notes: [String] = []
         var left = PerFamily<[RuleSet]>()
         for (family, bare) in Self.servicePaths {
             let path = layout.path(bare)
@@ -19,14 +33,10 @@ extension BootFiles {
             left[family] = (left[family] ?? []) + [rest]
             guard removal.concerns(file) else { continue }
             try write(SavedRules.text(rest), to: path, folderMode: 0o755)
-            saved.notes.append("latchkey's rules were removed from \(path); other rules in it stay.")
+            notes.append("latchkey's rules were removed from \(path); other rules in it stay.")
         }
         try removeSets(besides: left.present.flatMap(\.value))
-        try await stopUnit()
-        try await removeOwnUnit()
-        // Not if somebody else has put a file there.
-        try? SecureFiles.removeEmptyFolder(layout.path(BootPath.restoreFolder))
-        return saved
+        return notes
     }
 
     /// Whether anything of latchkey's is loaded at boot.

@@ -16,7 +16,7 @@ extension BootFiles {
             throw .refused(
                 reason: "This machine has no systemd, and latchkey supports no other way to load nftables at boot.")
         }
-        if let retiring, retiring.backend != .nftables { try retire(retiring) }
+        if let retiring, retiring.backend != .nftables { _ = try removeFromServices(try retiring.removed()) }
         let nft = try ChangeError.wrap { () throws(HostError) in bare(try environment.toolbox.need("nft")) }
         var files: [(path: String, text: String)] = [(TableBootText.rulesFile, TableBootText.rules(tables))]
         if let text = TableBootText.fallback(tables, sshPorts: sshPorts) {
@@ -49,23 +49,4 @@ extension BootFiles {
         (.ipv4, BootPath.persistentIPv4), (.ipv6, BootPath.persistentIPv6), (.ipv4, BootPath.servicesIPv4),
         (.ipv6, BootPath.servicesIPv6),
     ]
-
-    /// Takes latchkey's rules out of the files that other services load into iptables.
-    private func retire(_ retirement: Retirement) throws(ChangeError) {
-        for (family, bare) in Self.servicePaths {
-            let path = layout.path(bare)
-            let gone = Set(retirement.recorded[family] ?? [])
-            guard let file = try read(path), let filter = file["filter"] else { continue }
-            let chains = filter.chains.map { chain in
-                chain.name == "INPUT" && retirement.scope == .inputAndPolicy ? Chain("INPUT", policy: .accept) : chain
-            }
-            let table = Table(
-                "filter", chains: chains,
-                rules: filter.rules.filter { !$0.isOwned && !($0.chain == "INPUT" && gone.contains($0.body)) })
-            guard table != Table("filter", chains: filter.chains, rules: filter.rules) else { continue }
-            var rest = file
-            rest["filter"] = table
-            try write(SavedRules.text(rest), to: path, folderMode: 0o755)
-        }
-    }
 }
