@@ -104,8 +104,8 @@ extension OtherFirewalls {
             remedy: "Answer \"keep\" to the question about existing rules."),
         KnownFirewall(
             name: "docker", role: .neighbour, processes: ["dockerd"], units: ["docker.service"],
-            meaning: "Ports it publishes are forwarded and bypass INPUT: with docker: open, they stay open.",
-            remedy: "Answer \"keep\"; answer docker: answers, or publish private ports on 127.0.0.1 only."),
+            meaning: "Ports it publishes bypass INPUT: with \"docker: open\" they stay open.",
+            remedy: "Answer \"docker: answers\", or publish private ports on 127.0.0.1 only."),
         KnownFirewall(
             name: "fail2ban", role: .neighbour, processes: ["fail2ban-server"], units: ["fail2ban.service"],
             meaning: "It keeps its bans in its own chains, ahead of latchkey's rules.",
@@ -123,8 +123,8 @@ extension OtherFirewalls {
             remedy: "Answer \"keep\" to the question about existing rules."),
         KnownFirewall(
             name: "podman", role: .neighbour, processes: ["conmon", "netavark"],
-            meaning: "Ports it publishes are forwarded and bypass INPUT: with docker: open, they stay open.",
-            remedy: "Answer \"keep\"; answer docker: answers, or publish private ports on 127.0.0.1 only."),
+            meaning: "Ports it publishes bypass INPUT: with \"docker: open\" they stay open.",
+            remedy: "Answer \"docker: answers\", or publish private ports on 127.0.0.1 only."),
         KnownFirewall(
             name: "tailscale", role: .neighbour, processes: ["tailscaled"], units: ["tailscaled.service"],
             meaning: "Its own chain, ahead of latchkey's, allows all packets that come through it.",
