@@ -58,6 +58,8 @@ let package = Package(
         room("Policy", ["Netfilter", "Templates", "CYAML"], linking: [.linkedLibrary(":libyaml.a")]),
         // A plan and the rule templates into a rule set a family.
         room("Composer", ["Policy", "Netfilter", "Templates"]),
+        // The rules of other firewall programs into answers.
+        room("Import", ["Policy", "Netfilter"]),
         // Throwaway namespaces, probes, verdicts.
         room("Rehearsal", ["Policy", "Netfilter", "Host"]),
         // Snapshot, journal, change, guard, confirmation, persistence.
@@ -71,7 +73,7 @@ let package = Package(
         room(
             "Commands",
             [
-                "Interview", "ReadlineUI", "SafeApply", "Rehearsal", "Composer", "Policy", "Netfilter", "Host",
+                "Interview", "ReadlineUI", "SafeApply", "Rehearsal", "Import", "Composer", "Policy", "Netfilter", "Host",
                 argumentParser, logging,
             ]),
         // @main and nothing else.
@@ -92,6 +94,7 @@ let package = Package(
         tests("NetfilterTests", ["Netfilter"], resources: [.copy("Dumps")]),
         tests("PolicyTests", ["Policy", "Netfilter", "Templates"]),
         tests("ComposerTests", ["Composer", "Policy", "Netfilter", "Templates"], resources: [.copy("Golden")]),
+        tests("ImportTests", ["Import", "Policy", "Netfilter"]),
         tests(
             "RehearsalTests",
             ["Rehearsal", "SafeApply", "Composer", "Policy", "Netfilter", "Host", "Templates", logging]),

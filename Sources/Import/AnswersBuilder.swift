@@ -1,0 +1,415 @@
+import Netfilter
+import Policy
+
+/// Makes answers from what another firewall program accepts.
+///
+/// They never allow more than the program did, with one exception: the present way to log in by SSH stays open.
+struct AnswersBuilder {
+    /// What an answer allows.
+    private struct Offer {
+        /// Who; nil for everyone.
+        var source: CIDR?
+        var traffic: Traffic
+        /// The answer, such as `services: web`.
+        var title: String
+    }
+
+    private let families: [FamilyAccess]
+    private let catalog: TemplateCatalog
+    private let machine: ImportMachine
+    private var answers = Answers()
+    private var offers: [Offer] = []
+    private var omitted: [ImportResult.Omitted] = []
+    private var notes: [String] = []
+
+    /// What all families allow.
+    private var everyone = Traffic.none
+    private var networks: [CIDR: Traffic] = [:]
+    /// The ports as rules name them, larger ranges first.
+    private var units: [PortSpec] = []
+
+    /// Makes answers.
+    ///
+    /// - Parameters:
+    ///   - families: what the program accepts; a family that it does not filter is not among them.
+    ///   - catalog: the service templates.
+    ///   - machine: the machine.
+    init(_ families: [FamilyAccess], catalog: TemplateCatalog, machine: ImportMachine) {
+        self.families = families
+        self.catalog = catalog
+        self.machine = machine
+        readAccess()
+    }
+
+    /// The answers, and what became of each rule.
+    mutating func result() -> ImportResult {
+        admins()
+        ssh()
+        openings()
+        ping()
+        answers.existing = .keep
+        let imported = rows()
+        return ImportResult(
+            answers: answers, imported: imported, omitted: omitted, notes: notes, ports: named.ports,
+            networks: named.networks)
+    }
+
+    /// The ports and networks that rules name, whatever became of them.
+    private var named: (ports: [PortSpec], networks: [CIDR]) {
+        var ports: Set<PortSpec> = []
+        var networks: Set<CIDR> = []
+        for family in families {
+            let seen = family.grants.map { ($0.source, $0.traffic) } + family.doubts.map { ($0.source, $0.traffic) }
+            for (source, traffic) in seen {
+                if traffic.specs.count < 100 { ports.formUnion(traffic.specs) }
+                if let source, !source.isEverything { networks.insert(source) }
+            }
+        }
+        return (ports.sorted(), networks.sorted())
+    }
+
+    private mutating func readAccess() {
+        let shut = families.first { $0.family == .ipv6 && $0.access == Access() && $0.multicast.isEmpty }
+        let counted = families.filter { $0.family != shut?.family }
+        if shut != nil { answers.ipv6 = false }
+        for (index, family) in counted.enumerated() {
+            everyone = index == 0 ? family.access.everyone : everyone.intersection(family.access.everyone)
+            networks.merge(family.access.networks) { $0.union($1) }
+        }
+        // A family that allows everyone more than the other one is a network of its own.
+        for family in counted {
+            let more = family.access.everyone.subtracting(everyone)
+            let all = Family.allCases.contains(family.family) ? CIDR.everything(family.family) : nil
+            if let all, !more.isEmpty { networks[all] = more }
+        }
+        let named = families.flatMap(\.grants).filter { !$0.isDefault && $0.groups == nil }.flatMap { grant in
+            // Everything from a network is no list of ports.
+            grant.traffic == .all ? [] : grant.traffic.specs.filter { $0.range.count < 60_000 }
+        }
+        let isDefault = families.contains { $0.grants.contains(where: \.isDefault) }
+        units = Set(named + (isDefault ? machine.listening : [])).sorted { left, right in
+            (right.range.count, left) < (left.range.count, right)
+        }
+    }
+
+    // MARK: - Admins
+
+    private mutating func admins() {
+        let full = networks.keys.filter { network in
+            networks[network] == .all && (try? CIDR(source: "\(network)")) != nil && !network.isEverything
+        }.sorted()
+        answers.admins = AddressList(full.filter { one in !full.contains { $0 != one && $0.contains(one) } })
+        offers += answers.admins.networks.map { Offer(source: $0, traffic: .all, title: "admins") }
+        for network in networks.keys where full.contains(where: { $0.contains(network) }) { networks[network] = nil }
+    }
+
+    // MARK: - SSH
+
+    private var sshPorts: [UInt16] {
+        Set((machine.sshPorts.isEmpty ? [22] : machine.sshPorts) + [machine.callerPort].compactMap(\.self)).sorted()
+    }
+
+    /// Who may use a port by rules that answers can say; nil for everyone.
+    private func sources(of port: UInt16) -> Set<CIDR>? {
+        if everyone.tcp.contains(port) { return nil }
+        return Set(networks.filter { $0.value.tcp.contains(port) && (try? CIDR(source: "\($0.key)")) != nil }.keys)
+    }
+
+    /// Who may use a port by rules that answers cannot say; nil for everyone.
+    private func doubtfulSources(of port: UInt16) -> Set<CIDR>? {
+        let doubts = families.flatMap(\.doubts).filter { $0.traffic.tcp.contains(port) }
+        // An odd rule about everything, such as one for an interface, says little of SSH where other rules do.
+        let isTold = sources(of: port) != [] || machine.caller != nil || machine.sshPorts.isEmpty
+        var sources: Set<CIDR> = []
+        for doubt in doubts where !doubt.traffic.others || doubt.isBroad || !isTold {
+            guard let source = doubt.source, !source.isEverything else { return nil }
+            sources.insert(source)
+        }
+        return sources
+    }
+
+    private mutating func ssh() {
+        let ports = sshPorts
+        let best =
+            machine.callerPort ?? ports.first { sources(of: $0) == nil } ?? ports.first { sources(of: $0) != [] }
+            ?? ports.first { doubtfulSources(of: $0) != [] } ?? ports[0]
+        guard let certain = sources(of: best), let odd = doubtfulSources(of: best) else {
+            // Rules about SSH that answers cannot say must not shut out who uses them.
+            offerSSH(ports.filter { $0 == best || sources(of: $0) == nil }, .everyone)
+            return
+        }
+        var from = certain.union(odd)
+        if let caller = machine.caller, !from.contains(where: { $0.contains(caller) }), !answers.admins.contains(caller)
+        {
+            from.insert(CIDR(caller))
+            notes.append(
+                "SSH stays open for \(caller), where you are logged in from. No imported rule allows it.")
+        }
+        let list = ports.filter { $0 == best || sources(of: $0) == certain && doubtfulSources(of: $0) == odd }
+        if from.isEmpty {
+            if answers.admins.isEmpty {
+                notes.append("No rule that allows SSH was found, so SSH is closed. To open it, change the ssh answer.")
+            }
+            offerSSH(list, .admins)
+        } else {
+            let widest = from.filter { one in !from.contains { $0 != one && $0.contains(one) } }
+            offerSSH(list, .networks(AddressList(widest.sorted())))
+        }
+    }
+
+    private mutating func offerSSH(_ ports: [UInt16], _ from: Source) {
+        answers.ssh = SSHAnswer(ports: ports, from: from)
+        let traffic = Traffic(ports.map { PortSpec(range: PortRange($0), transport: .tcp) })
+        switch from {
+        case .everyone: offers.append(Offer(source: nil, traffic: traffic, title: "ssh"))
+        case .admins: break
+        case .networks(let list): offers += list.networks.map { Offer(source: $0, traffic: traffic, title: "ssh") }
+        }
+    }
+
+    // MARK: - Services and ports
+
+    private mutating func openings() {
+        let ssh = Traffic((answers.ssh?.ports ?? []).map { PortSpec(range: PortRange($0), transport: .tcp) })
+        let sshFrom = answers.ssh?.from ?? .everyone
+        let rest = sshFrom == .everyone ? everyone.subtracting(ssh) : everyone
+        let open = pieces(of: rest)
+        let services = templates(open, protocols: rest.protocols)
+        var left = Set(open)
+        for template in services {
+            answers.services.append(
+                ServiceChoice(template.name, from: template.audience == .everyone ? nil : .everyone))
+            left.subtract(template.ports)
+            let traffic = Traffic(template.ports).union(Traffic(protocols: Set(template.protocols)))
+            offers.append(Offer(source: nil, traffic: traffic, title: "services: \(template.name)"))
+        }
+        let ports = PortSpec.merged(left)
+        answers.ports = ports
+        offers += ports.map { Offer(source: nil, traffic: Traffic([$0]), title: "ports: \($0)") }
+        multicast()
+        limitedServices(open: Set(open), ssh: ssh)
+    }
+
+    /// The ports of traffic as rules name them.
+    private func pieces(of traffic: Traffic) -> [PortSpec] {
+        var rest = traffic
+        var pieces: [PortSpec] = []
+        for unit in units {
+            let here = rest.intersection(Traffic([unit]))
+            pieces += here.specs
+            rest = rest.subtracting(here)
+        }
+        return pieces
+    }
+
+    /// The templates whose ports are all among these, those with most ports first; not those that another one equals.
+    private func templates(_ open: [PortSpec], protocols: Set<IPProtocol>) -> [ServiceTemplate] {
+        var left = Set(open)
+        let all = catalog.all.filter { $0.multicast.isEmpty && $0.name != "ssh" && !$0.ports.isEmpty }
+        var chosen: [ServiceTemplate] = []
+        for template in all.sorted(by: { ($1.ports.count, $0.name) < ($0.ports.count, $1.name) }) {
+            let isThere = left.isSuperset(of: template.ports) && protocols.isSuperset(of: template.protocols)
+            let isUnique = !all.contains {
+                $0.name != template.name && $0.ports == template.ports && $0.protocols == template.protocols
+            }
+            guard isThere, isUnique else { continue }
+            chosen.append(template)
+            left.subtract(template.ports)
+        }
+        return chosen.sorted { $0.name < $1.name }
+    }
+
+    /// Services for multicast groups, such as mDNS.
+    private mutating func multicast() {
+        for template in catalog.all where !template.multicast.isEmpty {
+            let isOpen = template.multicast.allSatisfy { group in
+                if group.family == .ipv6, !answers.ipv6 { return true }
+                let family = families.first { $0.family == group.family }
+                guard let family else { return !machine.families.contains(group.family) }
+                // From every side.
+                return template.ports.allSatisfy { port in
+                    family.multicast.filter { $0.group == group && $0.traffic.contains(port) }.count
+                        >= machine.viewpoints(group.family).count
+                }
+            }
+            guard isOpen, families.contains(where: { !$0.multicast.isEmpty }) else { continue }
+            answers.services.append(
+                ServiceChoice(template.name, from: template.audience == .everyone ? nil : .everyone))
+        }
+    }
+
+    /// Services that only some networks may reach.
+    private mutating func limitedServices(open: Set<PortSpec>, ssh: Traffic) {
+        var sources: [PortSpec: Set<CIDR>] = [:]
+        for (network, traffic) in networks where (try? CIDR(source: "\(network)")) != nil {
+            for piece in pieces(of: traffic.subtracting(Traffic(open))) where !ssh.contains(piece) {
+                sources[piece, default: []].insert(network)
+            }
+        }
+        let groups = Dictionary(grouping: sources.keys) { sources[$0] ?? [] }
+        for (from, ports) in groups.sorted(by: { ($0.value.min() ?? $0.value[0]) < ($1.value.min() ?? $1.value[0]) }) {
+            for template in templates(ports, protocols: [])
+            where !answers.services.contains(where: { $0.name == template.name }) {
+                answers.services.append(
+                    ServiceChoice(template.name, from: .networks(AddressList(from.sorted()))))
+                offers += from.map {
+                    Offer(
+                        source: $0, traffic: Traffic(template.ports),
+                        title:
+                            "services: \(template.name), from \(from.sorted().map(\.description).joined(separator: ", "))"
+                    )
+                }
+            }
+        }
+    }
+
+    // MARK: - Ping
+
+    private mutating func ping() {
+        if everyone.ping {
+            answers.ping = .everyone
+            offers.append(Offer(source: nil, traffic: .ping, title: "ping: everyone"))
+        } else if everyone.limitedPing {
+            answers.ping = .limited
+            offers.append(Offer(source: nil, traffic: Traffic(limitedPing: true), title: "ping: limited"))
+        }
+    }
+
+    // MARK: - What became of each rule
+
+    private mutating func rows() -> [ImportResult.Imported] {
+        var imported: [ImportResult.Imported] = []
+        var gone: [String: (reason: String, traffic: Traffic, source: CIDR?)] = [:]
+        var order: [String] = []
+        for family in families {
+            for grant in family.grants {
+                if let groups = grant.groups {
+                    multicastRow(grant, groups, &imported)
+                    continue
+                }
+                let source = grant.source ?? CIDR.everything(family.family)
+                let (titles, rest) = covered(source, grant.traffic)
+                let text = titles.joined(separator: "; ")
+                let row = ImportResult.Imported(rule: grant.rule, answer: text)
+                let isSaid = !rest.concernsAnswers
+                if !titles.isEmpty, !imported.contains(row), !grant.isDefault || isSaid { imported.append(row) }
+                if isSaid { continue }
+                if family.family == .ipv6, !answers.ipv6 { continue }
+                if gone[grant.rule] == nil { order.append(grant.rule) }
+                gone[grant.rule] = (reason(grant, source, rest), rest, grant.source)
+            }
+        }
+        for rule in order {
+            guard let (reason, traffic, source) = gone[rule] else { continue }
+            omit(rule, reason, closed(traffic, source))
+        }
+        for family in families {
+            for doubt in family.doubts {
+                let source = doubt.source ?? CIDR.everything(family.family)
+                let (titles, rest) = covered(source, doubt.traffic)
+                // What other rules accept anyway.
+                let extra = doubt.traffic.subtracting(family.access.traffic(of: source))
+                guard extra.concernsAnswers else { continue }
+                let isSSH = titles.contains("ssh") && !doubt.traffic.others
+                if isSSH, !rest.concernsAnswers {
+                    omit(doubt.rule, doubt.reason, "SSH stays open without this condition, so that you can log in")
+                } else {
+                    omit(doubt.rule, doubt.reason, closed(rest.intersection(extra), doubt.source))
+                }
+            }
+            for chain in family.kept {
+                let note = "The chain \(chain) belongs to another program: it stays, and its rules are not imported."
+                if !notes.contains(note) { notes.append(note) }
+            }
+            if family.isTooLong {
+                notes.append(
+                    "There are more \(family.family.title) rules than can be followed; the rest is not imported.")
+            }
+        }
+        return imported
+    }
+
+    private mutating func multicastRow(
+        _ grant: FilterWalk.Grant, _ groups: [IPAddress], _ imported: inout [ImportResult.Imported]
+    ) {
+        let service = answers.services.first { choice in
+            guard let template = catalog[choice.name], grant.source == nil else { return false }
+            return Set(groups).isSubset(of: template.multicast)
+                && grant.traffic.subtracting(Traffic(template.ports)).isEmpty
+        }
+        if let service {
+            let row = ImportResult.Imported(rule: grant.rule, answer: "services: \(service.name)")
+            if !imported.contains(row) { imported.append(row) }
+        } else {
+            let names = groups.map(\.description).joined(separator: ", ")
+            omit(grant.rule, "no service is known for the multicast group \(names)", "closed")
+        }
+    }
+
+    private mutating func omit(_ rule: String, _ reason: String, _ effect: String) {
+        let row = ImportResult.Omitted(rule: rule, reason: reason, effect: effect)
+        if !omitted.contains(row) { omitted.append(row) }
+    }
+
+    /// The answers that allow traffic from a network, and what none allows.
+    private func covered(_ source: CIDR, _ traffic: Traffic) -> (titles: [String], rest: Traffic) {
+        var titles: [String] = []
+        var rest = traffic
+        if source.family == .ipv6, !answers.ipv6 { return ([], rest) }
+        for offer in offers where offer.source?.contains(source) ?? true {
+            if rest.intersection(offer.traffic).isEmpty { continue }
+            rest = rest.subtracting(offer.traffic)
+            if !titles.contains(offer.title) { titles.append(offer.title) }
+        }
+        return (titles, rest)
+    }
+
+    private func reason(_ grant: FilterWalk.Grant, _ source: CIDR, _ rest: Traffic) -> String {
+        if rest.specs.isEmpty, rest.protocols.isEmpty, !rest.ping, !rest.limitedPing {
+            return "answers cannot name this protocol"
+        }
+        if grant.isDefault { return "it accepts whatever no other rule blocks" }
+        if let network = grant.source, !network.isEverything {
+            return rest.ping
+                ? "answers cannot limit pings to networks other than the admins"
+                : "answers can limit services to a network, but no service has exactly these ports"
+        }
+        let inFamily = families.first { $0.family == source.family }?.access.everyone ?? .none
+        if rest.intersection(inFamily).isEmpty { return "not open on all interfaces" }
+        return "open over \(source.family.title) only"
+    }
+
+    private func closed(_ traffic: Traffic, _ source: CIDR?) -> String {
+        var named = traffic
+        named.messages = false
+        let what = traffic == .all ? "everything else" : "\(named)"
+        let from = source.map { " from \($0)" } ?? ""
+        let ports = traffic.specs.filter { $0.range.count < 1_000 }
+        guard !ports.isEmpty, ports.count <= 8 else { return "closed: \(what)\(from)" }
+        let list = ports.map(\.description).joined(separator: ", ")
+        return "closed: \(what)\(from); to open it to everyone, add \(list) to \"ports\""
+    }
+}
+
+extension CIDR {
+    /// Every address of a family.
+    static func everything(_ family: Family) -> CIDR {
+        let bytes = [UInt8](repeating: 0, count: family == .ipv4 ? 4 : 16)
+        let lowest = IPAddress(bytes: bytes).flatMap { CIDR(of: $0, prefixLength: 0) }
+        guard let lowest else { preconditionFailure("an address has 4 or 16 bytes") }
+        return lowest
+    }
+}
+
+extension PortSpec {
+    /// The ports in as few ranges as possible, without joining ranges that only touch.
+    fileprivate static func merged(_ specs: some Sequence<PortSpec>) -> [PortSpec] {
+        let all = Set(specs)
+        return all.filter { spec in
+            !all.contains {
+                $0 != spec && $0.transport == spec.transport && $0.range.lower <= spec.range.lower
+                    && spec.range.upper <= $0.range.upper
+            }
+        }.sorted()
+    }
+}

@@ -1,0 +1,235 @@
+import Netfilter
+
+/// Finds what chains accept: each rule in its order, less what an earlier rule blocks.
+struct FilterWalk {
+    /// Packets that a rule accepts.
+    struct Grant: Hashable {
+        /// Where they come from; nil for anywhere.
+        var source: CIDR?
+        var traffic: Traffic
+        /// The multicast groups that they are sent to; nil for an address of the server's own.
+        var groups: [IPAddress]?
+        /// The rule, or the policy.
+        var rule: String
+        /// Whether the rule is the policy, or one that accepts everything else.
+        var isDefault: Bool
+    }
+
+    /// Packets of which answers cannot say whether they are accepted.
+    struct Doubt: Hashable {
+        var source: CIDR?
+        var traffic: Traffic
+        var rule: String
+        /// Why, as a clause.
+        var reason: String
+        /// Whether most of them are accepted: all but those that an earlier rule blocks.
+        var isBroad = false
+    }
+
+    /// Packets that a rule blocks.
+    private struct Block {
+        var conditions: FilterConditions
+        var rule: String
+        var isPartial: Bool { !conditions.unknown.isEmpty }
+    }
+
+    private(set) var grants: [Grant] = []
+    private(set) var doubts: [Doubt] = []
+    /// Rules that accept only packets that do not begin anything here, or not from here.
+    private(set) var kept: [String] = []
+    /// Whether there were more rules than can be followed.
+    private(set) var isTooLong = false
+
+    private var blocks: [Block] = []
+    private let chains: FilterChains
+    private var steps = 0
+
+    /// The longest nesting of chains that is followed; the kernel allows 16.
+    private static let depth = 32
+    /// How many rules are followed; a chain counts each time that something jumps to it.
+    private static let mostSteps = 400_000
+
+    /// Follows a base chain to its policy.
+    init(_ chains: FilterChains, from base: FilterChains.Base) {
+        self.chains = chains
+        visit(base.chain, FilterConditions(), base: base, depth: 0)
+        apply(base, FilterConditions())
+    }
+
+    private mutating func apply(_ base: FilterChains.Base, _ conditions: FilterConditions) {
+        if base.accepts { grant(conditions, rule: base.policy) } else { block(conditions, rule: base.policy) }
+    }
+
+    private mutating func visit(
+        _ name: String, _ inherited: FilterConditions, base: FilterChains.Base?, depth: Int
+    ) {
+        var inherited = inherited
+        for rule in chains.rules[name] ?? [] {
+            steps += 1
+            guard steps <= Self.mostSteps, depth <= Self.depth else {
+                isTooLong = true
+                return
+            }
+            guard let conditions = inherited.and(rule.conditions) else { continue }
+            switch rule.verdict {
+            case .none: continue
+            case .accept: grant(conditions, rule: rule.text)
+            case .block: block(conditions, rule: rule.text)
+            case .unknown(let what):
+                var conditions = conditions
+                conditions.unknown.append(what)
+                conditions.isOnlyLimited = false
+                block(conditions, rule: rule.text)
+                doubts += Self.sources(conditions).map {
+                    Doubt(
+                        source: $0, traffic: conditions.traffic, rule: rule.text, reason: "answers cannot say \(what)")
+                }
+            case .return:
+                guard let rest = Self.leaving(inherited, conditions, rule) else { return }
+                inherited = rest
+            case .jump(let target), .goto(let target):
+                if chains.kept.contains(target) {
+                    if !kept.contains(target) { kept.append(target) }
+                    continue
+                }
+                visit(target, conditions, base: nil, depth: depth + 1)
+                guard case .goto = rule.verdict else { continue }
+                if let base { apply(base, conditions) }
+                guard let rest = Self.leaving(inherited, conditions, rule) else { return }
+                inherited = rest
+            }
+        }
+    }
+
+    /// The packets that still pass a chain once some have left it; nil if none do.
+    private static func leaving(
+        _ all: FilterConditions, _ gone: FilterConditions, _ rule: FilterRule
+    ) -> FilterConditions? {
+        var rest = all
+        let isPartial = !rule.conditions.unknown.isEmpty || !gone.except.isEmpty && gone.except != all.except
+        if !isPartial, gone.groups == all.groups {
+            if gone.sources == all.sources {
+                rest.traffic = all.traffic.subtracting(gone.traffic)
+                return rest.traffic.isEmpty ? nil : rest
+            }
+            if gone.traffic == all.traffic, let sources = gone.sources {
+                rest.except += sources
+                return rest
+            }
+        }
+        // Multicast packets that leave do not change what happens to others.
+        if all.groups == nil, gone.groups != nil { return rest }
+        rest.unknown.append("not: \(rule.text)")
+        rest.isOnlyLimited = false
+        return rest
+    }
+
+    private static func sources(_ conditions: FilterConditions) -> [CIDR?] {
+        conditions.sources.map { $0.filter { !$0.isNeverOutside }.map(Optional.some) } ?? [nil]
+    }
+
+    private mutating func block(_ conditions: FilterConditions, rule: String) {
+        var conditions = conditions
+        if let sources = conditions.sources {
+            conditions.sources = sources.filter { !$0.isNeverOutside }
+            if conditions.sources?.isEmpty == true { return }
+        }
+        blocks.append(Block(conditions: conditions, rule: rule))
+    }
+
+    private mutating func grant(_ conditions: FilterConditions, rule: String) {
+        var traffic = conditions.traffic
+        let isDefault = traffic == .all && conditions.sources == nil
+        var reason: String?
+        let isBroad = conditions.unknown.allSatisfy { $0.hasPrefix("not: ") }
+        if conditions.isOnlyLimited, traffic.limitedPing, !traffic.others, traffic.specs.isEmpty,
+            traffic.protocols.isEmpty
+        {
+            traffic = Traffic(limitedPing: true)
+        } else if let unknown = conditions.unknown.first {
+            reason = "answers cannot say \(unknown)"
+        } else if let hole = conditions.except.first, conditions.groups == nil {
+            reason = "answers cannot say \"all but \(hole)\""
+        }
+        for source in Self.sources(conditions) {
+            if let reason {
+                doubts.append(
+                    Doubt(source: source, traffic: traffic, rule: rule, reason: reason, isBroad: isBroad))
+            } else if conditions.groups != nil {
+                let isBlocked = blocks.contains {
+                    !$0.conditions.traffic.intersection(traffic).isEmpty
+                        && ($0.conditions.groups.map { !Set($0).isDisjoint(with: conditions.groups ?? []) } ?? true)
+                }
+                if isBlocked { continue }
+                grants.append(
+                    Grant(source: source, traffic: traffic, groups: conditions.groups, rule: rule, isDefault: false))
+            } else {
+                grant(source, traffic, rule, isDefault: isDefault)
+            }
+        }
+    }
+
+    /// Grants what no earlier rule blocks.
+    private mutating func grant(_ source: CIDR?, _ traffic: Traffic, _ rule: String, isDefault: Bool) {
+        var rest = traffic
+        var narrowed: [(CIDR, Traffic)] = []
+        for block in blocks where block.conditions.groups == nil {
+            let blocked = rest.intersection(block.conditions.traffic)
+            if blocked.isEmpty { continue }
+            switch Self.effect(of: block.conditions, on: source) {
+            case .none: continue
+            case .whole where !block.isPartial:
+                rest = rest.subtracting(blocked)
+            case .allBut(let networks) where !block.isPartial:
+                rest = rest.subtracting(blocked)
+                narrowed += networks.map { ($0, blocked) }
+            default:
+                rest = rest.subtracting(blocked)
+                doubts.append(
+                    Doubt(
+                        source: source, traffic: blocked, rule: rule,
+                        reason: "an earlier rule blocks some of it (\(block.rule))", isBroad: true))
+            }
+        }
+        for (network, traffic) in narrowed {
+            grant(network, traffic, rule, isDefault: false)
+        }
+        guard !rest.isEmpty else { return }
+        grants.append(Grant(source: source, traffic: rest, rule: rule, isDefault: isDefault))
+    }
+
+    private enum Effect {
+        case none, whole, part
+        /// Only these networks are still accepted.
+        case allBut([CIDR])
+    }
+
+    private static func effect(of block: FilterConditions, on source: CIDR?) -> Effect {
+        if let sources = block.sources {
+            guard let source else { return .part }
+            let isWhole = sources.contains { $0.contains(source) }
+            let isTouched = isWhole || sources.contains { source.contains($0) }
+            guard isTouched else { return .none }
+            return isWhole && block.except.isEmpty ? .whole : .part
+        }
+        if block.except.isEmpty { return .whole }
+        guard let source else { return .allBut(block.except) }
+        if block.except.contains(where: { $0.contains(source) }) { return .none }
+        let inside = block.except.filter { source.contains($0) }
+        return inside.isEmpty ? .whole : .allBut(inside)
+    }
+}
+
+extension CIDR {
+    /// Whether no packet from outside can have such a source: loopback, multicast, reserved (RFC 6890).
+    var isNeverOutside: Bool {
+        switch family {
+        case .ipv4:
+            prefixLength >= 4 && address.bytes[0] >= 224
+                || prefixLength >= 8 && (address.bytes[0] == 127 || address.bytes[0] == 0)
+        case .ipv6:
+            prefixLength >= 8 && address.isMulticast
+                || isHost && address.bytes.dropLast().allSatisfy { $0 == 0 } && (address.bytes.last ?? 0) <= 1
+        }
+    }
+}

@@ -1,0 +1,124 @@
+import Import
+import Netfilter
+import Policy
+import Testing
+
+/// Random rules, walked through packet by packet, against the plan of their import.
+@Suite("An import never opens more")
+struct NeverWiderTests {
+    private static let networks = ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "203.0.113.0/24", "198.51.100.7"]
+    private static let ports: [UInt16] = [22, 25, 80, 443, 3306, 5432, 8080, 8081]
+    private static let hosts = ["10.1.2.3", "10.1.9.9", "10.200.0.1", "203.0.113.9", "198.51.100.7", "192.0.2.200"]
+
+    private struct RandomRule {
+        var source: CIDR?
+        var isNegated: Bool
+        var transport: String?
+        var ports: ClosedRange<UInt16>?
+        var target: String
+
+        func text(_ chain: String) -> String {
+            var text = "-A \(chain)"
+            if let source { text += "\(isNegated ? " !" : "") -s \(source.canonical)" }
+            if let transport {
+                text += " -p \(transport)"
+                if let ports { text += " -m \(transport) --dport \(ports.lowerBound):\(ports.upperBound)" }
+            }
+            return text + " \(target)"
+        }
+
+        func matches(_ address: IPAddress, _ name: String, _ port: UInt16) -> Bool {
+            if let source, source.contains(address) == isNegated { return false }
+            if let transport, transport != name { return false }
+            return transport == nil || ports?.contains(port) ?? true
+        }
+    }
+
+    private static func rule(
+        _ random: inout some RandomNumberGenerator, _ targets: [String]
+    ) throws -> RandomRule {
+        let source = Bool.random(using: &random) ? try CIDR(parsing: networks.randomElement(using: &random) ?? "") : nil
+        let (one, other) = (ports.randomElement(using: &random) ?? 1, ports.randomElement(using: &random) ?? 1)
+        return RandomRule(
+            source: source, isNegated: Int.random(in: 0..<4, using: &random) == 0,
+            transport: ["tcp", "tcp", "udp", nil].randomElement(using: &random) ?? nil,
+            ports: Int.random(in: 0..<5, using: &random) == 0 ? nil : min(one, other)...max(one, other),
+            target: targets.randomElement(using: &random) ?? "-j DROP")
+    }
+
+    /// What iptables does: whether the packet is accepted; nil if the chain does not decide.
+    private static func walk(
+        _ chain: String, _ chains: [String: [RandomRule]], _ address: IPAddress, _ name: String, _ port: UInt16
+    ) -> Bool? {
+        for rule in chains[chain] ?? [] where rule.matches(address, name, port) {
+            switch rule.target {
+            case "-j ACCEPT": return true
+            case "-j DROP": return false
+            case "-j RETURN": return nil
+            default:
+                let isGoto = rule.target.hasPrefix("-g")
+                let verdict = walk(String(rule.target.dropFirst(3)), chains, address, name, port)
+                if verdict != nil || isGoto { return verdict }
+            }
+        }
+        return nil
+    }
+
+    private struct Seeded: RandomNumberGenerator {
+        var state: UInt64
+        mutating func next() -> UInt64 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            var mixed = state ^ (state >> 33)
+            mixed = mixed &* 0xff51_afd7_ed55_8ccd
+            return mixed ^ (mixed >> 33)
+        }
+    }
+
+    @Test("whatever the rules, except for SSH", arguments: 0..<40)
+    func random(seed: Int) throws {
+        var random = Seeded(state: UInt64(seed) &+ 1)
+        for _ in 0..<25 {
+            var chains: [String: [RandomRule]] = [:]
+            let accepts = Int.random(in: 0..<4, using: &random) == 0
+            for (chain, targets) in [
+                ("INPUT", ["-j ACCEPT", "-j ACCEPT", "-j DROP", "-j A", "-g B"]),
+                ("A", ["-j ACCEPT", "-j DROP", "-j RETURN", "-j B", "-g B"]),
+                ("B", ["-j ACCEPT", "-j DROP", "-j RETURN"]),
+            ] {
+                for _ in 0..<Int.random(in: 1...4, using: &random) {
+                    chains[chain, default: []].append(try Self.rule(&random, targets))
+                }
+            }
+            let lines = ["INPUT", "A", "B"].flatMap { chain in (chains[chain] ?? []).map { $0.text(chain) } }
+            let text =
+                "*filter\n:INPUT \(accepts ? "ACCEPT" : "DROP") [0:0]\n:A - [0:0]\n:B - [0:0]\n"
+                + lines.joined(separator: "\n") + "\nCOMMIT\n"
+            let listening = try Self.ports.map { try PortSpec(parsing: "\($0)/tcp") }
+            let machine = ImportMachine(listening: listening, families: [.ipv4])
+            let source = IPTablesFilter([.ipv4: try RuleSet(parsing: text, file: "rules")])
+            guard let result = Importer.answers(from: source, catalog: Imports.catalog, machine: machine) else {
+                continue
+            }
+            let plan = try Plan(answers: result.answers, catalog: Imports.catalog, sshPorts: [22])
+            for host in try Self.hosts.map({ try IPAddress(parsing: $0) }) {
+                for (name, transport) in [("tcp", TransportProtocol.tcp), ("udp", .udp)] {
+                    for port in Self.ports {
+                        let isOpen = Self.walk("INPUT", chains, host, name, port) ?? accepts
+                        let willBe = plan.accepts(from: host, transport: transport, port: port)
+                        let isSSH = port == 22 && transport == .tcp
+                        if willBe, !isOpen, !isSSH {
+                            Issue.record(
+                                "\(port)/\(name) from \(host) opens:\n\(text)\n\(AnswersFile.render(result.answers))")
+                            return
+                        }
+                        // Who could log in still can.
+                        if isSSH, isOpen, !willBe {
+                            Issue.record("SSH from \(host) is lost:\n\(text)\n\(AnswersFile.render(result.answers))")
+                            return
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
