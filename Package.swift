@@ -73,7 +73,8 @@ let package = Package(
         room(
             "Commands",
             [
-                "Interview", "ReadlineUI", "SafeApply", "Rehearsal", "Import", "Composer", "Policy", "Netfilter", "Host",
+                "Interview", "ReadlineUI", "SafeApply", "Rehearsal", "Import", "Composer", "Policy", "Netfilter",
+                "Host",
                 argumentParser, logging,
             ]),
         // @main and nothing else.

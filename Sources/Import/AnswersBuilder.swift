@@ -6,7 +6,7 @@ import Policy
 /// They never allow more than the program did, with one exception: the present way to log in by SSH stays open.
 struct AnswersBuilder {
     /// What an answer allows.
-    private struct Offer {
+    struct Offer {
         /// Who; nil for everyone.
         var source: CIDR?
         var traffic: Traffic
@@ -14,17 +14,17 @@ struct AnswersBuilder {
         var title: String
     }
 
-    private let families: [FamilyAccess]
-    private let catalog: TemplateCatalog
-    private let machine: ImportMachine
-    private var answers = Answers()
-    private var offers: [Offer] = []
-    private var omitted: [ImportResult.Omitted] = []
-    private var notes: [String] = []
+    let families: [FamilyAccess]
+    let catalog: TemplateCatalog
+    let machine: ImportMachine
+    var answers = Answers()
+    var offers: [Offer] = []
+    var omitted: [ImportResult.Omitted] = []
+    var notes: [String] = []
 
     /// What all families allow.
-    private var everyone = Traffic.none
-    private var networks: [CIDR: Traffic] = [:]
+    var everyone = Traffic.none
+    var networks: [CIDR: Traffic] = [:]
     /// The ports as rules name them, larger ranges first.
     private var units: [PortSpec] = []
 
@@ -95,12 +95,23 @@ struct AnswersBuilder {
     // MARK: - Admins
 
     private mutating func admins() {
-        let full = networks.keys.filter { network in
-            networks[network] == .all && (try? CIDR(source: "\(network)")) != nil && !network.isEverything
-        }.sorted()
+        let full = networks.keys.filter { isFull($0) }.sorted()
         answers.admins = AddressList(full.filter { one in !full.contains { $0 != one && $0.contains(one) } })
         offers += answers.admins.networks.map { Offer(source: $0, traffic: .all, title: "admins") }
         for network in networks.keys where full.contains(where: { $0.contains(network) }) { networks[network] = nil }
+    }
+
+    /// Whether a network may do everything; what limits only SSH for it does not count, because SSH stays open anyway.
+    private func isFull(_ network: CIDR) -> Bool {
+        guard !network.isEverything, (try? CIDR(source: "\(network)")) != nil, var traffic = networks[network] else {
+            return false
+        }
+        traffic = traffic.union(everyone)
+        let ssh = Traffic(sshPorts.map { PortSpec(range: PortRange($0), transport: .tcp) })
+        for doubt in families.flatMap(\.doubts) where doubt.isBroad && doubt.source?.contains(network) ?? true {
+            traffic = traffic.union(doubt.traffic.intersection(ssh))
+        }
+        return !Traffic.all.subtracting(traffic).concernsAnswers
     }
 
     // MARK: - SSH
@@ -186,6 +197,10 @@ struct AnswersBuilder {
         let ports = PortSpec.merged(left)
         answers.ports = ports
         offers += ports.map { Offer(source: nil, traffic: Traffic([$0]), title: "ports: \($0)") }
+        for template in nearlyOpen(open) {
+            let more = template.ports.filter { !rest.contains($0) }.map(\.description).joined(separator: ", ")
+            notes.append("The service \"\(template.name)\" was not chosen, because it also opens \(more).")
+        }
         multicast()
         limitedServices(open: Set(open), ssh: ssh)
     }
@@ -217,6 +232,14 @@ struct AnswersBuilder {
             left.subtract(template.ports)
         }
         return chosen.sorted { $0.name < $1.name }
+    }
+
+    /// The templates that lack one of several ports.
+    private func nearlyOpen(_ open: [PortSpec]) -> [ServiceTemplate] {
+        catalog.all.filter { template in
+            let missing = template.ports.count { !open.contains($0) }
+            return template.multicast.isEmpty && missing == 1 && template.ports.count > 2
+        }
     }
 
     /// Services for multicast groups, such as mDNS.
@@ -273,121 +296,6 @@ struct AnswersBuilder {
             answers.ping = .limited
             offers.append(Offer(source: nil, traffic: Traffic(limitedPing: true), title: "ping: limited"))
         }
-    }
-
-    // MARK: - What became of each rule
-
-    private mutating func rows() -> [ImportResult.Imported] {
-        var imported: [ImportResult.Imported] = []
-        var gone: [String: (reason: String, traffic: Traffic, source: CIDR?)] = [:]
-        var order: [String] = []
-        for family in families {
-            for grant in family.grants {
-                if let groups = grant.groups {
-                    multicastRow(grant, groups, &imported)
-                    continue
-                }
-                let source = grant.source ?? CIDR.everything(family.family)
-                let (titles, rest) = covered(source, grant.traffic)
-                let text = titles.joined(separator: "; ")
-                let row = ImportResult.Imported(rule: grant.rule, answer: text)
-                let isSaid = !rest.concernsAnswers
-                if !titles.isEmpty, !imported.contains(row), !grant.isDefault || isSaid { imported.append(row) }
-                if isSaid { continue }
-                if family.family == .ipv6, !answers.ipv6 { continue }
-                if gone[grant.rule] == nil { order.append(grant.rule) }
-                gone[grant.rule] = (reason(grant, source, rest), rest, grant.source)
-            }
-        }
-        for rule in order {
-            guard let (reason, traffic, source) = gone[rule] else { continue }
-            omit(rule, reason, closed(traffic, source))
-        }
-        for family in families {
-            for doubt in family.doubts {
-                let source = doubt.source ?? CIDR.everything(family.family)
-                let (titles, rest) = covered(source, doubt.traffic)
-                // What other rules accept anyway.
-                let extra = doubt.traffic.subtracting(family.access.traffic(of: source))
-                guard extra.concernsAnswers else { continue }
-                let isSSH = titles.contains("ssh") && !doubt.traffic.others
-                if isSSH, !rest.concernsAnswers {
-                    omit(doubt.rule, doubt.reason, "SSH stays open without this condition, so that you can log in")
-                } else {
-                    omit(doubt.rule, doubt.reason, closed(rest.intersection(extra), doubt.source))
-                }
-            }
-            for chain in family.kept {
-                let note = "The chain \(chain) belongs to another program: it stays, and its rules are not imported."
-                if !notes.contains(note) { notes.append(note) }
-            }
-            if family.isTooLong {
-                notes.append(
-                    "There are more \(family.family.title) rules than can be followed; the rest is not imported.")
-            }
-        }
-        return imported
-    }
-
-    private mutating func multicastRow(
-        _ grant: FilterWalk.Grant, _ groups: [IPAddress], _ imported: inout [ImportResult.Imported]
-    ) {
-        let service = answers.services.first { choice in
-            guard let template = catalog[choice.name], grant.source == nil else { return false }
-            return Set(groups).isSubset(of: template.multicast)
-                && grant.traffic.subtracting(Traffic(template.ports)).isEmpty
-        }
-        if let service {
-            let row = ImportResult.Imported(rule: grant.rule, answer: "services: \(service.name)")
-            if !imported.contains(row) { imported.append(row) }
-        } else {
-            let names = groups.map(\.description).joined(separator: ", ")
-            omit(grant.rule, "no service is known for the multicast group \(names)", "closed")
-        }
-    }
-
-    private mutating func omit(_ rule: String, _ reason: String, _ effect: String) {
-        let row = ImportResult.Omitted(rule: rule, reason: reason, effect: effect)
-        if !omitted.contains(row) { omitted.append(row) }
-    }
-
-    /// The answers that allow traffic from a network, and what none allows.
-    private func covered(_ source: CIDR, _ traffic: Traffic) -> (titles: [String], rest: Traffic) {
-        var titles: [String] = []
-        var rest = traffic
-        if source.family == .ipv6, !answers.ipv6 { return ([], rest) }
-        for offer in offers where offer.source?.contains(source) ?? true {
-            if rest.intersection(offer.traffic).isEmpty { continue }
-            rest = rest.subtracting(offer.traffic)
-            if !titles.contains(offer.title) { titles.append(offer.title) }
-        }
-        return (titles, rest)
-    }
-
-    private func reason(_ grant: FilterWalk.Grant, _ source: CIDR, _ rest: Traffic) -> String {
-        if rest.specs.isEmpty, rest.protocols.isEmpty, !rest.ping, !rest.limitedPing {
-            return "answers cannot name this protocol"
-        }
-        if grant.isDefault { return "it accepts whatever no other rule blocks" }
-        if let network = grant.source, !network.isEverything {
-            return rest.ping
-                ? "answers cannot limit pings to networks other than the admins"
-                : "answers can limit services to a network, but no service has exactly these ports"
-        }
-        let inFamily = families.first { $0.family == source.family }?.access.everyone ?? .none
-        if rest.intersection(inFamily).isEmpty { return "not open on all interfaces" }
-        return "open over \(source.family.title) only"
-    }
-
-    private func closed(_ traffic: Traffic, _ source: CIDR?) -> String {
-        var named = traffic
-        named.messages = false
-        let what = traffic == .all ? "everything else" : "\(named)"
-        let from = source.map { " from \($0)" } ?? ""
-        let ports = traffic.specs.filter { $0.range.count < 1_000 }
-        guard !ports.isEmpty, ports.count <= 8 else { return "closed: \(what)\(from)" }
-        let list = ports.map(\.description).joined(separator: ", ")
-        return "closed: \(what)\(from); to open it to everyone, add \(list) to \"ports\""
     }
 }
 

@@ -87,12 +87,18 @@ package struct FilterRule: Hashable, Sendable {
     package var conditions: FilterConditions
     /// What it does.
     package var verdict: FilterVerdict
+    /// Whether the rules of a chain that it jumps to are part of it for a person: they have its text.
+    package var namesChain: Bool
 
     /// A rule.
-    package init(_ text: String, _ conditions: FilterConditions = FilterConditions(), _ verdict: FilterVerdict) {
+    package init(
+        _ text: String, _ conditions: FilterConditions = FilterConditions(), _ verdict: FilterVerdict,
+        namesChain: Bool = false
+    ) {
         self.text = text
         self.conditions = conditions
         self.verdict = verdict
+        self.namesChain = namesChain
     }
 }
 

@@ -61,7 +61,7 @@ struct FilterWalk {
     }
 
     private mutating func visit(
-        _ name: String, _ inherited: FilterConditions, base: FilterChains.Base?, depth: Int
+        _ name: String, _ inherited: FilterConditions, base: FilterChains.Base?, depth: Int, title: String? = nil
     ) {
         var inherited = inherited
         for rule in chains.rules[name] ?? [] {
@@ -71,18 +71,19 @@ struct FilterWalk {
                 return
             }
             guard let conditions = inherited.and(rule.conditions) else { continue }
+            let text = title ?? rule.text
             switch rule.verdict {
             case .none: continue
-            case .accept: grant(conditions, rule: rule.text)
-            case .block: block(conditions, rule: rule.text)
+            case .accept: grant(conditions, rule: text)
+            case .block: block(conditions, rule: text)
             case .unknown(let what):
                 var conditions = conditions
                 conditions.unknown.append(what)
                 conditions.isOnlyLimited = false
-                block(conditions, rule: rule.text)
+                block(conditions, rule: text)
                 doubts += Self.sources(conditions).map {
                     Doubt(
-                        source: $0, traffic: conditions.traffic, rule: rule.text, reason: "answers cannot say \(what)")
+                        source: $0, traffic: conditions.traffic, rule: text, reason: "answers cannot say \(what)")
                 }
             case .return:
                 guard let rest = Self.leaving(inherited, conditions, rule) else { return }
@@ -92,7 +93,9 @@ struct FilterWalk {
                     if !kept.contains(target) { kept.append(target) }
                     continue
                 }
-                visit(target, conditions, base: nil, depth: depth + 1)
+                visit(
+                    target, conditions, base: nil, depth: depth + 1, title: title ?? (rule.namesChain ? rule.text : nil)
+                )
                 guard case .goto = rule.verdict else { continue }
                 if let base { apply(base, conditions) }
                 guard let rest = Self.leaving(inherited, conditions, rule) else { return }
@@ -128,11 +131,26 @@ struct FilterWalk {
         conditions.sources.map { $0.filter { !$0.isNeverOutside }.map(Optional.some) } ?? [nil]
     }
 
+    /// What an earlier rule accepts from all of a network; nil stands for everyone.
+    private func granted(to source: CIDR?) -> Traffic {
+        grants.reduce(.none) { traffic, grant in
+            guard grant.groups == nil else { return traffic }
+            let isFor = grant.source.map { granted in source.map { granted.contains($0) } ?? false } ?? true
+            return isFor ? traffic.union(grant.traffic) : traffic
+        }
+    }
+
     private mutating func block(_ conditions: FilterConditions, rule: String) {
+        var sources = Self.sources(conditions)
+        // Whoever has been accepted before does not come here.
+        if conditions.groups == nil, !grants.isEmpty {
+            sources = sources.filter { !conditions.traffic.subtracting(granted(to: $0)).isEmpty }
+        }
+        guard !sources.isEmpty else { return }
         var conditions = conditions
-        if let sources = conditions.sources {
-            conditions.sources = sources.filter { !$0.isNeverOutside }
-            if conditions.sources?.isEmpty == true { return }
+        if conditions.sources != nil { conditions.sources = sources.compactMap(\.self) }
+        if let source = sources.first, sources.count == 1, conditions.groups == nil {
+            conditions.traffic = conditions.traffic.subtracting(granted(to: source))
         }
         blocks.append(Block(conditions: conditions, rule: rule))
     }
@@ -148,7 +166,9 @@ struct FilterWalk {
             traffic = Traffic(limitedPing: true)
         } else if let unknown = conditions.unknown.first {
             reason = "answers cannot say \(unknown)"
-        } else if let hole = conditions.except.first, conditions.groups == nil {
+        } else if conditions.groups == nil,
+            let hole = conditions.except.first(where: { !traffic.subtracting(granted(to: $0)).isEmpty })
+        {
             reason = "answers cannot say \"all but \(hole)\""
         }
         for source in Self.sources(conditions) {
@@ -185,10 +205,11 @@ struct FilterWalk {
                 narrowed += networks.map { ($0, blocked) }
             default:
                 rest = rest.subtracting(blocked)
-                doubts.append(
-                    Doubt(
-                        source: source, traffic: blocked, rule: rule,
-                        reason: "an earlier rule blocks some of it (\(block.rule))", isBroad: true))
+                let reason =
+                    block.rule == rule
+                    ? "answers cannot say \(block.conditions.unknown.first ?? "its limit")"
+                    : "an earlier rule blocks some of it (\(block.rule))"
+                doubts.append(Doubt(source: source, traffic: blocked, rule: rule, reason: reason, isBroad: true))
             }
         }
         for (network, traffic) in narrowed {

@@ -31,8 +31,10 @@ package struct IPTablesFilter: FilterSource {
         for rule in table.rules {
             let number = numbers[rule.chain, default: 0]
             numbers[rule.chain] = number + 1
-            let title = titles[viewpoint.family]?[rule.chain]?[number] ?? rule.withoutCounters.text
-            guard let read = IPTablesRuleReader.read(rule, title: title, from: viewpoint) else { continue }
+            let name = titles[viewpoint.family]?[rule.chain]?[number]
+            let text = name ?? rule.withoutCounters.text
+            guard var read = IPTablesRuleReader.read(rule, title: text, from: viewpoint) else { continue }
+            read.namesChain = name != nil
             rules[rule.chain, default: []].append(read)
         }
         let policy = table.chain("INPUT")?.policy ?? .accept

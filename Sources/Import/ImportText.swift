@@ -73,9 +73,9 @@ package struct ImportText {
             lines.append(title)
             for row in rows { lines += wrap(Self.plain(row), "  ", "      ") }
         }
-        section("Imported:", result.imported.map { "\($0.rule)  =>  \($0.answer)" })
+        section("Imported:", result.imported.map { "\($0.rule) => \($0.answer)" })
         section(
-            "Cannot be said, and how it will be:", result.omitted.map { "\($0.rule)  =>  \($0.effect) (\($0.reason))" })
+            "Cannot be said, and how it will be:", result.omitted.map { "\($0.rule) => \($0.effect) (\($0.reason))" })
         section("Notes:", result.notes)
         return lines
     }

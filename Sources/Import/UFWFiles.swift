@@ -109,13 +109,24 @@ struct UFWTuple {
         if let interface = way.split(separator: "_", maxSplits: 1).dropFirst().first { text += " in on \(interface)" }
         let application = words.count >= 9 ? words[6].replacing("%20", with: " ") : "-"
         func isAny(_ network: String) -> Bool { network == "0.0.0.0/0" || network == "::/0" || network == "any" }
-        let what =
-            application != "-"
-            ? "\"\(application)\"" : port == "any" ? "" : transport == "any" ? port : "\(port)/\(transport)"
         if !isAny(source) { text += " from \(source)" }
         if sourcePort != "any" { text += " port \(sourcePort)" }
-        if !isAny(target) { text += " to \(target)" }
-        if !what.isEmpty { text += (isAny(source) && isAny(target)) ? " \(what)" : " port \(what)" }
+        let isShort = isAny(source) && isAny(target) && sourcePort == "any"
+        if isShort {
+            if application != "-" {
+                text += " \"\(application)\""
+            } else if port != "any" {
+                text += transport == "any" ? " \(port)" : " \(port)/\(transport)"
+            }
+        } else {
+            if !isAny(target) || port != "any" { text += " to \(isAny(target) ? "any" : target)" }
+            if application != "-" {
+                text += " app \"\(application)\""
+            } else if port != "any" {
+                text += " port \(port)"
+            }
+            if transport != "any", application == "-" { text += " proto \(transport)" }
+        }
         title = text
     }
 }

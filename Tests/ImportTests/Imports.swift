@@ -5,7 +5,7 @@ import Testing
 
 /// Imports for tests: a program's rules in, answers out.
 enum Imports {
-    static let catalog = try! TemplateCatalog.builtIn()
+    static func catalog() throws -> TemplateCatalog { try TemplateCatalog.builtIn() }
 
     /// The import of a program's rules.
     static func of(
@@ -13,10 +13,10 @@ enum Imports {
         sourceLocation: SourceLocation = #_sourceLocation
     ) throws -> ImportResult {
         let result = try #require(
-            Importer.answers(from: source, catalog: catalog, machine: machine), sourceLocation: sourceLocation)
+            try Importer.answers(from: source, catalog: catalog(), machine: machine), sourceLocation: sourceLocation)
         // Whatever is imported is printed as a file that latchkey reads back.
         let yaml = ImportText(result, from: "test").yaml
-        let read = try AnswersFile.parse(yaml, file: "imported", catalog: catalog)
+        let read = try AnswersFile.parse(yaml, file: "imported", catalog: catalog())
         #expect(read == result.answers, sourceLocation: sourceLocation)
         #expect(
             yaml.split(separator: "\n").filter { $0.hasPrefix("#") && !$0.contains("//") }.allSatisfy {

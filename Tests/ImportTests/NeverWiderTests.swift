@@ -96,10 +96,10 @@ struct NeverWiderTests {
             let listening = try Self.ports.map { try PortSpec(parsing: "\($0)/tcp") }
             let machine = ImportMachine(listening: listening, families: [.ipv4])
             let source = IPTablesFilter([.ipv4: try RuleSet(parsing: text, file: "rules")])
-            guard let result = Importer.answers(from: source, catalog: Imports.catalog, machine: machine) else {
+            guard let result = try Importer.answers(from: source, catalog: Imports.catalog(), machine: machine) else {
                 continue
             }
-            let plan = try Plan(answers: result.answers, catalog: Imports.catalog, sshPorts: [22])
+            let plan = try Plan(answers: result.answers, catalog: Imports.catalog(), sshPorts: [22])
             for host in try Self.hosts.map({ try IPAddress(parsing: $0) }) {
                 for (name, transport) in [("tcp", TransportProtocol.tcp), ("udp", .udp)] {
                     for port in Self.ports {

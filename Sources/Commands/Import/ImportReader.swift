@@ -56,11 +56,15 @@ struct ImportReader: Sendable {
                     backend = try await IPTables.backend(toolbox: environment.toolbox, runner: environment.runner)
                 }
             } catch { throw .host(error) }
-            live = try await LiveRules(
+            let kernel = try await LiveRules(
                 backend: backend, families: environment.families, toolbox: environment.toolbox,
-                runner: environment.runner
-            ).readAll()
-            for (family, rules) in live.present { try LiveRules.requireReadable(rules, family, allChains: true) }
+                runner: environment.runner)
+            live = try await kernel.readAll()
+            let sets = (try? await IPSets(toolbox: environment.toolbox, runner: environment.runner)?.dump()) ?? ""
+            for (family, rules) in live.present {
+                try LiveRules.requireReadable(rules, family, allChains: true)
+                try await kernel.requireTruthful(rules, sets: sets, family)
+            }
         } catch { throw Failure(error) }
         var rules: [Family: RuleSet] = [:]
         var notes: [String] = []

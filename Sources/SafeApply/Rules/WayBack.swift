@@ -28,6 +28,17 @@ struct WayBack {
                 ? live[trial.name].flatMap { Self.atRisk(in: $0, RuleRemoval(plan)) }
                 : Self.atRisk(in: live, table: trial.name, scope: scope)
         }
+        try await check(tables, live: live, family)
+    }
+
+    /// Refuses tables with a rule that cannot be written correctly.
+    ///
+    /// - Parameters:
+    ///   - tables: the tables, or parts of them.
+    ///   - live: the rules that are active now.
+    ///   - family: the rules' family.
+    /// - Throws: `untruthful` with the first such rule.
+    func check(_ tables: [Table], live: RuleSet, _ family: Family) async throws(ChangeError) {
         guard !tables.isEmpty else { return }
         for table in tables {
             if let rule = table.rules.first(where: { !$0.isRestorable }) {
@@ -153,5 +164,20 @@ struct WayBack {
 
     private static func untruthful(_ family: Family, _ rule: Rule, _ reason: String) -> ChangeError {
         .untruthful(family: family, rule: rule.withoutCounters.text, reason: reason)
+    }
+}
+
+extension LiveRules {
+    /// Refuses a filter table that iptables-save does not print correctly, for those who go by what it prints.
+    ///
+    /// - Parameters:
+    ///   - rules: the rules that are active now.
+    ///   - sets: what `ipset save` prints.
+    ///   - family: the rules' family.
+    /// - Throws: `untruthful` with the first rule that is really another one.
+    package func requireTruthful(_ rules: RuleSet, sets: String, _ family: Family) async throws(ChangeError) {
+        guard let table = rules["filter"], !table.rules.isEmpty else { return }
+        let whole = Table("filter", chains: table.chains, rules: table.rules)
+        try await WayBack(kernel: self, sets: sets).check([whole], live: rules, family)
     }
 }

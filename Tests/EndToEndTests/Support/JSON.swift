@@ -34,6 +34,8 @@ struct JSON: CustomStringConvertible {
     func texts(_ key: String) -> [String]? { values[key] as? [String] }
     func object(_ key: String) -> JSON? { (values[key] as? [String: Any]).map(JSON.init) }
 
+    func objects(_ key: String) -> [JSON]? { (values[key] as? [[String: Any]]).map { $0.map(JSON.init) } }
+
     private static func kind(_ value: Any) -> String {
         switch value {
         case is NSNull: "null"
