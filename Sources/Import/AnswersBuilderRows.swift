@@ -35,15 +35,16 @@ extension AnswersBuilder {
         for family in families {
             for doubt in family.doubts {
                 let source = doubt.source ?? CIDR.everything(family.family)
-                let (titles, rest) = covered(source, doubt.traffic)
+                let (_, rest) = covered(source, doubt.traffic)
                 // What other rules accept anyway.
                 let extra = doubt.traffic.subtracting(family.access.traffic(of: source))
                 guard extra.concernsAnswers else { continue }
-                let isSSH = titles.contains("ssh") && !doubt.traffic.others
-                if isSSH, !rest.concernsAnswers {
+                let lost = rest.intersection(extra)
+                if !lost.concernsAnswers {
+                    // Only SSH is open beyond what is certain.
                     omit(doubt.rule, doubt.reason, "SSH stays open without this condition, so that you can log in")
                 } else {
-                    omit(doubt.rule, doubt.reason, closed(rest.intersection(extra), doubt.source))
+                    omit(doubt.rule, doubt.reason, closed(lost, doubt.source))
                 }
             }
             for chain in family.kept {

@@ -27,13 +27,15 @@ package struct IPTablesFilter: FilterSource {
     package func chains(from viewpoint: Viewpoint) -> FilterChains? {
         guard let table = tables[viewpoint.family] else { return nil }
         var rules: [String: [FilterRule]] = [:]
+        let chains = Set(table.chains.map(\.name) + table.rules.map(\.chain))
         var numbers: [String: Int] = [:]
         for rule in table.rules {
             let number = numbers[rule.chain, default: 0]
             numbers[rule.chain] = number + 1
             let name = titles[viewpoint.family]?[rule.chain]?[number]
             let text = name ?? rule.withoutCounters.text
-            guard var read = IPTablesRuleReader.read(rule, title: text, from: viewpoint) else { continue }
+            guard var read = IPTablesRuleReader.read(rule, title: text, from: viewpoint, chains: chains)
+            else { continue }
             read.namesChain = name != nil
             rules[rule.chain, default: []].append(read)
         }

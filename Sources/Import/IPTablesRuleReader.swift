@@ -16,15 +16,24 @@ struct IPTablesRuleReader {
     private var limit: String?
 
     /// What the rule means; nil if it concerns no packet that begins something, seen from here.
-    static func read(_ rule: Rule, title: String, from viewpoint: Viewpoint) -> FilterRule? {
-        let verdict = verdict(rule)
+    ///
+    /// - Parameters:
+    ///   - rule: the rule.
+    ///   - title: what to call it.
+    ///   - viewpoint: where the packet comes in.
+    ///   - chains: the chains of its table.
+    /// - Returns: the rule.
+    static func read(
+        _ rule: Rule, title: String, from viewpoint: Viewpoint, chains: Set<String> = []
+    ) -> FilterRule? {
+        let verdict = verdict(rule, chains)
         var reader = IPTablesRuleReader(viewpoint, isBlock: verdict == .block)
         for match in rule.matches {
             guard reader.read(match) else { return nil }
         }
         // People write conditions behind the target, too.
         if case .unknown(let words) = rule.target, words.count > 2,
-            ["ACCEPT", "DROP", "RETURN"].contains(words[1].value)
+            ["ACCEPT", "DROP", "RETURN"].contains(words[1].value) || chains.contains(words[1].value)
         {
             guard reader.read(words.dropFirst(2).map(\.value)) else { return nil }
         }
@@ -37,7 +46,7 @@ struct IPTablesRuleReader {
         self.isBlock = isBlock
     }
 
-    private static func verdict(_ rule: Rule) -> FilterVerdict {
+    private static func verdict(_ rule: Rule, _ chains: Set<String>) -> FilterVerdict {
         switch rule.target {
         case .accept: return .accept
         case .drop, .reject: return .block
@@ -51,6 +60,7 @@ struct IPTablesRuleReader {
                 return values[0] == "-g" || values[0] == "--goto" ? .goto(chain) : .jump(chain)
             }
             guard values.count >= 2 else { return .unknown(rule.target?.text ?? "") }
+            if chains.contains(values[1]) { return values[0] == "-g" ? .goto(values[1]) : .jump(values[1]) }
             switch values[1] {
             case "ACCEPT": return .accept
             case "DROP", "REJECT", "TARPIT", "STEAL": return .block

@@ -51,6 +51,29 @@ package struct UFWFiles: Sendable {
         return IPTablesFilter(tables, titles: titles)
     }
 
+    /// The rules in one of the files.
+    ///
+    /// ufw writes its comments in apostrophes, which iptables-restore takes as a part of the comment.
+    ///
+    /// - Parameters:
+    ///   - text: the file.
+    ///   - file: its name, for messages.
+    ///   - family: the family that it is for.
+    /// - Returns: the rules.
+    /// - Throws: `RuleSetError` for a line that is not understood.
+    package static func rules(_ text: String, file: String, for family: Family) throws(RuleSetError) -> RuleSet {
+        let mark = "--comment '"
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { line -> Substring in
+            guard line.hasPrefix("-"), let start = line.firstRange(of: mark),
+                let end = line[start.upperBound...].firstIndex(of: "'")
+            else { return line }
+            let comment = line[start.upperBound..<end]
+            guard !comment.contains("\"") else { return line }
+            return line[..<start.lowerBound] + "--comment \"\(comment)\"" + line[line.index(after: end)...]
+        }
+        return try RuleSet(parsing: lines.joined(separator: "\n"), file: file, for: family)
+    }
+
     /// Entries with each rule that is inserted (`-I CHAIN`) ahead of the other rules of its file.
     private static func withInsertions(_ entries: [Entry]) -> [Entry] {
         var first: [Entry] = []
@@ -83,7 +106,7 @@ package struct UFWFiles: Sendable {
             case .rule(let rule):
                 let number = numbers[rule.chain, default: 0]
                 numbers[rule.chain] = number + 1
-                if let title { titles[rule.chain, default: [:]][number] = title }
+                if let title, rule.chain.hasSuffix("-user-input") { titles[rule.chain, default: [:]][number] = title }
             case .chain, .command: break
             }
         }

@@ -80,7 +80,7 @@ struct FirewalldImportTests {
         #expect(one == other)
         for zone in [file, zone] {
             let result = try Self.result([zone])
-            #expect(result.answers.ports.isEmpty)
+            #expect(result.answers.ports.map(\.description) == ["80/tcp"])
             #expect(result.answers.ping == .repliesOnly)
         }
     }

@@ -5,7 +5,9 @@ import Testing
 
 /// Imports for tests: a program's rules in, answers out.
 enum Imports {
-    static func catalog() throws -> TemplateCatalog { try TemplateCatalog.builtIn() }
+    private static let builtIn = Result { try TemplateCatalog.builtIn() }
+
+    static func catalog() throws -> TemplateCatalog { try builtIn.get() }
 
     /// The import of a program's rules.
     static func of(

@@ -63,7 +63,9 @@ struct UFWImportTests {
         machine: ImportMachine = ImportMachine()
     ) throws -> ImportResult {
         func sets(_ prefix: String, _ rules: String) throws -> [RuleSet] {
-            try [before(prefix), user(prefix, rules), after(prefix)].map { try RuleSet(parsing: $0, file: "ufw") }
+            try [before(prefix), user(prefix, rules), after(prefix)].map {
+                try UFWFiles.rules($0, file: "ufw", for: prefix == "ufw" ? .ipv4 : .ipv6)
+            }
         }
         let files = UFWFiles(
             rules: [.ipv4: try sets("ufw", ipv4), .ipv6: try sets("ufw6", ipv6)], policy: policy,
@@ -125,8 +127,8 @@ struct UFWImportTests {
             """
             ### tuple ### limit tcp \(port) \(all) any \(all) in
             -A \(prefix)-user-input -p tcp --dport \(port) -m conntrack --ctstate NEW -m recent --set
-            -A \(prefix)-user-input -p tcp --dport \(port) -m conntrack --ctstate NEW -m recent --update --seconds 30 --hitcount 6 -j \(prefix)-user-limit
-            -A \(prefix)-user-input -p tcp --dport \(port) -j \(prefix)-user-limit-accept
+            -A \(prefix)-user-input -p tcp --dport \(port) -m conntrack --ctstate NEW -m recent --update --seconds 30 --hitcount 6 -j \(prefix)-user-limit -m comment --comment 'dapp_Any%20App'
+            -A \(prefix)-user-input -p tcp --dport \(port) -j \(prefix)-user-limit-accept -m comment --comment 'dapp_Any%20App'
 
             """
         }

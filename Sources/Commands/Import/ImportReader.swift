@@ -172,18 +172,6 @@ struct ImportReader: Sendable {
         }
     }
 
-    /// The rules in a file of iptables-restore's format.
-    ///
-    /// - Throws: `Failure` as `text` does, and 65 for a line that is not understood.
-    func rules(_ path: String, _ family: Family) throws(Failure) -> RuleSet {
-        let text = try text(path)
-        do { return try RuleSet(parsing: text, file: context.facts.path(path), for: family) } catch {
-            throw Failure(
-                .badData, "A mistake in the rules:\n\(error)", activeRules: Failure.nothingChanged,
-                next: "correct the file and try again.")
-        }
-    }
-
     /// The value of a shell assignment; the last one counts.
     static func value(of key: String, in text: String) -> String? {
         var value: String?

@@ -1,3 +1,4 @@
+import Host
 import Import
 import Netfilter
 
@@ -26,7 +27,7 @@ struct UFWReader {
             for name in ["before\(suffix).rules", "user\(suffix).rules", "after\(suffix).rules"] {
                 // Older versions keep the user's rules below /lib.
                 let path = ["/etc/ufw/\(name)", "/lib/ufw/\(name)"].first(where: reader.exists) ?? "/etc/ufw/\(name)"
-                rules[family, default: []].append(try reader.rules(path, family))
+                rules[family, default: []].append(try self.rules(path, family))
             }
         }
         let level = ImportReader.value(of: "LOGLEVEL", in: settings)?.lowercased() ?? "off"
@@ -40,5 +41,14 @@ struct UFWReader {
             notes.append("ufw runs before.init or after.init at its start. What those do is not imported.")
         }
         return ImportedRules(filter: files.filter, isLogging: level != "off", notes: notes)
+    }
+
+    private func rules(_ path: String, _ family: Family) throws(Failure) -> RuleSet {
+        let text = try reader.text(path)
+        do { return try UFWFiles.rules(text, file: reader.context.facts.path(path), for: family) } catch {
+            throw Failure(
+                .badData, "A mistake in the rules:\n\(error)", activeRules: Failure.nothingChanged,
+                next: "correct the file and try again.")
+        }
     }
 }
