@@ -118,7 +118,7 @@ struct UFWImportTests {
         #expect(result.omitted.isEmpty)
         #expect(result.imported.contains { $0.rule == "ufw allow \"OpenSSH\"" && $0.answer == "ssh" })
         #expect(result.imported.contains { $0.rule == "ufw allow from 192.168.1.33" && $0.answer == "admins" })
-        #expect(result.imported.contains { $0.rule == "ufw allow from 10.0.0.0/8 port 5432/tcp" })
+        #expect(result.imported.contains { $0.rule == "ufw allow from 10.0.0.0/8 to any port 5432 proto tcp" })
     }
 
     @Test("a limited port is closed, and limited SSH stays open")
