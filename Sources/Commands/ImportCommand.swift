@@ -26,18 +26,11 @@ struct ImportCommand: ContextCommand {
     func run(in context: CommandContext) async throws -> ProgramStatus {
         if program.needsRoot { try context.requireRoot("import \(program.rawValue)") }
         let changeRunner = ChangeRunner(in: context)
-        let read = try await ImportReader(context, changeRunner).read(program, backend)
         let planner = try await Planner(templates, in: context)
         let caller = Caller(context.facts)
-        let machine = ImportMachine(
-            of: context, sshPorts: planner.sshPorts, caller: caller, families: changeRunner.environment.families)
-        guard var result = Importer.answers(from: read.filter, catalog: planner.catalog, machine: machine) else {
-            throw Failure(
-                .missing, "\(program.rawValue) lets everything in: there is nothing to import.",
-                activeRules: Failure.nothingChanged, next: "answer the questions of the wizard: sudo latchkey")
-        }
-        result.answers.log = read.isLogging
-        result.notes += read.notes
+        let imported = try await ImportedAnswers(from: program, planner, backend, changeRunner, in: context)
+        let machine = imported.machine
+        var result = imported.result
         let text = ImportText(result, from: program.rawValue)
         // What is printed must be what "plan" and "apply" read.
         let plan = try planner.plan(try planner.answers(NamedText(name: "the imported answers", text: text.yaml)))

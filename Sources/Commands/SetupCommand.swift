@@ -67,6 +67,12 @@ struct SetupCommand: ContextCommand {
             retirement: rehearsalRunner?.retirement,
             takeOver: trial == nil && context.userID == 0
                 ? try await OtherManagers(context.facts).takeOver(shield: nil, in: changeRunner.environment) : nil,
+            importing: { () async throws(Failure) in
+                let program = OtherManagers(context.facts).importable.first
+                return try await program.asyncMap { program throws(Failure) in
+                    try await ImportedAnswers(from: program, planner, change.backend, changeRunner, in: context)
+                }
+            },
             rehearsalRunner: rehearsalRunner,
             skipsRehearsal: change.rehearsal.isSkipped,
             isRoot: context.userID == 0)

@@ -13,6 +13,9 @@ struct OtherManagers: Sendable {
 
     var isEmpty: Bool { findings.isEmpty }
 
+    /// Those whose rules can be imported.
+    var importable: [ImportProgram] { findings.compactMap { ImportProgram(rawValue: $0.name) } }
+
     /// Their names, for a sentence.
     var names: String { findings.map(\.name).joined(separator: " and ") }
 
@@ -30,12 +33,12 @@ struct OtherManagers: Sendable {
     /// - Throws: `Failure` with status 4, unless there are none.
     func refuse() throws(Failure) {
         guard !isEmpty else { return }
+        let look = importable.first.map { "\"latchkey import \($0.rawValue)\" shows what it allows now. " } ?? ""
         throw Failure(
             .refused, "\(sentences) Only one program can manage this firewall.", activeRules: Failure.nothingChanged,
-            next:
-                "let latchkey take over (sudo latchkey apply --take-over): while the change is pending, \(names) stays as "
-                + "it is; if you keep the change, \(names) is disabled and stopped. \"latchkey import\" shows what it "
-                + "allows now. Or keep \(names), and leave the firewall to it.")
+            next: "let latchkey take over (sudo latchkey apply --take-over): while the change is pending, \(names) stays "
+                + "as it is; if you keep the change, \(names) is disabled and stopped. \(look)Or keep \(names), and leave "
+                + "the firewall to it.")
     }
 
     /// Makes them part of a change: they go when it is kept.

@@ -77,7 +77,9 @@ struct MachineDiscovery: Sendable {
                 + nftTables.map { "nft table \($0)" },
             docker: firewalls.contains { $0.name.lowercased().contains("docker") && $0.state == .running })
         discovery.managers = OtherManagers(environment.facts).findings.map {
-            FoundManager($0.name, sentences: $0.sentences)
+
+            FoundManager($0.name, sentences: $0.sentences, canImport: ImportProgram(rawValue: $0.name) != nil)
+
         }
         discovery.peerEvidence = caller.proposal?.evidence
         discovery.ruleOwners = ruleOwners

@@ -1,5 +1,6 @@
 import Glibc
 import Host
+import Import
 import Interview
 import Netfilter
 import Policy
@@ -19,13 +20,18 @@ struct SetupActions: WizardActions {
     let retirement: Retirement?
     /// The other firewall managers that a change can take over; nil if there are none.
     let takeOver: TakeOver?
+    /// Imports the rules of the first of these managers whose rules can be imported; nil if there is none.
+    let importing: @Sendable () async throws(Failure) -> ImportedAnswers?
     /// nil if iptables is not installed, so that no rehearsal is possible.
     let rehearsalRunner: RehearsalRunner?
     let skipsRehearsal: Bool
     let isRoot: Bool
 
     func importAnswers() async throws(Refusal) -> (answers: Answers, notes: [String]) {
-        throw Refusal(["Nothing can be imported here."])
+        do throws(Failure) {
+            guard let imported = try await importing() else { throw Failure(.missing, "Nothing can be imported here.") }
+            return (imported.result.answers, imported.sentences)
+        } catch { throw Refusal([error.what]) }
     }
 
     func compose(_ answers: Answers, takingOver: Bool) async throws(Refusal) -> ChangeSummary {
