@@ -36,7 +36,8 @@ struct OtherManagers: Sendable {
         let look = importable.first.map { "\"latchkey import \($0.rawValue)\" shows what it allows now. " } ?? ""
         throw Failure(
             .refused, "\(sentences) Only one program can manage this firewall.", activeRules: Failure.nothingChanged,
-            next: "let latchkey take over (sudo latchkey apply --take-over): while the change is pending, \(names) stays "
+            next:
+                "let latchkey take over (sudo latchkey apply --take-over): while the change is pending, \(names) stays "
                 + "as it is; if you keep the change, \(names) is disabled and stopped. \(look)Or keep \(names), and leave "
                 + "the firewall to it.")
     }
