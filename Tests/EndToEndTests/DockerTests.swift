@@ -69,7 +69,9 @@ struct DockerTests {
         #expect(try await host.containerGetsReplies(), "replies pass", sourceLocation: location)
     }
 
-    @Test("a stranger is blocked while the change is pending, and not after the revert", arguments: Case.all)
+    @Test(
+        "a stranger is blocked while the change is pending, and not after the revert",
+        arguments: Sampled.cases(Case.all, oneOf: 5))
     func revert(_ test: Case) async throws {
         try await ContainerHost.with(test.backend, test.publisher) { host in
             try await host.start()
@@ -85,7 +87,9 @@ struct DockerTests {
         }
     }
 
-    @Test("kept, the answers decide across a restart of Docker and a later change", arguments: Case.all)
+    @Test(
+        "kept, the answers decide across a restart of Docker and a later change",
+        arguments: Sampled.cases(Case.all, oneOf: 5))
     func keep(_ test: Case) async throws {
         try await ContainerHost.with(test.backend, test.publisher) { host in
             try await host.start()
@@ -126,7 +130,9 @@ struct DockerTests {
         }
     }
 
-    @Test("rules kept before Docker starts hold once it has started, at boot too", arguments: Case.iptables)
+    @Test(
+        "rules kept before Docker starts hold once it has started, at boot too", arguments: Sampled.cases(Case.iptables)
+    )
     func before(_ test: Case) async throws {
         try await ContainerHost.with(test.backend, test.publisher) { host in
             try await begin(host, test, Self.limited)
@@ -172,7 +178,9 @@ struct DockerTests {
         try await host.machine.namespace.mustRun(["sh", "-c", script])
     }
 
-    @Test("Docker is uninstalled while a change is pending: the revert leaves nothing behind", arguments: Case.iptables)
+    @Test(
+        "Docker is uninstalled while a change is pending: the revert leaves nothing behind",
+        arguments: Sampled.cases(Case.iptables))
     func uninstalled(_ test: Case) async throws {
         try await ContainerHost.with(test.backend, test.publisher) { host in
             try await host.start()
@@ -187,7 +195,9 @@ struct DockerTests {
         }
     }
 
-    @Test("an administrator's rules in DOCKER-USER stay, and hold beside the answers", arguments: Case.iptables)
+    @Test(
+        "an administrator's rules in DOCKER-USER stay, and hold beside the answers",
+        arguments: Sampled.cases(Case.iptables))
     func others(_ test: Case) async throws {
         try await ContainerHost.with(test.backend, test.publisher) { host in
             try await host.start()

@@ -67,7 +67,9 @@ struct OffTests {
         finished.errors.split(whereSeparator: \.isWhitespace).joined(separator: " ")
     }
 
-    @Test("kept: nothing of latchkey's is left, and a snapshot brings all of it back", arguments: OffCase.all)
+    @Test(
+        "kept: nothing of latchkey's is left, and a snapshot brings all of it back",
+        arguments: Sampled.cases(OffCase.all, oneOf: 3))
     func kept(_ test: OffCase) async throws {
         try await Machine.withOutside(test.backend) { machine, outside in
             try await Self.keep(test, on: machine)
@@ -121,7 +123,9 @@ struct OffTests {
         }
     }
 
-    @Test("reverted, or not confirmed in time: the kept rules and the files for boot are whole", arguments: OffCase.all)
+    @Test(
+        "reverted, or not confirmed in time: the kept rules and the files for boot are whole",
+        arguments: Sampled.cases(OffCase.all, oneOf: 3))
     func reverted(_ test: OffCase) async throws {
         try await Machine.withOutside(test.backend) { machine, outside in
             try await Self.keep(test, on: machine)

@@ -61,8 +61,9 @@ struct SignalCell: Sendable, CustomTestStringConvertible {
 struct SignalTests {
     @Test(
         "the previous rules are back after any signal to any process",
-        arguments: SignalCell.pending + SignalCell.loading + SignalCell.unheeded + SignalCell.prepared
-            + SignalCell.allAtOnce)
+        arguments: Sampled.cases(
+            SignalCell.pending + SignalCell.loading + SignalCell.unheeded + SignalCell.prepared
+                + SignalCell.allAtOnce))
     func survives(cell: SignalCell) async throws {
         try await FaultScene.with(cell.backend, existing: cell.existing) { scene in
             if cell.state == "prepared" {
@@ -147,7 +148,7 @@ struct SignalTests {
 
     @Test(
         "after any signal to any process of a confirmed change, the rules are kept",
-        arguments: SignalCell.keeping)
+        arguments: Sampled.cases(SignalCell.keeping))
     func survivesKeeping(cell: SignalCell) async throws {
         try await FaultScene.with(.nft) { scene in
             try await scene.putInFront("restore", "sleep 0.5")

@@ -45,7 +45,7 @@ struct ToolCell: Sendable, CustomTestStringConvertible {
 struct ToolCallTests {
     @Test(
         "after any failure, the previous rules are active at the end, and the message says so",
-        arguments: ToolCell.all)
+        arguments: Sampled.cases(ToolCell.all))
     func goesWrong(cell: ToolCell) async throws {
         try await FaultScene.with(cell.backend, existing: cell.call < 2 ? "keep" : "replace") { scene in
             let count = "\(scene.root.path)/count"
@@ -70,7 +70,7 @@ struct ToolCallTests {
 
     @Test(
         "after any failure at the confirmation, the new rules are kept or the previous ones are active",
-        arguments: ToolCell.confirming)
+        arguments: Sampled.cases(ToolCell.confirming))
     func goesWrongAtConfirm(cell: ToolCell) async throws {
         try await FaultScene.with(cell.backend, existing: cell.call < 2 ? "keep" : "replace") { scene in
             let count = "\(scene.root.path)/count"
