@@ -57,7 +57,7 @@ extension RehearsalRunner {
         let machine = await machine(for: plan)
         var result = try await rehearse(
             Piece(
-                rules: composed.rules, tables: composed.table?.text, sets: composed.sets,
+                rules: composed.rules, tables: composed.table?.compactText, sets: composed.sets,
                 scope: plan.answers.existing == .keep ? .inputChain : .tables),
             expectations(plan, on: machine), on: machine)
         if let live {

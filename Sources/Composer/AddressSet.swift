@@ -7,7 +7,7 @@ import Policy
 /// set.
 package struct AddressSet: Hashable, Sendable {
     /// The prefix of the names of latchkey's sets.
-    package static let prefix = "latchkey-"
+    package static let prefix = NFTable.Part.ownSetPrefix
     /// A longer list becomes a set, if the kernel supports sets.
     static let threshold = 8
     /// The maximum number of addresses and networks that become separate rules if the kernel does not support sets.

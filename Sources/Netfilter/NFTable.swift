@@ -177,8 +177,13 @@ extension NFTable.Part {
 
     /// Its lines for a comparison: without the elements of a set that the kernel itself adds to or removes from.
     package var lasting: [String] {
-        guard kind != "chain", lines.contains(where: { $0.hasPrefix("flags ") && $0.isChanging }) else { return lines }
-        return Array(lines.prefix { !$0.hasPrefix("elements = ") })
+        isChangingSet ? withoutElements.lines : lines
+    }
+
+    /// Whether it is a set or map whose elements the kernel itself adds or removes.
+    var isChangingSet: Bool {
+        guard kind != "chain" else { return false }
+        return lines.prefix { !$0.hasPrefix("elements = ") }.contains { $0.hasPrefix("flags ") && $0.isChanging }
     }
 }
 

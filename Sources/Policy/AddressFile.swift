@@ -106,6 +106,8 @@ package struct AddressFile: Equatable, Sendable {
 extension CIDR {
     /// Networks sorted, without those that another one contains.
     package static func merged(_ networks: [CIDR]) -> [CIDR] {
+        // A file's networks have been sorted before, and there may be a million of them.
+        if zip(networks, networks.dropFirst()).allSatisfy({ $0 < $1 && !$0.contains($1) }) { return networks }
         var merged: [CIDR] = []
         // A network is sorted directly before all networks that it contains.
         for network in networks.sorted() where merged.last?.contains(network) != true { merged.append(network) }
@@ -126,11 +128,23 @@ extension AddressList {
     /// rehearsal, and in the emergency opening.
     private static let sampleSize = 16
 
-    /// One family of a short list; for a long list, the first, the last, and some between them.
+    /// One family of a short list; for a long list, the first, the last, some at equal distances between them and some
+    /// at random, which are the same each time for the same list.
     package func sample(_ family: Family) -> [CIDR] {
         let all = all.filter { $0.family == family }
         guard all.count > Self.sampleSize else { return all }
-        return (0..<Self.sampleSize).map { all[$0 * (all.count - 1) / (Self.sampleSize - 1)] }
+        let half = Self.sampleSize / 2
+        var places = Set((0..<half).map { $0 * (all.count - 1) / (half - 1) })
+        // FNV-1a over the networks so far, which only needs to differ between lists.
+        var number: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in places.sorted().flatMap({ all[$0].address.bytes }) {
+            number = (number ^ UInt64(byte)) &* 0x100_0000_01b3
+        }
+        while places.count < Self.sampleSize {
+            number = number &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            places.insert(Int((number >> 33) % UInt64(all.count)))
+        }
+        return places.sorted().map { all[$0] }
     }
 
     /// Whether a network other than "all addresses" contains the address.

@@ -149,10 +149,7 @@ package struct Rehearsal: Sendable {
             if !isAsPromised, !expectation.isAccepted { return expectation.sourcePort == nil }
             return !isAsPromised || (deciding == .all && expectation.isAccepted)
         }
-        open +=
-            Dictionary(grouping: rest) { expectation in
-                Batch(expectation, isThrough: seen[expectation] ?? false)
-            }.values
+        open += Self.batches(rest, seen)
         for (expectation, decision) in try await decide(open.filter { !$0.isEmpty }, seen, kernelTrace) {
             decisions[expectation] = decision
         }
@@ -228,16 +225,32 @@ package struct Rehearsal: Sendable {
         return open
     }
 
+    /// The packets in batches that are likely to be decided by one rule each.
+    private static func batches(_ rest: [Expectation], _ seen: [Expectation: Bool]) -> [[Expectation]] {
+        let bySource = Dictionary(grouping: rest) { expectation in
+            Batch(expectation, isThrough: seen[expectation] ?? false)
+        }
+        // Of a long list, the rules look up all addresses in one set.
+        return Dictionary(grouping: bySource, by: \.key.ofAnySource).flatMap { _, batches in
+            batches.count > setThreshold ? [batches.flatMap(\.value)] : batches.map(\.value)
+        }
+    }
+
+    /// How many sources are likely to have a rule each.
+    private static let setThreshold = 8
+
     /// What is likely to be decided by one rule.
     private struct Batch: Hashable {
         let family: Family
-        let source: IPAddress
+        let role: Expectation.Role
+        var source: IPAddress?
         let direction: Expectation.Direction
         let kind: String
         let isThrough: Bool
 
         init(_ expectation: Expectation, isThrough: Bool) {
             family = expectation.family
+            role = expectation.role
             source = expectation.source
             direction = expectation.direction
             self.isThrough = isThrough
@@ -251,6 +264,13 @@ package struct Rehearsal: Sendable {
                 } else {
                     ""
                 }
+        }
+
+        /// The same for packets from other sources.
+        var ofAnySource: Batch {
+            var batch = self
+            batch.source = nil
+            return batch
         }
 
         private static func group(_ answer: Permission.Answer?) -> String {

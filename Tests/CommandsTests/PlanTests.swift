@@ -18,6 +18,19 @@ struct PlanCommandTests {
         #expect(run.talk == notes.joined())
     }
 
+    @Test("the number of merged addresses is reported beside the result")
+    func merged() async throws {
+        let folder = try TestFolder()
+        try folder.write("10.0.0.0/8\n10.1.2.3\n10.1.2.4\n11.0.0.1\n", to: "admins.txt")
+        try folder.write("version: 1\nadmins: [{ file: admins.txt }]\n", to: "a.yaml")
+        let run = await ProgramRun.of(["plan", "--answers", folder.path + "/a.yaml", "--family", "ipv4"])
+        #expect(run.status == 0)
+        #expect(
+            run.talk.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+                == "Note: admins: 2 of 4 addresses and networks are inside others of the list and were merged with them."
+        )
+    }
+
     @Test("mistakes in service and rule templates are reported together, with file and line")
     func templates() async throws {
         let folder = try TestFolder()

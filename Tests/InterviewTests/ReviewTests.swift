@@ -37,6 +37,16 @@ struct ReviewTests {
         }
     }
 
+    @Test("the review says how many addresses of a file were merged")
+    func merged() throws {
+        let networks = try ["10.0.0.0/8", "10.1.2.3", "10.1.2.4"].map(Machine.network)
+        let file = AddressFile(path: "/etc/latchkey/admins.txt", networks: networks)
+        let text = try review(Answers(admins: AddressList(files: [file])))
+        let said = text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        let note = "admins: 2 of 3 addresses and networks are inside others of the list and were merged with them."
+        #expect(said.contains(note), "\(text)")
+    }
+
     @Test("UDP is shown separately if TCP does not have the same port")
     func transports() throws {
         let text = try review(

@@ -31,6 +31,40 @@ struct AddressFileTests {
         #expect(file.count == 7)
     }
 
+    @Test("a long list is represented by its ends, and by the same networks each time")
+    func sample() throws {
+        let list = AddressList(files: [try read((0..<5_000).map { "10.0.\($0 / 250).\($0 % 250)\n" }.joined())])
+        let sample = list.sample(.ipv4)
+        #expect(sample.count == 16 && Set(sample).count == 16)
+        #expect(sample.first == list.all.first && sample.last == list.all.last)
+        #expect(sample == sample.sorted() && sample == list.sample(.ipv4))
+        #expect(list.sample(.ipv6).isEmpty)
+        let other = AddressList(files: [try read((0..<5_000).map { "10.1.\($0 / 250).\($0 % 250)\n" }.joined())])
+        let places = [list, other].map { list in list.sample(.ipv4).compactMap { list.all.firstIndex(of: $0) } }
+        #expect(places[0] != places[1], "other places in another list")
+    }
+
+    @Test("answers say how many addresses were merged, for each list from files")
+    func merged() throws {
+        let file = try read("10.1.2.3\n10.0.0.0/8\n11.0.0.1\n")
+        let network = try CIDR(parsing: "11.0.0.0/24")
+        let overlapping = AddressList([network], files: [file])
+        let plain = AddressList(files: [try read("11.0.0.1\n11.0.0.2\n")])
+        #expect(overlapping.count == 4 && overlapping.mergedCount == 2)
+        #expect(plain.mergedCount == 0)
+        var answers = Answers(
+            admins: overlapping, services: [ServiceChoice("web", from: .networks(AddressList(files: [file])))],
+            ssh: SSHAnswer(from: .networks(plain)))
+        #expect(
+            answers.mergedAddressNotes == [
+                "admins: 2 of 4 addresses and networks are inside others of the list and were merged with them.",
+                "web: 1 of 3 addresses and networks is inside another one of the list and was merged with it.",
+            ])
+        // Without a file, the person sees the whole list.
+        answers = Answers(admins: [network, try CIDR(parsing: "11.0.0.1")])
+        #expect(answers.mergedAddressNotes.isEmpty)
+    }
+
     @Test("every mistake is reported with its line")
     func mistakes() {
         let found = lines("192.168.1.33\n192.168.1.300\n10.0.0.1/8\n\n::ffff:1.2.3.4\nhost\n")

@@ -78,7 +78,7 @@ struct ChangeRunner: Sendable {
         var request = ChangeRequest(
             id: freshID(), scope: plan.answers.existing == .keep ? .inputChain : .tables,
             rules: PerFamily(ipv4: composed.rules.ipv4?.text, ipv6: composed.rules.ipv6?.text),
-            tables: composed.table?.text,
+            tables: composed.table?.compactText,
             backend: backend, deadlineSeconds: options.deadline.seconds,
             requester: caller.requester, sshPorts: plan.sshPorts,
             admins: Family.allCases.flatMap(plan.answers.admins.sample).map(\.canonical),

@@ -92,6 +92,11 @@ extension Console {
             say(Wrapping.text("Note: only admins can reach \(name), and there are no admins."))
         }
     }
+
+    /// Says how many addresses of lists in files were merged.
+    func noteMergedAddresses(in plan: Plan) {
+        for note in plan.answers.mergedAddressNotes { say(Wrapping.text("Note: \(note)")) }
+    }
 }
 
 extension TemplateFolder {

@@ -114,7 +114,8 @@ struct RehearsalRunner: Sendable {
         defer { stage.close() }
         let kernel = try await kernel(of: stage)
         // Sets alone block nothing, and large ones are slow to create.
-        async let sets = loadSets(kernel)
+        let sampled = SampledSets(expectations.flatMap { [$0.source, $0.target] })
+        async let sets = loadSets(kernel, sampled)
 
         let rehearsal = kernel.rehearsal
         try await rehearsal.listen(for: expectations)
@@ -123,9 +124,9 @@ struct RehearsalRunner: Sendable {
         untested.merge(try await rehearsal.connect(expectations)) { first, _ in first }
 
         let setNotes = await sets
-        let existing = try await loadRules(kernel)
+        let existing = try await loadRules(kernel, sampled)
         try await kernel.endTracking()
-        var change = try await change(piece, on: stage, loaded: existing.loaded)
+        var change = try await change(piece.with(sampled), on: stage, loaded: existing.loaded)
         (kernel.counters as? IPTablesCounters)?.look(at: scopes(piece))
         try await change.activateTrial()
         let pending = try await rehearsal.verdicts(
@@ -180,12 +181,14 @@ struct RehearsalRunner: Sendable {
 
     /// Creates the machine's address sets on a stage.
     ///
-    /// - Parameter kernel: the programs inside the stage.
+    /// - Parameters:
+    ///   - kernel: the programs inside the stage.
+    ///   - sampled: which part of latchkey's own sets is enough; nil for all of them.
     /// - Returns: what could not be created.
-    private func loadSets(_ kernel: StageKernel) async -> [String] {
+    private func loadSets(_ kernel: StageKernel, _ sampled: SampledSets? = nil) async -> [String] {
         guard live != nil else { return [] }
         let sets = (try? await IPSets(toolbox: environment.toolbox, runner: environment.runner)?.dump()) ?? ""
-        do { try await kernel.sets?.restoreMissing(sets) } catch {
+        do { try await kernel.sets?.restoreMissing(sampled?.commands(sets) ?? sets) } catch {
             return ["The address sets (ipset) could not be created for the rehearsal: \(error)"]
         }
         return []
@@ -193,16 +196,19 @@ struct RehearsalRunner: Sendable {
 
     /// Loads the machine's rules on a stage.
     ///
-    /// - Parameter kernel: the programs inside the stage.
+    /// - Parameters:
+    ///   - kernel: the programs inside the stage.
+    ///   - sampled: which part of latchkey's own sets is enough; nil for all of them.
     /// - Returns: the rules of the families in which these and no others are active there now, and notes about those that
     ///   could not be loaded.
     /// - Throws: `ChangeError` if a family's tools cannot be run.
     private func loadRules(
-        _ kernel: StageKernel
+        _ kernel: StageKernel, _ sampled: SampledSets? = nil
     ) async throws(ChangeError) -> (loaded: PerFamily<RuleSet>, notes: [String]) {
-        guard let live else {
+        guard var live else {
             return (PerFamily(), ["Only root can read the active rules: the rehearsal ran without them."])
         }
+        if let sampled { live.tables = live.tables.map(sampled.table) }
         return try await live.load(on: kernel)
     }
 

@@ -19,7 +19,7 @@ package struct KeptRules: Codable, Sendable, Equatable {
     package var ownTables: String?
 
     /// The parsed tables of nftables; none for iptables.
-    package var nftTables: [NFTable] { (try? NFTable.tables(in: tables ?? "")) ?? [] }
+    package var nftTables: [NFTable] { (try? NFTable.tables(in: tables ?? "").map(\.withElementsInLines)) ?? [] }
 }
 
 /// Saves a kept change: the answers, a record, and the rules for boot.
@@ -96,11 +96,11 @@ package struct Persistence: Sendable {
             let others = (earlier?.nftTables ?? []).filter { table in !tables.contains { $0.id == table.id } }
             let all = others + tables.filter { !$0.parts.isEmpty }
             var record = KeptRules(
-                id: request.id, rules: PerFamily(), tables: all.map(\.text).joined(), backend: request.backend,
+                id: request.id, rules: PerFamily(), tables: all.map(\.compactText).joined(), backend: request.backend,
                 takenOver: takenOver)
             if let own = earlier?.ownTables.flatMap({ try? NFTable.tables(in: $0) }) {
                 let others = own.filter { table in !tables.contains { $0.id == table.id } }
-                record.ownTables = (others + tables.filter { !$0.parts.isEmpty }).map(\.text).joined()
+                record.ownTables = (others + tables.filter { !$0.parts.isEmpty }).map(\.compactText).joined()
             }
             return record
         }

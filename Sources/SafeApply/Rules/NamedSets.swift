@@ -3,7 +3,7 @@ import Netfilter
 /// Finds the sets that rules refer to in the output of ipset(8).
 enum NamedSets {
     /// The prefix of the names of latchkey's own sets.
-    static let ownPrefix = "latchkey-"
+    static let ownPrefix = NFTable.Part.ownSetPrefix
 
     /// The names of the sets that rules match, add to or delete from.
     static func names(in rules: RuleSet) -> Set<String> {

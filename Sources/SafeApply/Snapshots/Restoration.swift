@@ -94,7 +94,7 @@ extension Restored {
     /// Without such a record only INPUT is checked; other chains and tables belong to other programs.
     func record(_ request: ChangeRequest, _ plan: PlannedRules) -> KeptRules {
         guard request.backend != .nftables else {
-            let tables = plan.tables.filter { !$0.parts.isEmpty }.map(\.text).joined()
+            let tables = plan.tables.filter { !$0.parts.isEmpty }.map(\.compactText).joined()
             var record = KeptRules(id: request.id, rules: PerFamily(), tables: tables, backend: request.backend)
             record.takenOver = saved.kept?.takenOver
             record.ownTables = saved.kept?.ownTables ?? saved.kept?.tables ?? ""

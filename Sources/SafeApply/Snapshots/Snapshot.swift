@@ -45,7 +45,7 @@ package struct Snapshot: Sendable, Equatable {
     ///
     /// - Throws: `damaged` if they are not in the form of nft's listings.
     package func nftTables() throws(ChangeError) -> [NFTable] {
-        do { return try NFTable.tables(in: tables).filter { !$0.parts.isEmpty } } catch {
+        do { return try NFTable.tables(in: tables).filter { !$0.parts.isEmpty }.map(\.withElementsInLines) } catch {
             throw .damaged(path: "snapshot \(meta.id), nftables.rules", reason: "\(error)")
         }
     }

@@ -31,12 +31,24 @@ package struct LiveTables: Sendable {
 
     /// The tables of these names that exist.
     ///
-    /// - Parameter names: the names.
+    /// - Parameters:
+    ///   - names: the names.
+    ///   - known: sets whose elements need not be read again, because they were just loaded or read; listing many takes
+    ///     as long as loading them. Where the table has none but these, only the rest of it is read.
     /// - Returns: the tables, without the counts of their counters, in the order of the names.
     /// - Throws: `host` if nft fails for another reason than a missing table; `refused` if it prints something else.
-    package func read(_ names: [NFTable.Name]) async throws(ChangeError) -> [NFTable] {
+    package func read(_ names: [NFTable.Name], knowing known: [NFTable] = []) async throws(ChangeError) -> [NFTable] {
         var tables: [NFTable] = []
+        let sets = known.flatMap(\.parts).filter(\.isOwnSet)
         for name in names {
+            if !sets.isEmpty, name == .latchkey {
+                guard let listing = try await listWithoutElements(["-s"], name) else { continue }
+                let read = try Self.parsed(listing).compactMap { $0.filled(from: sets) }
+                guard read.isEmpty else {
+                    tables += read
+                    continue
+                }
+            }
             if let listing = try await list(["-s"], name) { tables += try Self.parsed(listing) }
         }
         return tables
@@ -55,11 +67,10 @@ package struct LiveTables: Sendable {
     /// - Throws: as `read`.
     /// - Returns: nil if there is no such table.
     func readHandles(_ name: NFTable.Name) async throws(ChangeError) -> NFTable? {
-        // Without the elements of sets, which may be many.
-        guard let listing = try await list(["-a", "-s", "-t"], name) else { return nil }
+        guard let listing = try await listWithoutElements(["-a", "-s"], name) else { return nil }
         // nft adds the handles of tables, sets and chains as comments too.
         let lines = listing.split(separator: "\n", omittingEmptySubsequences: false).map { line in
-            line.hasPrefix("\t\t") ? line : line.replacing(#/ # handle \d+$/#, with: "")[...]
+            line.hasPrefix("\t\t") ? line : NFTable.withoutHandle(line)
         }
         return try Self.parsed(lines.joined(separator: "\n")).first
     }
@@ -79,26 +90,37 @@ package struct LiveTables: Sendable {
     /// Tables as nft lists them once the kernel has them: for a moment they are loaded under another name, without effect
     /// (nft(8), flag dormant).
     ///
-    /// - Parameter tables: the tables as they were written; those without parts are returned as they are.
+    /// latchkey's own sets stay empty there: they may be large, and the form of addresses is known.
+    ///
+    /// - Parameters:
+    ///   - tables: the tables as they were written; those without parts are returned as they are.
+    ///   - isThrowaway: whether this is a throwaway network, in which the copies may stay.
     /// - Returns: the same tables in nft's own form.
     /// - Throws: `host` with `rulesRefused` if the kernel does not take them.
-    func listed(_ tables: [NFTable]) async throws(ChangeError) -> [NFTable] {
+    func listed(_ tables: [NFTable], isThrowaway: Bool) async throws(ChangeError) -> [NFTable] {
         let copies = tables.filter { !$0.parts.isEmpty }.map { table in
             NFTable(
-                NFTable.Name(table.id.family, "\(table.id.name)-read"), lines: ["flags dormant"], parts: table.parts)
+                NFTable.Name(table.id.family, "\(table.id.name)-read"), lines: ["flags dormant"],
+                parts: table.withEmptyOwnSets.parts)
         }
         guard !copies.isEmpty else { return tables }
         try await load(copies.map { "table \($0.id) {\n}\ndelete table \($0.id)\n\($0.text)" }.joined())
         let read = try await read(copies.map(\.id))
-        try await load(copies.map { "delete table \($0.id)\n" }.joined())
+        if !isThrowaway { try await load(copies.map { "delete table \($0.id)\n" }.joined()) }
         return tables.map { table in
             guard
                 let copy = read.first(where: {
                     $0.id.family == table.id.family && $0.id.name == "\(table.id.name)-read"
                 })
             else { return table }
-            return NFTable(table.id, lines: table.lines, parts: copy.parts)
+            return NFTable(table.id, lines: table.lines, parts: copy.parts.map { Self.withElements($0, of: table) })
         }
+    }
+
+    /// A set with the elements that it was written with.
+    private static func withElements(_ set: NFTable.Part, of table: NFTable) -> NFTable.Part {
+        guard set.isOwnSet, let elements = table.part(set.kind, set.name)?.addressElements else { return set }
+        return set.with(elements: elements)
     }
 
     // MARK: - Helpers
@@ -108,6 +130,17 @@ package struct LiveTables: Sendable {
         do { return try await run(words).text } catch .host(.toolFailed(_, _, let message))
             where message.contains("No such file or directory")
         { return nil } catch { throw error }
+    }
+
+    /// A table without the elements of its sets, which may be many; nil if there is none.
+    private func listWithoutElements(_ options: [String], _ name: NFTable.Name) async throws(ChangeError) -> String? {
+        // Asked for one table only, nft 1.0.6 reads the elements all the same.
+        let listing = try await run(options + ["-t", "list", "ruleset", name.family]).text
+        let lines = listing.split(separator: "\n", omittingEmptySubsequences: false)
+        guard let start = lines.firstIndex(where: { $0.hasPrefix("table \(name) {") }),
+            let end = lines[start...].firstIndex(of: "}")
+        else { return nil }
+        return lines[start...end].map { $0 + "\n" }.joined()
     }
 
     private func run(_ words: [String]) async throws(ChangeError) -> CommandResult {
@@ -122,7 +155,7 @@ package struct LiveTables: Sendable {
     }
 
     private static func parsed(_ listing: String) throws(ChangeError) -> [NFTable] {
-        do { return try NFTable.tables(in: listing) } catch {
+        do { return try NFTable.tables(in: listing).map(\.withElementsInLines) } catch {
             throw .refused(reason: "nft's listing cannot be parsed: \(error)")
         }
     }

@@ -85,13 +85,14 @@ struct NFTablesBackend: RuleBackend {
         }
         // A throwaway network of this process cannot be entered from another place.
         let there = isElsewhere ? nil : kernel.inThrowawayNetwork()
-        return try await (there ?? kernel).listed(tables)
+        return try await (there ?? kernel).listed(tables, isThrowaway: there != nil)
     }
 
     private func previous(_ id: NFTable.Name) -> NFTable? { previous.first { $0.id == id } }
 
-    private func live() async throws(ChangeError) -> [NFTable.Name: NFTable] {
-        let tables = try await kernel.read(names)
+    /// The tables as they are now, but for the elements of sets that are known (`LiveTables.read`).
+    private func live(knowing known: [NFTable] = []) async throws(ChangeError) -> [NFTable.Name: NFTable] {
+        let tables = try await kernel.read(names, knowing: known)
         return Dictionary(tables.map { ($0.id, $0) }) { first, _ in first }
     }
 
@@ -111,12 +112,13 @@ struct NFTablesBackend: RuleBackend {
         for table in previous {
             let copy: NFTable?
             do {
-                try await there.load(table.text)
+                try await there.load(table.withEmptyOwnSets.text)
                 copy = try await there.read([table.id]).first
             } catch { throw Self.untruthful(table, "\(error)", table.text) }
             let lines = Set(copy?.comparable.flatMap(\.lines) ?? [])
-            guard copy?.comparable != table.comparable else { continue }
-            let line = table.comparable.flatMap(\.lines).first { !lines.contains($0) }
+            let wanted = table.withEmptyOwnSets.comparable
+            guard copy?.comparable != wanted else { continue }
+            let line = wanted.flatMap(\.lines).first { !lines.contains($0) }
             throw Self.untruthful(table, "Loading what nft prints would create another rule.", line ?? table.text)
         }
     }
@@ -153,11 +155,22 @@ struct NFTablesBackend: RuleBackend {
 
     mutating func loadTrial(again: Bool) async throws(ChangeError) {
         if again { try await removeTrial() }
-        for _ in 1...Self.loads {
-            let now = try await live()
-            try await kernel.load(
-                trials.filter { !$0.isComplete(in: now[$0.id]) }.map { $0.loading(over: now[$0.id]) }.joined())
-            guard try await isTrialWhole() else { continue }
+        for attempt in 1...Self.loads {
+            // The elements were just read, or loaded in one transaction with the rest; all are compared again before the
+            // change is kept.
+            let isFirst = attempt == 1 && !again
+            let now =
+                isFirst
+                ? Dictionary(previous.map { ($0.id, $0) }) { first, _ in first } : try await live(knowing: [])
+            do throws(ChangeError) {
+                try await kernel.load(
+                    trials.filter { !$0.isComplete(in: now[$0.id]) }.map { $0.loading(over: now[$0.id]) }.joined())
+            } catch {
+                // Another program may have changed the table since it was read.
+                guard isFirst, case .host(.rulesRefused) = error else { throw error }
+                continue
+            }
+            guard try await isTrialWhole(knowing: isFirst ? previous + plan : []) else { continue }
             if isElsewhere { return try await openByProgram() }
             // Also shows that this process may change them.
             return try ChangeError.wrap { () throws(HostError) in try gates.close() }
@@ -174,8 +187,10 @@ struct NFTablesBackend: RuleBackend {
             }.joined())
     }
 
-    func isTrialWhole() async throws(ChangeError) -> Bool {
-        let now = try await live()
+    func isTrialWhole() async throws(ChangeError) -> Bool { try await isTrialWhole(knowing: []) }
+
+    private func isTrialWhole(knowing known: [NFTable]) async throws(ChangeError) -> Bool {
+        let now = try await live(knowing: known)
         return trials.allSatisfy { $0.isComplete(in: now[$0.id]) }
     }
 
@@ -183,7 +198,10 @@ struct NFTablesBackend: RuleBackend {
         for (plan, trial) in zip(plan, trials) {
             guard let handles = try await kernel.readHandles(plan.id) else { continue }
             try await kernel.load(NFTable.removingTrial(from: handles, trial: trial, plan: plan))
-            guard previous(plan.id) == nil, let rest = try await kernel.read([plan.id]).first, rest.parts.isEmpty else {
+            // Kept rules, or those of others, need the table.
+            guard !handles.hasOtherRules, previous(plan.id) == nil, let rest = try await kernel.readHandles(plan.id),
+                rest.parts.isEmpty
+            else {
                 continue
             }
             // Only the trial was in it.
@@ -205,7 +223,7 @@ struct NFTablesBackend: RuleBackend {
         let edits = zip(wanted, trials).map { TableEdit(wanted: $0, trial: $1) }
         var differences: [String] = []
         for attempt in 1...Self.loads {
-            let before = try await live()
+            let before = try await live(knowing: attempt == 1 ? previous + plan : [])
             do throws(ChangeError) {
                 try await kernel.load(edits.map { $0.loading(over: before[$0.wanted.id]) }.joined())
             } catch {
@@ -228,7 +246,9 @@ struct NFTablesBackend: RuleBackend {
     // MARK: - The emergency opening
 
     func open() async throws(ChangeError) {
-        let now = try await live()
+        // Only chains matter here, and this must be quick.
+        let known = previous + plan
+        let now = try await live(knowing: known)
         let rules = Self.openings(sshPorts: request.sshPorts, admins: request.admins)
         var lines: [String] = []
         for table in plan.compactMap({ now[$0.id] }) {
@@ -239,7 +259,7 @@ struct NFTablesBackend: RuleBackend {
             }
         }
         try await kernel.load(lines.joined())
-        let after = try await live()
+        let after = try await live(knowing: known)
         for table in plan.compactMap({ after[$0.id] }) {
             for chain in table.chains where chain.hook?.contains(" hook input ") ?? false {
                 guard Set(chain.rules.prefix(rules.count)) == Set(rules) else {

@@ -20,7 +20,7 @@ struct TableTrial: Sendable, Equatable {
     /// The set that the gates look into.
     static let set = NFTable.Part("set", "trial", lines: ["type ether_type", "flags timeout"])
     /// The prefix of the names of latchkey's chains and sets.
-    static let prefix = "trial-"
+    static let prefix = NFTable.Part.trialPrefix
 
     /// The trial of a table.
     ///
@@ -55,10 +55,10 @@ struct TableTrial: Sendable, Equatable {
         }
         temporary = plan.parts.filter { $0.hook == nil }.compactMap { part in
             (part.kind == "chain" ? names.chains : names.sets)[part.name].map { name in
-                NFTable.Part(part.kind, name, lines: part.lines.map(names.renamed))
+                part.renamed(name, by: names)
             }
         }
-        parts = parts.map { NFTable.Part($0.kind, $0.name, lines: $0.lines.map(names.renamed)) }
+        parts = parts.map { $0.renamed($0.name, by: names) }
         for chain in plan.chains {
             guard let hook = chain.hook else { continue }
             var name = free(Self.prefix + chain.name)
@@ -162,9 +162,16 @@ extension NFTable {
     private var withoutHandles: NFTable {
         var table = self
         table.parts = parts.map { part in
-            Part(part.kind, part.name, lines: part.lines.map { $0.replacing(#/ # handle \d+$/#, with: "") })
+            Part(part.kind, part.name, lines: part.lines.map { String(Self.withoutHandle($0[...])) })
         }
         return table
+    }
+
+    /// A line without the handle at its end.
+    static func withoutHandle(_ line: Substring) -> Substring {
+        let end = line.utf8.reversed().drop { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }.startIndex.base
+        let mark = " # handle "
+        return end < line.endIndex && line[..<end].hasSuffix(mark) ? line[..<end].dropLast(mark.count) : line
     }
 
     /// The same table without any trial.
@@ -177,6 +184,11 @@ extension NFTable {
             return Part(part.kind, part.name, lines: part.lines.filter { !$0.isGate })
         }
         return table
+    }
+
+    /// Whether chains at hooks have other rules than gates.
+    var hasOtherRules: Bool {
+        withoutTrial.chains.contains { $0.hook != nil && !$0.rules.isEmpty }
     }
 
     /// Whether it contains a gate, or a part of a trial.
@@ -195,6 +207,12 @@ extension NFTable {
 }
 
 extension NFTable.Part {
+    /// The part under another name, and with the new names of others in its lines.
+    fileprivate func renamed(_ name: String, by names: NFTableNames) -> NFTable.Part {
+        // A set of addresses names nothing, and it may have a million lines.
+        NFTable.Part(kind, name, lines: isOwnSet ? lines : lines.map(names.renamed))
+    }
+
     fileprivate func with(policy: ChainPolicy, rules: [String], named name: String) -> NFTable.Part {
         var part = with(policy: policy, rules: rules)
         part.name = name
