@@ -74,7 +74,10 @@ extension OtherFirewalls {
                 "nftables",
                 // Not stopped: it would remove all rules of all programs.
                 stop: [["systemctl", "disable", "nftables.service"]],
-                start: [["systemctl", "enable", "nftables.service"]]),
+                start: [["systemctl", "enable", "nftables.service"]],
+                startByHand: [
+                    ["systemctl", "enable", "nftables.service"], ["systemctl", "restart", "nftables.service"],
+                ]),
             ruleFile: "/etc/nftables.conf",
             meaning: "Its service removes all rules, including latchkey's, whenever it starts.",
             remedy: takeOver),

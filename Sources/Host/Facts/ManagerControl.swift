@@ -6,12 +6,15 @@ package struct ManagerControl: Codable, Sendable, Equatable {
     package let stop: [[String]]
     /// The commands that enable and start it again, in order.
     package let start: [[String]]
+    /// The same for a person, later.
+    package let startByHand: [[String]]
 
     /// The commands of a manager.
-    package init(_ name: String, stop: [[String]], start: [[String]]) {
+    package init(_ name: String, stop: [[String]], start: [[String]], startByHand: [[String]]? = nil) {
         self.name = name
         self.stop = stop
         self.start = start
+        self.startByHand = startByHand ?? start
     }
 
     /// The commands of a manager whose units systemd starts.
@@ -22,8 +25,6 @@ package struct ManagerControl: Codable, Sendable, Equatable {
 
     /// What a person types to have it back.
     package var startText: String {
-        start.map { command in
-            "sudo " + command.joined(separator: " ")
-        }.joined(separator: "; ")
+        startByHand.map { "sudo " + $0.joined(separator: " ") }.joined(separator: "; ")
     }
 }

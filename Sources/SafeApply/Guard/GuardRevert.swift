@@ -135,6 +135,8 @@ extension Guard {
 
     /// Makes the emergency opening, and keeps trying until it or the previous rules are active.
     private mutating func emergency(_ reason: String) async {
+        // What a table of its own drops, no other table opens.
+        await handover?.lowerShield()
         for attempt in 1...Self.attempts {
             do {
                 try await backend.open()
