@@ -6,7 +6,7 @@ import Netfilter
 import Policy
 import SafeApply
 
-/// `latchkey import`: the answers that stand for what another firewall program lets in now.
+/// `latchkey import`: the answers that stand for what another firewall program allows now.
 struct ImportCommand: ContextCommand {
     static let configuration = CommandConfiguration(
         commandName: "import",

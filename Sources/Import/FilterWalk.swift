@@ -142,7 +142,7 @@ struct FilterWalk {
 
     private mutating func block(_ conditions: FilterConditions, rule: String) {
         var sources = Self.sources(conditions)
-        // Whoever has been accepted before does not come here.
+        // Packets that an earlier rule accepted do not reach this rule.
         if conditions.groups == nil, !grants.isEmpty {
             sources = sources.filter { !conditions.traffic.subtracting(granted(to: $0)).isEmpty }
         }

@@ -3,13 +3,13 @@ import Policy
 
 /// Turns the rules of another firewall program into answers.
 package enum Importer {
-    /// The answers that stand for what a program lets in.
+    /// The answers that stand for what a program allows.
     ///
     /// - Parameters:
     ///   - source: the program's rules.
     ///   - catalog: the service templates.
     ///   - machine: the machine.
-    /// - Returns: the answers, and what became of each rule; nil if the program lets everything in.
+    /// - Returns: the answers, and what became of each rule; nil if the program allows everything.
     package static func answers(
         from source: some FilterSource, catalog: TemplateCatalog, machine: ImportMachine
     ) -> ImportResult? {

@@ -1,7 +1,7 @@
 import Netfilter
 import Policy
 
-/// A set of packets that begin something new, whoever sends them: what a rule is about.
+/// A set of packets that begin new connections, from any source: what a rule matches.
 package struct Traffic: Hashable, Sendable {
     /// The ports of TCP connections.
     package var tcp: PortSet

@@ -28,7 +28,7 @@ struct ImportedAnswers: Sendable {
             families: changeRunner.environment.families)
         guard var result = Importer.answers(from: read.filter, catalog: planner.catalog, machine: machine) else {
             throw Failure(
-                .missing, "\(program.rawValue) lets everything in: there is nothing to import.",
+                .missing, "\(program.rawValue) allows everything: there is nothing to import.",
                 activeRules: Failure.nothingChanged, next: "answer the questions of the wizard: sudo latchkey")
         }
         result.answers.log = read.isLogging

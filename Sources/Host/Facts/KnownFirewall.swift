@@ -16,8 +16,6 @@ package struct KnownFirewall: Sendable {
     var offSwitches: [String] = []
     /// How to stop it for good, if that takes more than its units.
     var control: ManagerControl?
-    /// The names of its tables of nftables.
-    var tables: [String] = []
     /// The nft file that it loads: if that closes nothing, the program is no rival.
     var ruleFile: String?
     let meaning: String
@@ -65,7 +63,6 @@ extension OtherFirewalls {
         KnownFirewall(
             name: "firewalld", role: .rival, processes: ["firewalld"], units: ["firewalld.service"],
             files: ["/usr/sbin/firewalld"],
-            tables: ["firewalld"],
             meaning: "It filters every packet too, and removes others' rules when it reloads.",
             remedy: takeOver),
         KnownFirewall(
