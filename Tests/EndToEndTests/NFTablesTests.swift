@@ -6,7 +6,7 @@ import Testing
 /// The backend nftables: a table of latchkey's own, for both families.
 @Suite("The backend nftables", .kernel, .inTurn)
 struct NFTablesTests {
-    private static let answers = """
+    static let answers = """
         version: 1
         admins: [192.168.1.33]
         services: [web]
@@ -29,7 +29,7 @@ struct NFTablesTests {
         }
         """
 
-    private static func apply(
+    static func apply(
         _ machine: Machine, _ text: String = answers, _ more: String...
     ) async throws -> Finished {
         let file = try machine.root.write(text, to: "nftables.yaml")
@@ -39,21 +39,21 @@ struct NFTablesTests {
             words + time + more, root: machine.root, in: machine.namespace, timeout: .seconds(90))
     }
 
-    private static func expectDone(
+    static func expectDone(
         _ finished: Finished, _ status: Int32 = 0, at location: SourceLocation = #_sourceLocation
     ) {
         #expect(finished.status == status, "\(finished.errors)", sourceLocation: location)
     }
 
     /// Expects the earlier rules to decide: 2200 is open, 80 is not.
-    private static func expectEarlier(
+    static func expectEarlier(
         from outside: NetworkNamespace, at location: SourceLocation = #_sourceLocation
     ) async throws {
         #expect(try await outside.reachesByBoth(2200), "the previous rules allow port 2200", sourceLocation: location)
         #expect(try await outside.reachesByNeither(80), "the previous rules drop port 80", sourceLocation: location)
     }
 
-    private static func expectNew(
+    static func expectNew(
         from outside: NetworkNamespace, at location: SourceLocation = #_sourceLocation
     ) async throws {
         #expect(try await outside.reachesByBoth(80), "the new rules allow port 80", sourceLocation: location)
@@ -288,29 +288,6 @@ struct NFTablesTests {
             try await Self.expectEarlier(from: outside)
             #expect(!(try await machine.listing().contains("table inet latchkey")))
             #expect(try await machine.rules() == before)
-        }
-    }
-
-    @Test(
-        "a policy of DROP from before the kept rules does not stay alone when they go to nftables",
-        arguments: TestBackend.installed)
-    func policyBeforeSwitching(backend: TestBackend) async throws {
-        try await Machine.withOutside(backend) { machine, outside in
-            for family in IPFamily.allCases { try await machine.iptables("-P INPUT DROP", family) }
-            let iptables = try machine.root.write(
-                "version: 1\nadmins: []\nssh: { ports: [2200], from: everyone }\nexisting: keep\n", to: "iptables.yaml")
-            Self.expectDone(
-                try await Latchkey.run(
-                    [
-                        "apply", "--answers", iptables, "--no-rehearsal", "--detach", "--deadline", "5m", "--backend",
-                        backend.rawValue,
-                    ], root: machine.root, in: machine.namespace, timeout: .seconds(90)))
-            Self.expectDone(try await machine.latchkey("confirm"))
-            try await Self.expectEarlier(from: outside)
-            Self.expectDone(try await Self.apply(machine, Self.answers, "--detach"))
-            try await Self.expectNew(from: outside)
-            Self.expectDone(try await machine.latchkey("confirm"))
-            try await Self.expectNew(from: outside)
         }
     }
 
