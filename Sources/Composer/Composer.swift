@@ -104,7 +104,7 @@ package struct Composer: Sendable {
         }
         do throws(NFTableError) {
             guard var table = try NFTable.tables(in: text.text).first else { throw NFTableError(line: 1, text: "") }
-            table.parts.insert(contentsOf: layout.sets.map(\.part), at: 0)
+            table.parts.insert(contentsOf: layout.sets, at: 0)
             return table
         } catch {
             let place = text.places.indices.contains(error.line - 1) ? text.places[error.line - 1] : nil

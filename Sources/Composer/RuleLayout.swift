@@ -9,11 +9,12 @@ struct RuleLayout {
         var ports: RulePorts?
         var group: IPAddress?
         var ipProtocol: IPProtocol?
+        var limit: SourceLimit?
         let comment: String
     }
 
-    /// A rule for the administrators: the source, and the text of the comment.
-    struct Admin: Equatable {
+    /// A rule about everything from a source: the source, and the text of the comment.
+    struct Whole: Equatable {
         let source: RuleSource
         let title: String
     }
@@ -22,7 +23,8 @@ struct RuleLayout {
     let answers: Answers
     /// Whether the family allows more than loopback and replies.
     let isOpen: Bool
-    let admins: [Admin]
+    let admins: [Whole]
+    let blocked: [Whole]
     let ssh: [Item]
     let services: [Item]
     let multicast: [Item]
@@ -39,7 +41,8 @@ struct RuleLayout {
         answers = plan.answers
         isOpen = plan.isOpen(family)
         let permissions = isOpen ? plan.permissions : []
-        admins = isOpen ? Self.admins(plan.answers.admins, family, usesSets: usesSets) : []
+        admins = isOpen ? Self.whole(plan.answers.admins, family, usesSets: usesSets) : []
+        blocked = isOpen ? Self.whole(plan.answers.block, family, usesSets: usesSets) : []
         // A service with many ports has one list, which may be long.
         var known: [(source: Source, rules: [RuleSource])] = []
         let sourced = permissions.map { permission -> Sourced in
@@ -62,14 +65,8 @@ struct RuleLayout {
 
     private typealias Sourced = (permission: Permission, sources: [RuleSource])
 
-    private static func admins(_ list: AddressList, _ family: Family, usesSets: Bool) -> [Admin] {
-        RuleSource.all(list, family, usesSets: usesSets).map { source in
-            switch source {
-            case .anywhere: Admin(source: source, title: family == .ipv4 ? "0.0.0.0/0" : "::/0")
-            case .network(let network): Admin(source: source, title: network.description)
-            case .set(let set): Admin(source: source, title: "\(set.networks.count) addresses and networks")
-            }
-        }
+    private static func whole(_ list: AddressList, _ family: Family, usesSets: Bool) -> [Whole] {
+        RuleSource.all(list, family, usesSets: usesSets).map { Whole(source: $0, title: $0.title(family)) }
     }
 
     /// The sources that need rules for a permission; the admins need none besides their own.
@@ -87,23 +84,29 @@ struct RuleLayout {
         struct Key: Hashable, Comparable {
             let source: RuleSource
             let transport: TransportProtocol
+            let limit: SourceLimit?
             static func < (left: Key, right: Key) -> Bool {
-                (left.source, left.transport) < (right.source, right.transport)
+                if (left.source, left.transport) != (right.source, right.transport) {
+                    return (left.source, left.transport) < (right.source, right.transport)
+                }
+                guard let limit = right.limit else { return false }
+                return left.limit.map { $0 < limit } ?? true
             }
         }
         var groups: [Key: PortGroup] = [:]
         for (permission, sources) in permissions {
             guard case .ports(let spec) = permission.opening else { continue }
             for source in sources {
-                groups[Key(source: source, transport: spec.transport), default: PortGroup()].members.append(
+                let key = Key(source: source, transport: spec.transport, limit: SourceLimit(permission))
+                groups[key, default: PortGroup()].members.append(
                     PortGroup.Member(range: spec.range, answer: permission.answer, label: spec.description))
             }
         }
         return groups.sorted { $0.key < $1.key }.flatMap { key, group in
             group.chunks.map { ranges in
                 Item(
-                    source: key.source, ports: RulePorts(transport: key.transport, ranges: ranges),
-                    comment: comment(group, ranges))
+                    source: key.source, ports: RulePorts(transport: key.transport, ranges: ranges), limit: key.limit,
+                    comment: comment(group, ranges) + (key.limit.map { ", limit \($0.limit)" } ?? ""))
             }
         }
     }
@@ -119,7 +122,7 @@ struct RuleLayout {
             return ports.ranges.map { range in
                 Item(
                     source: item.source, ports: RulePorts(transport: ports.transport, ranges: [range]),
-                    comment: item.comment)
+                    limit: item.limit, comment: item.comment)
             }
         }
     }
@@ -135,7 +138,8 @@ struct RuleLayout {
                     items.append(
                         Item(
                             source: source, ports: RulePorts(transport: spec.transport, ranges: [spec.range]),
-                            group: group, comment: RuleComment.text(services: [name], ports: [])))
+                            group: group, limit: SourceLimit(permission),
+                            comment: RuleComment.text(services: [name], ports: [])))
                 }
             }
         }
@@ -150,7 +154,7 @@ struct RuleLayout {
             for source in sources {
                 items.append(
                     Item(
-                        source: source, ipProtocol: ipProtocol,
+                        source: source, ipProtocol: ipProtocol, limit: SourceLimit(permission),
                         comment: RuleComment.text(services: [name], ports: [])))
             }
         }
@@ -161,14 +165,14 @@ struct RuleLayout {
 extension RuleLayout {
     /// The sets that the rules use, each once.
     var sets: [AddressSet] {
-        let sources = admins.map(\.source) + (ssh + services + multicast + protocols).map(\.source)
+        let sources = (admins + blocked).map(\.source) + (ssh + services + multicast + protocols).map(\.source)
         return Set(sources.compactMap(\.set)).sorted { $0.name < $1.name }
     }
 
     /// The number of rules for the longest list of addresses.
     var longestList: Int {
         let items = Dictionary(grouping: ssh + services + multicast + protocols, by: \.comment).values.map(\.count)
-        return max(admins.count, items.max() ?? 0)
+        return max(admins.count, blocked.count, items.max() ?? 0)
     }
 
     /// The condition for a ping: ICMP type 8 (RFC 792), ICMPv6 type 128 (RFC 4443 section 4.1).

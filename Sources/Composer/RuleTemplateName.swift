@@ -3,6 +3,7 @@ enum RuleTemplateName: String, CaseIterable {
     case ruleset
     case replies
     case admins
+    case block
     case ssh
     case services
     case icmpv6

@@ -4,40 +4,21 @@ import Policy
 /// A plan laid out for the template of the backend nftables: both families in one table, and as few rules as possible,
 /// however many services, ports and addresses there are.
 struct TableLayout {
-    /// Where packets come from, in one family: a single network, a short list, or a set with a name.
-    private struct Origin {
-        let family: Family
-        let networks: [CIDR]
-        let set: AddressSet?
-
-        init(_ list: AddressList, _ family: Family) {
-            self.family = family
-            networks = CIDR.merged(list.all.filter { $0.family == family })
-            set = networks.count > AddressSet.threshold ? AddressSet(networks, family) : nil
-        }
-
-        var values: [String: RuleTemplateValue] {
-            [
-                "family": .text(family == .ipv4 ? "ip" : "ip6"),
-                "set": TableLayout.value(set?.name),
-                "source": TableLayout.value(set == nil && networks.count == 1 ? networks[0].description : nil),
-                "sources": TableLayout.value(set == nil && networks.count > 1 ? TableLayout.list(networks) : nil),
-            ]
-        }
-    }
-
     private typealias Values = [String: RuleTemplateValue]
 
     private let plan: Plan
     /// The families of the admins, services and ports: without IPv6 where the answers switch it off.
     private let families: [Family]
     /// Where packets come from, for every source that is not everyone.
-    private let origins: [(source: Source, all: [Origin])]
+    private let origins: [(source: Source, all: [TableOrigin])]
+    /// Where packets are dropped from.
+    private let blocked: [TableOrigin]
 
     init(_ plan: Plan) {
         self.plan = plan
-        families = Family.allCases.filter(plan.isOpen)
-        var origins: [(source: Source, all: [Origin])] = []
+        let families = Family.allCases.filter(plan.isOpen)
+        self.families = families
+        var origins: [(source: Source, all: [TableOrigin])] = []
         for permission in plan.permissions where !origins.contains(where: { $0.source == permission.source }) {
             let list: AddressList? =
                 switch permission.source {
@@ -47,15 +28,17 @@ struct TableLayout {
                 case .networks(let list): list
                 }
             guard let list else { continue }
-            let all = Family.allCases.filter(plan.isOpen).map { Origin(list, $0) }.filter { !$0.networks.isEmpty }
-            origins.append((permission.source, all))
+            origins.append((permission.source, TableOrigin.all(list, families)))
         }
         self.origins = origins
+        blocked = TableOrigin.all(plan.answers.block, families)
     }
 
     /// The sets that the rules use, each once.
-    var sets: [AddressSet] {
-        Set(origins.flatMap(\.all).compactMap(\.set)).sorted { $0.name < $1.name }
+    var sets: [NFTable.Part] {
+        let addresses = Set((origins.flatMap(\.all) + blocked).compactMap(\.set)).sorted { $0.name < $1.name }
+        let limits = Set(plan.permissions.compactMap(SourceLimit.init)).sorted()
+        return addresses.map(\.part) + limits.flatMap { limit in families.map { limit.set($0) } }
     }
 
     /// The values for the template, by the names that it uses.
@@ -63,14 +46,18 @@ struct TableLayout {
         let isPinged = { (limited: Bool) in
             RuleTemplateValue.flag(plan.permissions.contains { $0.opening == .ping(limited: limited) })
         }
+        let admins = origins(of: .admins).map(\.values)
         return [
             "ipv6": .flag(families.contains(.ipv6)),
-            "admins": .groups(origins(of: .admins).map(\.values)),
+            "admins": .groups(blocked.isEmpty ? admins : []),
+            "adminsAhead": .groups(blocked.isEmpty ? [] : admins),
+            "blocked": .groups(blocked.map(\.values)),
             "ssh": .groups(ssh),
             "open": open,
             "limited": .groups(limited),
+            "counted": .groups(counted),
             "docker": .flag(plan.limitsPublishedPorts),
-            "containers": .groups(plan.containerInterfaces.map { ["interface": .text($0)] }),
+            "containers": .groups(plan.containerInterfaces.map { ["prefix": .text($0)] }),
             "published": .groups(published),
             "multicast": .groups(multicast),
             "protocols": .groups(protocols),
@@ -82,62 +69,112 @@ struct TableLayout {
 
     /// Every name that the template may use.
     static let templateNames: Set<String> = [
-        "docker", "containers", "interface", "published", "ipv6", "admins", "ssh", "open", "limited", "multicast",
-        "protocols", "pingLimited",
-        "pingEveryone", "log", "family", "set", "source", "sources", "port", "ports", "elements", "group", "transport",
-        "protocol", "comment",
+        "docker", "containers", "prefix", "interface", "published", "ipv6", "admins", "adminsAhead", "blocked", "ssh",
+        "open", "limited", "counted", "counter", "key", "rate", "multicast", "protocols", "pingLimited",
+        "pingEveryone", "log", "family", "saddr", "set", "source", "sources", "port", "ports", "elements", "group",
+        "transport", "protocol", "comment",
     ]
 
     // MARK: - Rules
 
-    private func origins(of source: Source) -> [Origin] { origins.first { $0.source == source }?.all ?? [] }
+    private func origins(of source: Source) -> [TableOrigin] { origins.first { $0.source == source }?.all ?? [] }
 
-    /// The rules for a permission: one for everyone, or one for each family of its addresses.
-    private func sourced(_ source: Source) -> [Values] {
+    /// The rules for a source in one family: one for everyone, or one for its addresses and each interface.
+    private func sourced(_ source: Source, _ family: Family) -> [Values] {
         switch source {
-        case .everyone:
-            [["family": .flag(false), "set": .flag(false), "source": .flag(false), "sources": .flag(false)]]
+        case .everyone: [TableOrigin.anywhere]
         case .admins: []
-        case .networks: origins(of: source).map(\.values)
+        case .networks: origins(of: source).filter { $0.isOf(family) }.map(\.values)
         }
+    }
+
+    /// The rules for a source in all families: a limit needs one for each, because it counts addresses.
+    private func sourced(_ source: Source, _ limit: SourceLimit?) -> [Values] {
+        if let limit {
+            return families.flatMap { family in
+                sourced(source, family).map { $0.merging(Self.counting(limit, family)) { $1 } }
+            }
+        }
+        let all = source == .everyone ? [TableOrigin.anywhere] : origins(of: source).map(\.values)
+        return source == .admins ? [] : all.map { $0.merging(Self.counting(nil, .ipv4)) { $1 } }
+    }
+
+    /// The values that count a packet against a limit.
+    private static func counting(_ limit: SourceLimit?, _ family: Family) -> Values {
+        [
+            "counter": value(limit?.setName(family)), "key": value(limit.map { _ in SourceLimit.key(family) }),
+            "rate": value(limit?.nftablesRate),
+        ]
+    }
+
+    /// The ports of a permission without a limit; nil for other openings.
+    private static func unlimited(_ permission: Permission) -> PortSpec? {
+        permission.limit == nil ? permission.opening.portSpec : nil
     }
 
     /// SSH, where only some may log in.
     private var ssh: [Values] {
-        let permissions = plan.permissions.filter { $0.answer == .ssh && $0.source != .everyone }
-        let ranges = PortRange.merged(permissions.compactMap(\.ports?.range))
+        let permissions = plan.permissions.filter {
+            $0.answer == .ssh && $0.source != .everyone && $0.limit == nil
+        }
+        let ranges = PortRange.merged(permissions.compactMap(\.opening.portSpec?.range))
         guard let first = permissions.first else { return [] }
-        return sourced(first.source).map { $0.merging(Self.ports(ranges)) { $1 } }
+        return sourced(first.source, nil).map { $0.merging(Self.ports(ranges)) { $1 } }
+    }
+
+    /// The ports with a limit: one rule for each source and family.
+    private var counted: [Values] {
+        struct Key: Hashable {
+            let source: Source
+            let limit: SourceLimit
+        }
+        var keys: [Key] = []
+        var groups: [Key: [Permission]] = [:]
+        for permission in plan.permissions where permission.opening.portSpec != nil {
+            guard let limit = SourceLimit(permission) else { continue }
+            let key = Key(source: permission.source, limit: limit)
+            if groups[key] == nil { keys.append(key) }
+            groups[key, default: []].append(permission)
+        }
+        return keys.flatMap { key -> [Values] in
+            let own = groups[key] ?? []
+            let end = ", limit \(key.limit.limit)"
+            let text = comment(own.contains, limit: RuleComment.nftablesLimit - end.utf8.count) + end
+            let elements = Self.elements(own.compactMap(\.opening.portSpec).map { ($0, []) })
+            return sourced(key.source, key.limit).map { rule in
+                rule.merging([
+                    "elements": .text(elements.joined(separator: ", ")),
+                    "comment": .text(Rule.ownershipPrefix + text),
+                ]) { $1 }
+            }
+        }
     }
 
     /// All ports that are open to everyone.
     private var open: RuleTemplateValue {
-        let permissions = plan.permissions.filter { $0.source == .everyone && $0.ports != nil }
+        let permissions = plan.permissions.filter { $0.source == .everyone && Self.unlimited($0) != nil }
         guard !permissions.isEmpty else { return .flag(false) }
         return .groups([
             [
                 "elements": .text(
-                    Self.elements(permissions.compactMap(\.ports).map { ($0, []) }).joined(separator: ", ")),
+                    Self.elements(permissions.compactMap(Self.unlimited).map { ($0, []) }).joined(separator: ", ")),
                 "comment": .text(Rule.ownershipPrefix + comment(permissions.contains)),
             ]
         ])
     }
 
-    /// The ports that only some may reach: one rule for each family, and one for each long list of addresses.
+    /// The ports that only some may reach: one rule for each family, and one for each long list of addresses and each
+    /// interface.
     private var limited: [Values] {
         let permissions = plan.permissions.filter { permission in
-            if case .networks = permission.source {
-                permission.answer != .ssh && permission.ports != nil
-            } else {
-                false
-            }
+            permission.limits != nil && permission.answer != .ssh && Self.unlimited(permission) != nil
         }
         var rules: [Values] = []
         for family in families {
             var short: [(PortSpec, [CIDR])] = []
             var answers: [Permission] = []
             for permission in permissions {
-                guard let ports = permission.ports,
+                guard let ports = permission.opening.portSpec,
                     let origin = origins(of: permission.source).first(where: { $0.family == family }), origin.set == nil
                 else { continue }
                 short.append((ports, origin.networks))
@@ -145,15 +182,15 @@ struct TableLayout {
             }
             guard !short.isEmpty else { continue }
             rules.append([
-                "family": .text(family == .ipv4 ? "ip" : "ip6"), "set": .flag(false),
+                "saddr": .text(TableOrigin.saddr(family)), "set": .flag(false), "interface": .flag(false),
                 "elements": .text(Self.elements(short).joined(separator: ", ")),
                 "comment": .text(Rule.ownershipPrefix + comment(answers.contains)),
             ])
         }
         for (source, all) in origins where permissions.contains(where: { $0.source == source }) {
             let own = permissions.filter { $0.source == source }
-            let elements = Self.elements(own.compactMap(\.ports).map { ($0, []) })
-            for origin in all where origin.set != nil {
+            let elements = Self.elements(own.compactMap(\.opening.portSpec).map { ($0, []) })
+            for origin in all where origin.set != nil || origin.interface != nil {
                 rules.append(
                     origin.values.merging([
                         "elements": .text(elements.joined(separator: ", ")),
@@ -168,14 +205,22 @@ struct TableLayout {
     ///
     /// nft 1.0.6 lists a set of original ports in a form that it does not read.
     private var published: [Values] {
-        let prefix = "published ports, "
-        var sources: [Source] = []
-        for permission in plan.publishedPermissions where !sources.contains(permission.source) {
-            sources.append(permission.source)
+        struct Key: Hashable {
+            let source: Source
+            let limit: SourceLimit?
         }
-        return sources.flatMap { source in
+        let prefix = "published ports, "
+        var keys: [Key] = []
+        for permission in plan.publishedPermissions {
+            let key = Key(source: permission.source, limit: SourceLimit(permission))
+            if !keys.contains(key) { keys.append(key) }
+        }
+        return keys.flatMap { key in
             TransportProtocol.allCases.flatMap { transport -> [Values] in
-                let own = plan.publishedPermissions.filter { $0.source == source && $0.ports?.transport == transport }
+                let own = plan.publishedPermissions.filter {
+                    $0.source == key.source && SourceLimit($0) == key.limit
+                        && $0.opening.portSpec?.transport == transport
+                }
                 guard !own.isEmpty else { return [] }
                 let rest: Values = [
                     "transport": .text(transport.rawValue),
@@ -183,8 +228,8 @@ struct TableLayout {
                         Rule.ownershipPrefix + prefix
                             + comment(own.contains, limit: RuleComment.nftablesLimit - prefix.utf8.count)),
                 ]
-                return sourced(source).flatMap { rule in
-                    PortRange.merged(own.compactMap(\.ports?.range)).map { range in
+                return sourced(key.source, key.limit).flatMap { rule in
+                    PortRange.merged(own.compactMap(\.opening.portSpec?.range)).map { range in
                         rule.merging(Self.ports([range])) { $1 }.merging(rest) { $1 }
                     }
                 }
@@ -196,12 +241,13 @@ struct TableLayout {
         plan.permissions.flatMap { permission -> [Values] in
             guard case .multicast(let spec, let groups) = permission.opening else { return [] }
             return groups.filter { families.contains($0.family) }.flatMap { group in
-                sourced(permission.source).filter { Self.isOf(group.family, $0) }.map { source in
-                    source.merging(Self.ports([spec.range])) { $1 }.merging([
-                        "family": .text(group.family == .ipv4 ? "ip" : "ip6"),
-                        "group": .text(group.description), "transport": .text(spec.transport.rawValue),
-                        "comment": .text(Rule.ownershipPrefix + comment { $0 == permission }),
-                    ]) { $1 }
+                sourced(permission.source, group.family).map { source in
+                    source.merging(Self.ports([spec.range])) { $1 }
+                        .merging(Self.counting(SourceLimit(permission), group.family)) { $1 }.merging([
+                            "family": .text(group.family == .ipv4 ? "ip" : "ip6"),
+                            "group": .text(group.description), "transport": .text(spec.transport.rawValue),
+                            "comment": .text(Rule.ownershipPrefix + comment { $0 == permission }),
+                        ]) { $1 }
                 }
             }
         }
@@ -220,19 +266,14 @@ struct TableLayout {
                     case (.esp, .ipv6): "ip6 nexthdr esp"
                     case (_, .ipv4): "ip protocol \(ipProtocol.rawValue)"
                     }
-                return sourced(permission.source).filter { Self.isOf(family, $0) }.map { source in
-                    source.merging([
-                        "family": .text(family == .ipv4 ? "ip" : "ip6"), "protocol": .text(match),
+                return sourced(permission.source, family).map { source in
+                    source.merging(Self.counting(SourceLimit(permission), family)) { $1 }.merging([
+                        "protocol": .text(match),
                         "comment": .text(Rule.ownershipPrefix + comment { $0 == permission }),
                     ]) { $1 }
                 }
             }
         }
-    }
-
-    private static func isOf(_ family: Family, _ source: Values) -> Bool {
-        guard case .text(let name) = source["family"] else { return true }
-        return name == (family == .ipv4 ? "ip" : "ip6")
     }
 
     private static func ports(_ ranges: [PortRange]) -> Values {
@@ -273,9 +314,7 @@ struct TableLayout {
         }
     }
 
-    fileprivate static func list(_ networks: [CIDR]) -> String { networks.map(\.description).joined(separator: ", ") }
-
-    fileprivate static func value(_ text: String?) -> RuleTemplateValue { text.map { .text($0) } ?? .flag(false) }
+    static func value(_ text: String?) -> RuleTemplateValue { text.map { .text($0) } ?? .flag(false) }
 
     /// The comment of a rule: the services and ports that some permissions come from.
     private func comment(
@@ -286,8 +325,8 @@ struct TableLayout {
         for permission in plan.permissions where isMeant(permission) {
             switch permission.answer {
             case .service(let name): if !services.contains(name) { services.append(name) }
-            case .ports: if let label = permission.ports?.description { ports.append(label) }
-            case .admins, .ssh, .ping: break
+            case .ports: if let label = permission.opening.portSpec?.description { ports.append(label) }
+            case .admins, .ssh, .ping, .block: break
             }
         }
         let hasSSH = plan.permissions.contains { $0.answer == .ssh && isMeant($0) }
@@ -298,11 +337,6 @@ struct TableLayout {
         let limit = room - "ssh; ".utf8.count
         return "ssh; " + RuleComment.text(services: services, ports: ports, limit: limit)
     }
-}
-
-extension Permission {
-    /// The ports that it opens; nil for other openings.
-    fileprivate var ports: PortSpec? { if case .ports(let spec) = opening { spec } else { nil } }
 }
 
 extension AddressSet {

@@ -195,7 +195,7 @@ struct AnswersBuilder {
             offers.append(Offer(source: nil, traffic: traffic, title: "services: \(template.name)"))
         }
         let ports = PortSpec.merged(left)
-        answers.ports = ports
+        answers.ports = ports.map { PortChoice($0) }
         offers += ports.map { Offer(source: nil, traffic: Traffic([$0]), title: "ports: \($0)") }
         for template in nearlyOpen(open) {
             let more = template.ports.filter { !rest.contains($0) }.map(\.description).joined(separator: ", ")

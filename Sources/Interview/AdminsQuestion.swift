@@ -8,7 +8,12 @@ struct AdminsQuestion: QuestionScript {
     func remark(_ context: QuestionContext) -> String { "" }
 
     func introduction(_ context: QuestionContext, _ screen: Screen) -> [Line] {
-        screen.paragraph("These addresses can reach every port.")
+        let networks = context.discovery.vpnInterfaces
+        guard let first = networks.first else { return screen.paragraph("These addresses can reach every port.") }
+        let (word, verb) = networks.count == 1 ? ("a VPN interface", "is") : ("VPN interfaces", "are")
+        return screen.paragraph(
+            "These addresses can reach every port. \(networks.listed(limit: 3)) \(verb) \(word): to allow all that "
+                + "comes in there, add \(first).")
     }
 
     func help(_ context: QuestionContext, _ screen: Screen) -> [Line] {
@@ -16,10 +21,11 @@ struct AdminsQuestion: QuestionScript {
             """
             An administrator's address gets full access: every port, ping, and every program that runs here. Enter \
             the address of your office or VPN, several addresses separated by spaces, or a network such as \
-            192.168.1.0/24, which contains all addresses from 192.168.1.0 to 192.168.1.255. Host names are not \
-            supported. If your address changes (at home, on a phone), answer "none". The next question is about SSH.
+            192.168.1.0/24, which contains all addresses from 192.168.1.0 to 192.168.1.255. An interface, such as \
+            wg0 of a VPN, stands for everything that comes in there; one that does not exist yet is entered as \
+            "interface wg0". Host names are not supported. If your address changes (at home, on a phone), answer "none". The next question is about SSH.
             """)
-            + screen.examples(["192.168.1.33", "192.168.1.0/24 2001:db8:5::/64", "none"])
+            + screen.examples(["192.168.1.33", "192.168.1.0/24 wg0", "none"])
     }
 
     func proposal(_ context: QuestionContext) -> String {
@@ -38,10 +44,10 @@ struct AdminsQuestion: QuestionScript {
             answers.admins = []
             return answers
         }
-        var reader = NetworkReader(context.answers)
+        var reader = NetworkReader(context)
         var mistakes: [AnswerMistake.Part] = []
         for word in line.words {
-            switch word.lowercased() {
+            switch reader.isSource(word) ? "" : word.lowercased() {
             case "none":
                 mistakes.append(
                     .init(text: word, message: "\"none\" can't be combined with addresses. Remove one or the other."))
@@ -60,7 +66,7 @@ struct AdminsQuestion: QuestionScript {
     func completions(_ context: QuestionContext) -> [String] {
         let found =
             ([context.discovery.peer?.description].compactMap(\.self))
-            + context.answers.admins.words
+            + context.discovery.interfaces + context.answers.admins.words
         return found.withoutRepeats + ["none"]
     }
 
@@ -68,7 +74,7 @@ struct AdminsQuestion: QuestionScript {
         let admins = context.answers.admins
         var warnings: [String] = []
         if let peer = context.discovery.peer, !peer.isLoopback, !admins.isEmpty,
-            !admins.contains(peer)
+            !admins.contains(peer, on: context.discovery.interface(of: peer))
         {
             warnings.append("Your own address, \(peer), is not in the list.")
         }
@@ -79,7 +85,9 @@ struct AdminsQuestion: QuestionScript {
         }
         if admins.isEmpty {
             warnings.append("No administrator addresses: SSH is your only way to reach this server.")
-        } else if context.discovery.hasIPv6, context.answers.ipv6, !admins.all.contains(where: { $0.family == .ipv6 }) {
+        } else if context.discovery.hasIPv6, context.answers.ipv6, admins.interfaces.isEmpty,
+            !admins.all.contains(where: { $0.family == .ipv6 })
+        {
             warnings.append("This server also has IPv6, and none of these addresses is IPv6.")
         }
         if context.discovery.hasIPv6, !context.answers.ipv6 {

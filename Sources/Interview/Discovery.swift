@@ -127,6 +127,9 @@ package struct Discovery: Equatable, Sendable {
         self.docker = docker
     }
 
+    /// The networks that are directly on this machine's interfaces.
+    package var networks: [Network] = []
+
     /// The published ports of containers, without those that only this machine can reach.
     package var published: [PublishedPort] = []
 

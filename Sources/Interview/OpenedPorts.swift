@@ -9,6 +9,8 @@ package struct OpenedPorts: Equatable, Sendable {
     package let ports: [PortSpec]
     /// Who can reach them, in addition to the administrators.
     package let source: Source
+    /// How many new connections one address may make; nil means any number.
+    package let limit: RateLimit?
     /// The question that this answers.
     package let question: Question
 
@@ -26,16 +28,19 @@ extension Answers {
         let ssh = OpenedPorts(
             label: "ssh",
             ports: (self.ssh?.ports ?? sshPorts).map { PortSpec(range: PortRange($0), transport: .tcp) },
-            source: self.ssh?.from ?? .everyone, question: .ssh)
+            source: self.ssh?.from ?? .everyone, limit: self.ssh?.limit, question: .ssh)
         // Only the ssh answer decides about SSH. Naming it among the services changes nothing.
         let named = services.filter { $0.name != "ssh" }.compactMap { choice in
             catalog[choice.name].map { template in
                 OpenedPorts(
                     label: choice.name, ports: template.ports, source: choice.from ?? template.defaultSource,
-                    question: .services)
+                    limit: choice.limit, question: .services)
             }
         }
-        let single = ports.map { OpenedPorts(label: "", ports: [$0], source: .everyone, question: .ports) }
+        let single = ports.map { choice in
+            OpenedPorts(
+                label: "", ports: [choice.ports], source: choice.from, limit: choice.limit, question: .ports)
+        }
         return [ssh] + named + single
     }
 }

@@ -39,16 +39,16 @@ struct PortsQuestion: QuestionScript {
             """
             A program waits for connections on a port, which is a number. Enter the port number and the protocol \
             that the program's manual gives: tcp (most programs) or udp (games, calls, VPNs). These ports will be \
-            open to everyone. For a range, enter two numbers with a dash between them. You don't need to repeat \
-            the ports of services that you chose.
+            open to everyone, unless you add "from" with addresses. For a range, enter two numbers with a dash \
+            between them. You don't need to repeat the ports of services that you chose.
             """)
-            + screen.examples(["8080/tcp", "8080/tcp 60000-61000/udp", "none"])
+            + screen.examples(["8080/tcp 60000-61000/udp", "8080/tcp from 192.168.1.0/24", "none"])
     }
 
     func proposal(_ context: QuestionContext) -> String { "none" }
 
     func render(_ answers: Answers) -> String {
-        answers.ports.isEmpty ? "none" : answers.ports.map(\.description).joined(separator: " ")
+        answers.ports.isEmpty ? "none" : answers.ports.map(Self.words).joined(separator: " ")
     }
 
     func parse(_ line: AnswerLine, _ context: QuestionContext) throws(AnswerMistake) -> Answers {
@@ -57,31 +57,21 @@ struct PortsQuestion: QuestionScript {
             answers.ports = []
             return answers
         }
-        var ports: [PortSpec] = []
-        var mistakes: [AnswerMistake.Part] = []
-        for word in line.lowercased {
-            if let message = Self.hint(word, context) {
-                mistakes.append(.init(text: word, message: message))
-                continue
-            }
-            do throws(PortError) {
-                ports.append(try PortSpec(parsing: word))
-            } catch {
-                mistakes.append(.init(text: word, message: error.message))
-            }
-        }
-        guard mistakes.isEmpty else { throw AnswerMistake(mistakes) }
-        answers.ports = ports.withoutRepeats
+        var reader = PortReader(context)
+        for word in line.words { reader.read(word) }
+        answers.ports = try reader.finish()
         return answers
     }
 
+    /// A port as the user would type it.
+    private static func words(_ choice: PortChoice) -> String {
+        (["\(choice.ports)"] + (choice.from == .everyone ? [] : ["from \(choice.from.words)"])
+            + (choice.limit.map { [$0.clause] } ?? [])).joined(separator: " ")
+    }
+
     /// A better message for common mistakes that the port parser would not explain.
-    private static func hint(_ word: String, _ context: QuestionContext) -> String? {
+    fileprivate static func hint(_ word: String, _ context: QuestionContext) -> String? {
         if word == "none" { return "\"none\" can't be combined with ports. Remove one or the other." }
-        if word == "from" {
-            return "\"from\" is not supported here: ports are open to everyone. "
-                + "To limit a service, type \"back\"."
-        }
         if context.catalog[word] != nil { return "\(word.quoted()) is a service. Type \"back\" and enter it there." }
         if let number = UInt16(word), number > 0 {
             return "\(word.quoted()) needs a protocol: \(word)/tcp (most programs) or \(word)/udp."
@@ -90,7 +80,7 @@ struct PortsQuestion: QuestionScript {
     }
 
     func completions(_ context: QuestionContext) -> [String] {
-        blockedListeners(context).map { "\($0.port)/\($0.transport.rawValue)" }.withoutRepeats + ["none"]
+        blockedListeners(context).map { "\($0.port)/\($0.transport.rawValue)" }.withoutRepeats + ["from", "limited", "none"]
     }
 
     /// Whether a port probably belongs to the service.
@@ -106,25 +96,26 @@ struct PortsQuestion: QuestionScript {
 
     func warnings(_ context: QuestionContext) -> [String] {
         let answers = context.answers
-        var warnings = answers.ports.filter { $0.range.count >= Self.largeRange }.map {
+        let open = answers.ports.filter { $0.from == .everyone }.map(\.ports)
+        var warnings = open.filter { $0.range.count >= Self.largeRange }.map {
             "\($0) opens \($0.range.count) ports to everyone, for any program that listens there now or later."
         }
         for template in context.catalog.all where template.name != "ssh" && template.defaultSource == .admins {
-            let risky = answers.ports.first { open in
-                template.ports.contains { $0.overlaps(open) } && isLikely(template, at: open, context)
+            let risky = open.first { port in
+                template.ports.contains { $0.overlaps(port) } && isLikely(template, at: port, context)
             }
             if let risky {
                 warnings.append("\(risky) would open \(template.name) to everyone, not only to administrators.")
             }
         }
-        for port in answers.ports
+        for port in answers.ports.map(\.ports)
         where !context.discovery.listeners.contains(where: { listener in
             PortSpec(range: PortRange(listener.port), transport: listener.transport).overlaps(port)
         }) && !context.discovery.listeners.isEmpty {
             warnings.append("Nothing is listening on \(port) now. It will be open anyway.")
         }
         if let from = answers.ssh?.from, from != .everyone {
-            let ssh = context.sshPorts.first { port in answers.ports.contains { $0.covers(port, .tcp) } }
+            let ssh = context.sshPorts.first { port in open.contains { $0.covers(port, .tcp) } }
             if let ssh {
                 warnings.append("\(ssh)/tcp is the SSH port. This opens it to everyone, despite your answer there.")
             }
@@ -144,9 +135,9 @@ struct PortsQuestion: QuestionScript {
         for listener in context.discovery.worldListeners {
             let blocked = listener.peers.filter { peer in
                 !openings.contains {
-                    $0.covers(listener.port, listener.transport) && answers.admits(peer, from: $0.source)
+                    $0.covers(listener.port, listener.transport) && context.admits(peer, from: $0.source)
                 }
-                    && !answers.admits(peer, from: .admins)
+                    && !context.admits(peer, from: .admins)
             }
             guard !blocked.isEmpty else { continue }
             let program = listener.program.map { " (\($0.shown))" } ?? ""
@@ -156,6 +147,58 @@ struct PortsQuestion: QuestionScript {
                     + "New connections from there will be blocked.")
         }
         return warnings
+    }
+}
+
+/// Parses "8080/tcp from 192.168.1.0/24 9000/udp limited".
+///
+/// What follows "from" belongs to the port before it.
+private struct PortReader {
+    private let context: QuestionContext
+    private var choices: [PortChoice] = []
+    private var mistakes: [AnswerMistake.Part] = []
+    private var clause: ClauseReader?
+
+    init(_ context: QuestionContext) { self.context = context }
+
+    mutating func read(_ word: String) {
+        // A port looks like a network: 8080/tcp.
+        let ports = try? PortSpec(parsing: word.lowercased())
+        if ports == nil, clause?.read(word) == true { return }
+        if clause == nil, ClauseReader.begins(word) {
+            mistakes.append(
+                .init(
+                    text: word,
+                    message: "\(word.quoted()) needs a port before it, for example: 8080/tcp from 192.168.1.0/24"))
+            return
+        }
+        finishClause()
+        let plain = word.lowercased()
+        if let message = PortsQuestion.hint(plain, context) {
+            mistakes.append(.init(text: plain, message: message))
+            return
+        }
+        do throws(PortError) {
+            choices.append(PortChoice(try PortSpec(parsing: plain)))
+            clause = ClauseReader(context, of: "port")
+        } catch {
+            mistakes.append(.init(text: plain, message: error.message))
+        }
+    }
+
+    private mutating func finishClause() {
+        guard var ended = clause, !choices.isEmpty else { return }
+        ended.finish()
+        mistakes += ended.mistakes
+        choices[choices.count - 1].from = ended.from ?? .everyone
+        choices[choices.count - 1].limit = ended.limit
+        clause = nil
+    }
+
+    mutating func finish() throws(AnswerMistake) -> [PortChoice] {
+        finishClause()
+        guard mistakes.isEmpty else { throw AnswerMistake(mistakes) }
+        return choices.withoutRepeats
     }
 }
 

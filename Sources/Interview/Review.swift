@@ -69,7 +69,7 @@ struct Review {
     }
 
     private func isOpenToAll(_ opening: OpenedPorts) -> Bool {
-        let open = openings.filter { $0.source == .everyone }.flatMap(\.ports)
+        let open = openings.filter { $0.source == .everyone && $0.limit == nil }.flatMap(\.ports)
         return opening.ports.allSatisfy { port in
             open.contains { $0.covers(port.range.lower, port.transport) && $0.covers(port.range.upper, port.transport) }
         }
@@ -98,20 +98,23 @@ struct Review {
             ? opening.ports.map(\.description).joined(separator: " ") : "\(opening.label) \(opening.ports.brief)"
         let others =
             switch isOpenToAll(opening) ? .everyone : opening.source {
-            case .everyone: "open"
+            case .everyone: opening.limit == nil ? "open" : "limited"
             case .admins: "closed"
             case .networks(let networks): "only \(networks.shown.listed(limit: 3))"
             }
-        return Row(name: name, admins: "open", others: others, note: note(opening))
+        let limit = opening.source == .admins ? nil : opening.limit.map { "\($0.words) from one address" }
+        let notes = [limit, note(opening)].compactMap(\.self).filter { !$0.isEmpty }
+        // A warning comes first: it decides about the colour.
+        let note = notes.sorted { $0.hasPrefix("!") && !$1.hasPrefix("!") }.joined(separator: ", ")
+        return Row(name: name, admins: "open", others: others, note: note)
     }
 
     private func note(_ opening: OpenedPorts) -> String {
-        let answers = context.answers
         if opening.question == .ssh {
             guard let peer = context.discovery.peer, !peer.isLoopback else { return "" }
-            let reachable = openings.filter { answers.admits(peer, from: $0.source) }
+            let reachable = openings.filter { context.admits(peer, from: $0.source) }
             func isReachable(_ port: UInt16) -> Bool { reachable.contains { $0.covers(port, .tcp) } }
-            if answers.admits(peer, from: .admins) { return "" }
+            if context.admits(peer, from: .admins) { return "" }
             if !opening.ports.contains(where: { isReachable($0.range.lower) }) { return "! locks you out, \(peer)" }
             if let port = context.discovery.peerPort, !isReachable(port) { return "! closes your port \(port)" }
             return ""
@@ -130,7 +133,7 @@ struct Review {
                 listener.transport == .tcp ? "\(listener.port)" : "\(listener.port)/\(listener.transport.rawValue)"
             let name = "\((listener.program ?? "port").shown) \(port)"
             guard seen.insert(name).inserted else { return nil }
-            let blocked = listener.peers.filter { !context.answers.admits($0, from: .admins) }.map(\.description)
+            let blocked = listener.peers.filter { !context.admits($0, from: .admins) }.map(\.description)
                 .withoutRepeats
             let verb = blocked.count == 1 ? "is" : "are"
             let note = blocked.isEmpty ? "" : "! \(blocked.listed(limit: 2)) \(verb) connected"
@@ -152,26 +155,36 @@ struct Review {
                 $0.covers(port.ports.range.lower, port.ports.transport)
                     && $0.covers(port.ports.range.upper, port.ports.transport)
             }
-            var limits: [CIDR] = []
+            var limits: [String] = []
             for opening in covering {
                 switch opening.source {
                 case .everyone: return Row(name: name, admins: "open", others: "open")
                 case .admins: break
-                case .networks(let networks): limits += networks.all
+                case .networks(let networks): limits += networks.sources
                 }
             }
-            let others = limits.isEmpty ? "closed" : "only \(limits.map(\.description).listed(limit: 3))"
+            let others = limits.isEmpty ? "closed" : "only \(limits.listed(limit: 3))"
             return Row(name: name, admins: "open", others: others)
         }
     }
 
     // MARK: - Below the table
 
+    private var discoveredPorts: [Discovery.PublishedPort] {
+        context.answers.existing == .keep ? context.discovery.published : []
+    }
+
     private var remarks: [Line] {
         let answers = context.answers
         let families = answers.ipv6 ? "Same rules for IPv4 and IPv6." : "All other IPv6 is blocked."
         var lines = screen.paragraph(
             "Outgoing traffic and replies to it are allowed. \(families)", indent: 2, hanging: 4)
+        if !answers.block.isEmpty {
+            let exception =
+                discoveredPorts.isEmpty || answers.docker == .answers ? "" : " They can still reach published ports."
+            lines += screen.paragraph(
+                "Blocked, except replies: \(answers.block.shown.listed(limit: 3)).\(exception)", indent: 2, hanging: 4)
+        }
         if answers.log {
             lines += screen.paragraph("Dropped packets are logged: the first ten, then five per minute.", indent: 2)
         }

@@ -22,6 +22,7 @@ struct SSHQuestion: QuestionScript {
             }
         return screen.definitions([
             ("everyone", "any address can connect; sshd checks the key or password"),
+            ("limited", "like everyone, but at most \(RateLimit.usual.words) from one address"),
             ("admins", meaning),
         ])
     }
@@ -30,17 +31,25 @@ struct SSHQuestion: QuestionScript {
         screen.paragraph(
             """
             SSH is how you log in to this server. With "everyone", any address can connect, and sshd asks for a \
-            key or a password. This is safe if you use keys. With "admins", only the addresses from question 1 can \
-            connect to sshd. You can also enter addresses or networks. The port is the one that sshd listens on. To \
+            key or a password. This is safe if you use keys. With "limited", a program that tries many passwords is \
+            slowed down: one address can make \(RateLimit.usual.words) new connections, and then one every \
+            \(RateLimit.usual.seconds / RateLimit.usual.count) s. Logins that exist already and the addresses from \
+            question 1 are not limited. With "admins", only the addresses from question 1 can connect to sshd. You \
+            can also enter addresses or networks. The port is the one that sshd listens on. To \
             open a different port, add "port 2222", for example. latchkey does not change the settings of sshd.
             """)
-            + screen.examples(["everyone", "admins", "192.168.1.0/24", "everyone port 2222"])
+            + screen.examples(["limited", "admins", "192.168.1.0/24", "everyone port 2222"])
     }
 
     func proposal(_ context: QuestionContext) -> String { "everyone" }
 
     func render(_ answers: Answers) -> String {
-        let source = (answers.ssh?.from ?? .everyone).words
+        let from = answers.ssh?.from ?? .everyone
+        let limit = answers.ssh?.limit
+        // "limited" alone means everyone.
+        let source =
+            limit == .usual && from == .everyone
+            ? RateLimit.usual.clause : ([from.words] + (limit.map { [$0.clause] } ?? [])).joined(separator: " ")
         guard let ports = answers.ssh?.ports else { return source }
         return "\(source) port \(ports.map(String.init).joined(separator: " "))"
     }
@@ -48,10 +57,12 @@ struct SSHQuestion: QuestionScript {
     func parse(_ line: AnswerLine, _ context: QuestionContext) throws(AnswerMistake) -> Answers {
         var mistakes: [AnswerMistake.Part] = []
         var sources: [String] = []
-        var reader = NetworkReader(context.answers)
+        var reader = NetworkReader(context)
+        var clause = ClauseReader(context, of: "answer")
         var ports: [UInt16]?
         for word in line.words {
             let plain = word.lowercased()
+            if plain != "from", clause.read(word) { continue }
             if plain == "port" || plain == "ports" {
                 ports = ports ?? []
             } else if ports != nil {
@@ -72,7 +83,7 @@ struct SSHQuestion: QuestionScript {
                 mistakes.append(
                     .init(text: word, message: "\(word.quoted()) is a number. To set the SSH port, enter: port \(port)")
                 )
-            } else if NetworkReader.looksLikeAddress(word) {
+            } else if reader.isSource(word) {
                 reader.read(word)
             } else {
                 mistakes.append(
@@ -83,7 +94,8 @@ struct SSHQuestion: QuestionScript {
                     ))
             }
         }
-        mistakes = reader.mistakes + mistakes
+        clause.finish()
+        mistakes = reader.mistakes + clause.mistakes + mistakes
         if ports?.isEmpty ?? false, mistakes.isEmpty {
             mistakes.append(.init(text: "port", message: "\"port\" needs a number, for example: everyone port 2222"))
         }
@@ -99,14 +111,15 @@ struct SSHQuestion: QuestionScript {
             switch sources.first {
             case "everyone": .everyone
             case "admins": .admins
-            default: reader.list.isEmpty ? previous.from : .networks(reader.list)
+            default:
+                !reader.list.isEmpty ? .networks(reader.list) : clause.limit == nil ? previous.from : .everyone
             }
-        answers.ssh = SSHAnswer(ports: ports?.withoutRepeats, from: from)
+        answers.ssh = SSHAnswer(ports: ports?.withoutRepeats, from: from, limit: clause.limit)
         return answers
     }
 
     func completions(_ context: QuestionContext) -> [String] {
-        ["everyone", "admins", "port"] + [context.discovery.peer?.description].compactMap(\.self)
+        ["everyone", "limited", "admins", "port"] + context.discovery.interfaces + [context.discovery.peer?.description].compactMap(\.self)
     }
 
     func warnings(_ context: QuestionContext) -> [String] {
@@ -115,7 +128,7 @@ struct SSHQuestion: QuestionScript {
         let from = answers.ssh?.from ?? .everyone
         if from == .admins, answers.admins.isEmpty {
             warnings.append("There are no administrators, so nobody could log in by SSH.")
-        } else if let peer = context.discovery.peer, !peer.isLoopback, !answers.admits(peer, from: from) {
+        } else if let peer = context.discovery.peer, !peer.isLoopback, !context.admits(peer, from: from) {
             warnings.append("You are connected from \(peer). You could not log in again from there.")
         }
         if from == .everyone, !answers.admins.isEmpty {
@@ -152,16 +165,18 @@ extension Source {
     }
 }
 
-extension Answers {
+extension QuestionContext {
     /// Whether a port that is open to `source` is open to the address.
     ///
     /// Administrators can reach every port.
     func admits(_ address: IPAddress, from source: Source) -> Bool {
-        if admins.contains(address) { return true }
+        let interface = discovery.interface(of: address)
+        if answers.admins.contains(address, on: interface) { return true }
+        if answers.block.contains(address, on: interface) { return false }
         return switch source {
         case .everyone: true
         case .admins: false
-        case .networks(let networks): networks.contains(address)
+        case .networks(let networks): networks.contains(address, on: interface)
         }
     }
 }

@@ -93,7 +93,8 @@ struct ServicesQuestion: QuestionScript {
     func render(_ answers: Answers) -> String {
         if answers.services.isEmpty { return "none" }
         return answers.services.map { choice in
-            choice.from.map { "\(choice.name) from \($0.words)" } ?? choice.name
+            ([choice.name] + (choice.from.map { ["from \($0.words)"] } ?? []) + (choice.limit.map { [$0.clause] } ?? []))
+                .joined(separator: " ")
         }.joined(separator: ", ")
     }
 
@@ -110,7 +111,7 @@ struct ServicesQuestion: QuestionScript {
     }
 
     func completions(_ context: QuestionContext) -> [String] {
-        context.catalog.all.map(\.name).filter { $0 != "ssh" } + ["from", "everyone", "admins", "none", "list"]
+        context.catalog.all.map(\.name).filter { $0 != "ssh" } + ["from", "everyone", "admins", "limited", "none", "list"]
     }
 
     func warnings(_ context: QuestionContext) -> [String] {
@@ -145,49 +146,28 @@ struct ServicesQuestion: QuestionScript {
     }
 }
 
-/// Parses "web, mail from 192.168.1.0/24 10.0.0.1 dns".
+/// Parses "web, mail from 192.168.1.0/24 10.0.0.1 dns limited".
 ///
-/// Addresses after "from" belong to the service before it.
+/// What follows "from" belongs to the service before it.
 private struct ServiceReader {
-    let catalog: TemplateCatalog
+    private let context: QuestionContext
+    private var catalog: TemplateCatalog { context.catalog }
     private var choices: [ServiceChoice] = []
     private var mistakes: [AnswerMistake.Part] = []
-    private let answers: Answers
-    private var limits: NetworkReader
-    private var isLimiting = false
+    private var clause: ClauseReader?
 
-    init(_ context: QuestionContext) {
-        catalog = context.catalog
-        answers = context.answers
-        limits = NetworkReader(context.answers)
-    }
+    init(_ context: QuestionContext) { self.context = context }
 
     mutating func read(_ word: String) {
-        let plain = word.lowercased()
-        if plain == "from" {
-            if isLimiting || choices.last?.from != nil {
-                mistakes.append(
-                    .init(
-                        text: word,
-                        message: "\"from\" appears twice for one service. Enter a service before each \"from\"."))
-            } else if choices.isEmpty {
-                mistakes.append(
-                    .init(
-                        text: word, message: "\"from\" needs a service before it, for example: mail from 192.168.1.0/24"
-                    ))
-            } else {
-                isLimiting = true
-                limits = NetworkReader(answers)
-            }
-        } else if isLimiting, NetworkReader.looksLikeAddress(word) {
-            limits.read(word)
-        } else if isLimiting, limits.isEmpty, plain == "everyone" || plain == "admins" {
-            choices[choices.count - 1].from = plain == "admins" ? .admins : .everyone
-            isLimiting = false
-        } else {
-            finishLimit()
-            addService(word)
+        if clause?.read(word) == true { return }
+        if clause == nil, ClauseReader.begins(word) {
+            let example = word.lowercased() == "from" ? "mail from 192.168.1.0/24" : "web limited"
+            mistakes.append(
+                .init(text: word, message: "\(word.quoted()) needs a service before it, for example: \(example)"))
+            return
         }
+        finishClause()
+        addService(word)
     }
 
     private mutating func addService(_ word: String) {
@@ -198,19 +178,17 @@ private struct ServiceReader {
             mistakes.append(.init(text: word, message: "\(word.quoted()) appears twice."))
         } else {
             choices.append(ServiceChoice(plain))
+            clause = ClauseReader(context, of: "service")
         }
     }
 
-    private mutating func finishLimit() {
-        guard isLimiting else { return }
-        isLimiting = false
-        mistakes += limits.mistakes
-        if limits.isEmpty {
-            mistakes.append(
-                .init(text: "from", message: "\"from\" needs an address, \"admins\" or \"everyone\" after it."))
-        } else if !choices.isEmpty, !limits.list.isEmpty {
-            choices[choices.count - 1].from = .networks(limits.list)
-        }
+    private mutating func finishClause() {
+        guard var ended = clause, !choices.isEmpty else { return }
+        ended.finish()
+        mistakes += ended.mistakes
+        choices[choices.count - 1].from = ended.from
+        choices[choices.count - 1].limit = ended.limit
+        clause = nil
     }
 
     private func unknown(_ word: String) -> String {
@@ -227,7 +205,7 @@ private struct ServiceReader {
     }
 
     mutating func finish() throws(AnswerMistake) -> [ServiceChoice] {
-        finishLimit()
+        finishClause()
         guard mistakes.isEmpty else { throw AnswerMistake(mistakes) }
         return choices
     }
@@ -239,11 +217,6 @@ extension ServiceTemplate {
         if name == word || name.hasPrefix("\(word)-") || group.rawValue == word { return true }
         return "\(title) \(summary)".lowercased().split { !$0.isLetter && !$0.isNumber }.contains { $0 == word }
     }
-}
-
-extension NetworkReader {
-    /// Whether no word has been read yet.
-    var isEmpty: Bool { list.isEmpty && mistakes.isEmpty }
 }
 
 extension AnswerLine {

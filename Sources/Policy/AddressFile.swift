@@ -1,7 +1,7 @@
 import Netfilter
 
 /// A file of addresses and networks that the answers name: one per line, `#` begins a comment.
-package struct AddressFile: Equatable, Sendable {
+package struct AddressFile: Hashable, Sendable {
     /// Its path, absolute.
     package let path: String
     /// Its networks, sorted; networks that another one contains are left out.
@@ -154,10 +154,11 @@ extension AddressList {
     }
 
     /// The list as a line of answers, each word separately.
-    package var words: [String] { networks.map(\.description) + files.map(\.word) }
+    package var words: [String] { networks.map(\.description) + interfaces.map(\.text) + files.map(\.word) }
 
-    /// The list for people: the addresses written in the answers, and each file with its size.
+    /// The list for people: the addresses written in the answers, the interfaces, and each file with its size.
     package var shown: [String] {
-        networks.map(\.description) + files.map { "\($0.path) (\($0.count) lines)" }
+        networks.map(\.description) + interfaces.map { "interface \($0)" }
+            + files.map { "\($0.path) (\($0.count) lines)" }
     }
 }

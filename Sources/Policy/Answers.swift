@@ -4,12 +4,12 @@ import Netfilter
 ///
 /// They don't depend on rules or on this machine; a `Plan` is made from them.
 package struct Answers: Equatable, Sendable {
-    /// Addresses and networks that may reach everything.
+    /// Addresses, networks and interfaces that may reach everything.
     package var admins: AddressList
     /// Services by the name of their template, in the order in which they were chosen.
     package var services: [ServiceChoice]
     /// Further open ports.
-    package var ports: [PortSpec]
+    package var ports: [PortChoice]
     /// Who gets an answer to a ping.
     package var ping: PingPolicy
     /// The SSH answer; nil means everyone, on the ports that sshd listens on.
@@ -22,11 +22,13 @@ package struct Answers: Equatable, Sendable {
     package var existing: ExistingRules
     /// Who may reach the published ports of containers.
     package var docker: DockerPolicy
+    /// What is dropped ahead of everything but loopback, replies and the admins.
+    package var block: AddressList
 
     package init(
-        admins: AddressList = [], services: [ServiceChoice] = [], ports: [PortSpec] = [],
+        admins: AddressList = [], services: [ServiceChoice] = [], ports: [PortChoice] = [],
         ping: PingPolicy = .repliesOnly, ssh: SSHAnswer? = nil, ipv6: Bool = true, log: Bool = false,
-        existing: ExistingRules = .keep, docker: DockerPolicy = .open
+        existing: ExistingRules = .keep, docker: DockerPolicy = .open, block: AddressList = []
     ) {
         self.admins = admins
         self.services = services
@@ -37,6 +39,7 @@ package struct Answers: Equatable, Sendable {
         self.log = log
         self.existing = existing
         self.docker = docker
+        self.block = block
     }
 }
 
@@ -46,46 +49,38 @@ package struct ServiceChoice: Equatable, Sendable {
     package var name: String
     /// Who may reach it; nil means the template's default.
     package var from: Source?
+    /// How many new connections one address may make; nil means any number.
+    package var limit: RateLimit?
 
-    package init(_ name: String, from: Source? = nil) {
+    package init(_ name: String, from: Source? = nil, limit: RateLimit? = nil) {
         self.name = name
         self.from = from
+        self.limit = limit
+    }
+}
+
+/// Further open ports.
+package struct PortChoice: Hashable, Sendable {
+    /// The ports.
+    package var ports: PortSpec
+    /// Who may reach them.
+    package var from: Source
+    /// How many new connections one address may make; nil means any number.
+    package var limit: RateLimit?
+
+    package init(_ ports: PortSpec, from: Source = .everyone, limit: RateLimit? = nil) {
+        self.ports = ports
+        self.from = from
+        self.limit = limit
     }
 }
 
 /// Who may reach something.
-package enum Source: Equatable, Sendable {
+package enum Source: Hashable, Sendable {
     case everyone
     case admins
-    /// These addresses and networks, at least one; the admins reach everything anyway.
+    /// These addresses, networks and interfaces, at least one; the admins reach everything anyway.
     case networks(AddressList)
-}
-
-/// Addresses and networks, written in the answers or in files that the answers name.
-package struct AddressList: Equatable, Sendable, ExpressibleByArrayLiteral {
-    /// Those written in the answers.
-    package var networks: [CIDR]
-    /// The files.
-    package var files: [AddressFile]
-
-    /// A list with these parts.
-    package init(_ networks: [CIDR] = [], files: [AddressFile] = []) {
-        self.networks = networks
-        self.files = files
-    }
-
-    package init(arrayLiteral networks: CIDR...) { self.init(networks) }
-
-    /// All of them, including those of the files.
-    package var all: [CIDR] { files.isEmpty ? networks : networks + files.flatMap(\.networks) }
-
-    /// Whether it is empty.
-    package var isEmpty: Bool { networks.isEmpty && files.isEmpty }
-
-    /// Whether the address is among them.
-    package func contains(_ address: IPAddress) -> Bool {
-        networks.contains { $0.contains(address) } || files.contains { $0.contains(address) }
-    }
 }
 
 /// The SSH answer; no other answer affects SSH.
@@ -94,10 +89,13 @@ package struct SSHAnswer: Equatable, Sendable {
     package var ports: [UInt16]?
     /// Who may log in.
     package var from: Source
+    /// How many new connections one address may make; nil means any number.
+    package var limit: RateLimit?
 
-    package init(ports: [UInt16]? = nil, from: Source = .everyone) {
+    package init(ports: [UInt16]? = nil, from: Source = .everyone, limit: RateLimit? = nil) {
         self.ports = ports
         self.from = from
+        self.limit = limit
     }
 }
 

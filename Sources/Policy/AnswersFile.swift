@@ -18,7 +18,9 @@ package enum AnswersFile {
     /// The version of the format that this program reads and writes.
     package static let version = 1
     /// The keys of the file, in the order in which they are written.
-    static let keys = ["version", "admins", "services", "ports", "ping", "ssh", "ipv6", "log", "existing", "docker"]
+    static let keys = [
+        "version", "admins", "block", "services", "ports", "ping", "ssh", "ipv6", "log", "existing", "docker",
+    ]
 
     /// Reads a file of addresses that the answers name by this path.
     package typealias ReadFile = @Sendable (String) throws(AddressFileError) -> AddressFile

@@ -10,22 +10,28 @@ extension AnswersFile {
 
         # Addresses and networks that may reach everything, such as 192.168.1.33,
         # 10.0.0.0/8 or "2001:db8:5::/64". For none: []
+        # A source may also be { interface: wg0 } or { file: admins.txt }.
         admins:\(list(texts(answers.admins)))
 
+        # Sources that are always blocked, except their replies to this server.
+        block:\(list(texts(answers.block)))
+
         # The server's services by name ("latchkey services" lists the names).
-        # To limit one: { name: mail, from: [192.168.1.0/24] }
-        # "from" is everyone, admins, or a list of addresses and networks.
+        # To limit one: { name: mail, from: [192.168.1.0/24], limit: 6/30s }
+        # "from" is everyone, admins, or a list of sources. "limit" is the number of
+        # new connections in a time from one address.
         services:\(list(answers.services.map(text)))
 
         # Further open ports with their protocol, such as 8080/tcp or 60000-61000/udp.
-        ports:\(list(answers.ports.map(\.description)))
+        # To limit one: { port: 8080/tcp, from: [192.168.1.0/24], limit: 6/30s }
+        ports:\(list(answers.ports.map(text)))
 
         # Who may ping this server: replies-only (no one; the server still gets replies
         # to its own pings), admins, limited (everyone, a few a second) or everyone.
         ping: \(answers.ping.rawValue)
 
-        # Who may log in by SSH: everyone, admins, or a list of addresses and networks.
-        # Without "ports": the ports that sshd listens on.
+        # Who may log in by SSH: everyone, admins, or a list of sources. "limit: 6/30s"
+        # limits each address. Without "ports": the ports that sshd listens on.
         \(ssh(answers.ssh))
 
         # false blocks IPv6, except loopback and replies.
@@ -54,13 +60,23 @@ extension AnswersFile {
     }
 
     private static func texts(_ list: AddressList) -> [String] {
-        list.networks.map(text) + list.files.map { "{ file: \(quoted($0.path)) }" }
+        list.networks.map(text) + list.interfaces.map { "{ interface: \(quoted($0.text)) }" }
+            + list.files.map { "{ file: \(quoted($0.path)) }" }
     }
 
     private static func text(_ choice: ServiceChoice) -> String {
-        guard let from = choice.from else { return name(choice.name) }
-        return "{ name: \(name(choice.name)), from: \(text(from)) }"
+        let limits = (choice.from.map { ["from: \(text($0))"] } ?? []) + text(choice.limit)
+        return limits.isEmpty
+            ? name(choice.name) : "{ \((["name: \(name(choice.name))"] + limits).joined(separator: ", ")) }"
     }
+
+    private static func text(_ choice: PortChoice) -> String {
+        let limits = (choice.from == .everyone ? [] : ["from: \(text(choice.from))"]) + text(choice.limit)
+        return limits.isEmpty
+            ? "\(choice.ports)" : "{ \((["port: \(choice.ports)"] + limits).joined(separator: ", ")) }"
+    }
+
+    private static func text(_ limit: RateLimit?) -> [String] { limit.map { ["limit: \($0)"] } ?? [] }
 
     private static func text(_ source: Source) -> String {
         switch source {
@@ -72,8 +88,8 @@ extension AnswersFile {
 
     private static func ssh(_ answer: SSHAnswer?) -> String {
         guard let answer else { return "# ssh: { ports: [22], from: everyone }" }
-        let ports = answer.ports.map { "ports: [\($0.map(String.init).joined(separator: ", "))], " } ?? ""
-        return "ssh: { \(ports)from: \(text(answer.from)) }"
+        let ports = answer.ports.map { ["ports: [\($0.map(String.init).joined(separator: ", "))]"] } ?? []
+        return "ssh: { \((ports + ["from: \(text(answer.from))"] + text(answer.limit)).joined(separator: ", ")) }"
     }
 
     /// The name of a template, quoted unless it is a plain word.

@@ -22,8 +22,9 @@ struct AnswersReader {
         version(keys)
         var answers = Answers()
         if let node = keys["admins"] { answers.admins = addressList(node, what: "\"admins\"") }
+        if let node = keys["block"] { answers.block = blockList(node, admins: answers.admins) }
         if let node = keys["services"] { answers.services = serviceChoices(node) }
-        if let node = keys["ports"] { answers.ports = portSpecs(node) }
+        if let node = keys["ports"] { answers.ports = portChoices(node) }
         if let node = keys["ping"], let word = mistakes.word(node, as: PingPolicy.self, what: "\"ping\"") {
             answers.ping = word
         }
@@ -95,16 +96,17 @@ struct AnswersReader {
         guard case .mapping = item.content else {
             return serviceName(item).map { (ServiceChoice($0), item) }
         }
-        guard let keys = mistakes.mapping(item, known: ["name", "from"], what: "a service") else { return nil }
+        guard let keys = mistakes.mapping(item, known: ["name", "from", "limit"], what: "a service") else { return nil }
         let name = keys["name"].flatMap { serviceName($0) }
         let from = keys["from"].flatMap { source($0, what: "\"from\"") }
+        let limit = keys["limit"].flatMap { rateLimit($0) }
         guard let nameNode = keys["name"] else {
             mistakes.add(
                 item, "\(item.text.quoted) does not name a service.", remedy: "Write it as { name: web, from: admins }."
             )
             return nil
         }
-        return name.map { (ServiceChoice($0, from: from), nameNode) }
+        return name.map { (ServiceChoice($0, from: from, limit: limit), nameNode) }
     }
 
     private mutating func serviceName(_ node: YAMLNode) -> String? {
@@ -117,9 +119,35 @@ struct AnswersReader {
         return nil
     }
 
-    private mutating func portSpecs(_ node: YAMLNode) -> [PortSpec] {
+    private mutating func portChoices(_ node: YAMLNode) -> [PortChoice] {
         guard let items = mistakes.sequence(node, what: "\"ports\"", example: "[8080/tcp]") else { return [] }
-        return distinct(items) { $0.portSpec($1) }
+        return distinct(items) { $0.portChoice($1) }
+    }
+
+    /// Ports, or a mapping of ports and who may reach them.
+    private mutating func portChoice(_ item: YAMLNode) -> PortChoice? {
+        guard case .mapping = item.content else { return portSpec(item).map { PortChoice($0) } }
+        guard let keys = mistakes.mapping(item, known: ["port", "from", "limit"], what: "a port") else { return nil }
+        let from = keys["from"].map { source($0, what: "\"from\"") } ?? .everyone
+        let limit = keys["limit"].flatMap { rateLimit($0) }
+        guard let node = keys["port"] else {
+            mistakes.add(
+                item, "\(item.text.quoted) does not name a port.", remedy: "Write it as { port: 8080/tcp, from: admins }."
+            )
+            return nil
+        }
+        guard let ports = portSpec(node), let from else { return nil }
+        return PortChoice(ports, from: from, limit: limit)
+    }
+
+    private mutating func rateLimit(_ node: YAMLNode) -> RateLimit? {
+        guard let text = mistakes.string(node, what: "\"limit\"", limit: 64) else { return nil }
+        do {
+            return try RateLimit(parsing: text)
+        } catch {
+            mistakes.add(node, error.message)
+            return nil
+        }
     }
 
     private mutating func portSpec(_ item: YAMLNode) -> PortSpec? {
@@ -141,10 +169,11 @@ struct AnswersReader {
                 remedy: "Write it as { ports: [22], from: everyone }.")
             return nil
         }
-        guard let keys = mistakes.mapping(node, known: ["ports", "from"], what: "\"ssh\"") else { return nil }
+        guard let keys = mistakes.mapping(node, known: ["ports", "from", "limit"], what: "\"ssh\"") else { return nil }
         var answer = SSHAnswer()
         if let node = keys["ports"] { answer.ports = sshPorts(node) }
         if let node = keys["from"], let from = source(node, what: "\"from\"") { answer.from = from }
+        if let node = keys["limit"] { answer.limit = rateLimit(node) }
         return answer
     }
 
@@ -197,18 +226,67 @@ struct AnswersReader {
     }
 
     private mutating func addressList(_ items: [YAMLNode]) -> AddressList {
-        func isFile(_ item: YAMLNode) -> Bool { if case .mapping = item.content { true } else { false } }
-        let networks = distinct(items.filter { !isFile($0) }) { $0.network($1) }
-        return AddressList(networks, files: items.filter(isFile).compactMap { addressFile($0) })
+        func isMapping(_ item: YAMLNode) -> Bool { if case .mapping = item.content { true } else { false } }
+        var list = AddressList(distinct(items.filter { !isMapping($0) }) { $0.network($1) })
+        var interfaces: [YAMLNode] = []
+        for item in items.filter(isMapping) {
+            guard let keys = mistakes.mapping(item, known: ["interface", "file"], what: "a source") else { continue }
+            switch (keys["interface"], keys["file"]) {
+            case (let node?, nil): interfaces.append(node)
+            case (nil, let node?): if let file = addressFile(node) { list.files.append(file) }
+            default:
+                mistakes.add(
+                    item, "\(item.text.quoted) is not one source.",
+                    remedy: "Write it as { interface: wg0 } or { file: admins.txt }.")
+            }
+        }
+        list.interfaces = distinct(interfaces) { $0.interface($1) }
+        return list
+    }
+
+    /// The list of the key `block`.
+    ///
+    /// The admins are never blocked, so a network that contains some of them is a mistake. Link-local addresses are
+    /// those of routers and other neighbours, without which the replies to this server's own packets do not arrive.
+    private mutating func blockList(_ node: YAMLNode, admins: AddressList) -> AddressList {
+        let list = addressList(node, what: "\"block\"")
+        func place(of network: CIDR) -> YAMLNode {
+            guard case .sequence(let items) = node.content else { return node }
+            return items.first { (try? CIDR(parsing: $0.text)) == network } ?? node
+        }
+        if let (blocked, admin) = list.overlap(with: admins) {
+            mistakes.add(
+                place(of: blocked), "\"block\" and \"admins\" both contain \(blocked.prefixLength > admin.prefixLength ? blocked : admin).",
+                remedy: "Delete it from one of the two.")
+        }
+        for interface in list.interfaces where admins.interfaces.contains(interface) {
+            mistakes.add(
+                node, "\"block\" and \"admins\" both contain the interface \(interface).",
+                remedy: "Delete it from one of the two.")
+        }
+        if let neighbours = try? CIDR(parsing: "fe80::/10"),
+            let (blocked, _) = list.overlap(with: AddressList([neighbours]))
+        {
+            mistakes.add(
+                place(of: blocked), "\(blocked) contains link-local addresses, without which IPv6 does not work.",
+                remedy: "Write narrower networks, or \"ipv6: false\".")
+        }
+        return list
+    }
+
+    /// Reads the name of an interface, written as `{ interface: NAME }`.
+    private mutating func interface(_ node: YAMLNode) -> InterfaceName? {
+        guard let text = mistakes.string(node, what: "\"interface\"", limit: 64) else { return nil }
+        do {
+            return try InterfaceName(parsing: text)
+        } catch {
+            mistakes.add(node, error.message)
+            return nil
+        }
     }
 
     /// Reads a file of addresses, written as `{ file: PATH }`.
-    private mutating func addressFile(_ item: YAMLNode) -> AddressFile? {
-        guard let keys = mistakes.mapping(item, known: ["file"], what: "a source") else { return nil }
-        guard let node = keys["file"] else {
-            mistakes.add(item, "\(item.text.quoted) names no file.", remedy: "Write it as { file: admins.txt }.")
-            return nil
-        }
+    private mutating func addressFile(_ node: YAMLNode) -> AddressFile? {
         guard let path = mistakes.string(node, what: "\"file\"", limit: 1_024) else { return nil }
         do throws(AddressFileError) {
             let file = try readFile(path)

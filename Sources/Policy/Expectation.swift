@@ -39,6 +39,10 @@ package struct Expectation: Hashable, Sendable {
         case neighbour
         /// An ICMPv6 message of that type without a reply: a router's (RFC 4861), or an error about nothing.
         case message(UInt8)
+        /// So many new connections at once, or datagrams that begin a flow.
+        case several(PortSpec, Int)
+        /// One more than so many at once.
+        case oneMore(PortSpec, Int)
     }
 
     /// Who sends it.
@@ -59,6 +63,8 @@ package struct Expectation: Hashable, Sendable {
     ///
     /// Nil if no answer covers it.
     package let answer: Permission.Answer?
+    /// The limit that counts the packet; nil if none does.
+    package var limit: RateLimit?
 
     /// The family of both addresses.
     package var family: Family { target.family }
@@ -70,6 +76,7 @@ extension Expectation.Packet {
         switch self {
         case .tcp, .established: "tcp"
         case .udp: "udp"
+        case .several(let spec, _), .oneMore(let spec, _): spec.transport.rawValue
         case .ping, .strayError, .relatedError, .packetTooBig, .neighbour, .message: "icmp"
         }
     }
@@ -78,6 +85,7 @@ extension Expectation.Packet {
     package var port: UInt16? {
         switch self {
         case .tcp(let port), .udp(let port), .established(let port): port
+        case .several(let spec, _), .oneMore(let spec, _): spec.range.lower
         case .ping, .strayError, .relatedError, .packetTooBig, .neighbour, .message: nil
         }
     }
@@ -96,6 +104,8 @@ extension Expectation.Packet {
         case .message(133): "IPv6 router solicitation"
         case .message(134): "IPv6 router advertisement"
         case .message(let type): "ICMPv6 error about nothing (type \(type))"
+        case .several(let spec, let count): "\(spec), \(count) at once"
+        case .oneMore(let spec, let count): "\(spec), one more after \(count)"
         }
     }
 }
@@ -109,6 +119,7 @@ extension Permission.Answer {
         case .service(let name): "services: \(name)"
         case .ports: "ports"
         case .ping: "ping"
+        case .block: "block"
         }
     }
 }

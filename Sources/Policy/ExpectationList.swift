@@ -70,13 +70,13 @@ struct ExpectationList {
     let server: IPAddress
 
     /// Ports that are always tested: common targets of port scans.
-    private static let sample: [PortSpec] =
+    static let sample: [PortSpec] =
         [23, 111, 445, 3306, 5432, 8081].map { PortSpec(range: PortRange($0), transport: .tcp) }
         + [111, 161, 1900].map { PortSpec(range: PortRange($0), transport: .udp) }
 
-    private var family: Family { server.family }
+    var family: Family { server.family }
     /// The admins of the family, or some of them if there are very many.
-    private let admins: [CIDR]
+    let admins: [CIDR]
     /// The same for all sources that an answer is limited to.
     private let limits: [CIDR]
 
@@ -85,16 +85,18 @@ struct ExpectationList {
         self.scene = scene
         self.server = server
         admins = plan.answers.admins.sample(server.family)
-        limits = plan.permissions.flatMap { permission -> [CIDR] in
-            if case .networks(let list) = permission.source { list.sample(server.family) } else { [] }
-        }
+        limits = plan.permissions.flatMap { $0.limits?.sample(server.family) ?? [] }
     }
 
-    var all: [Expectation] { fromAdmins + fromStranger + fromSpare + fromLimits + fromServer + yours }
+    var all: [Expectation] {
+        let list =
+            fromAdmins + fromStranger + fromSpare + fromLimits + fromInterfaces + fromBlocked + fromServer + yours
+        return Self.counted(list) + overLimits
+    }
 
     // MARK: - Ports
 
-    private var opened: [PortSpec] {
+    var opened: [PortSpec] {
         plan.permissions.compactMap { permission in
             switch permission.opening {
             case .ports(let spec), .multicast(let spec, _): spec
@@ -121,11 +123,11 @@ struct ExpectationList {
         return beside
     }
 
-    private static func ends(_ spec: PortSpec) -> [PortSpec] {
+    static func ends(_ spec: PortSpec) -> [PortSpec] {
         [spec.range.lower, spec.range.upper].map { PortSpec(range: PortRange($0), transport: spec.transport) }
     }
 
-    private static func singles(_ specs: [PortSpec]) -> [PortSpec] { Set(specs.flatMap(ends)).sorted() }
+    static func singles(_ specs: [PortSpec]) -> [PortSpec] { Set(specs.flatMap(ends)).sorted() }
 
     // MARK: - Senders
 
@@ -147,7 +149,7 @@ struct ExpectationList {
     }
 
     /// The address that is used as a stranger.
-    private var strangers: [IPAddress] {
+    var strangers: [IPAddress] {
         let taken = scene.addresses + [scene.you].compactMap(\.self)
         let all = SampleAddress.strangers(family, except: taken) { isListed($0) }
         let plain = all.filter { stranger in !scene.namedByOtherRules.contains { $0.contains(stranger) } }
@@ -160,7 +162,9 @@ struct ExpectationList {
     /// its address or its earlier packets, not because of the answers.
     private var fromSpare: [Expectation] {
         guard let spare = strangers.last, spare != stranger else { return [] }
-        return (news(from: spare, Self.singles(opened.flatMap(Self.ends))) + [ping(from: spare)]).filter(\.isAccepted)
+        return (news(from: spare, Self.singles(opened.flatMap(Self.ends))) + [ping(from: spare)]).filter {
+            $0.isAccepted && $0.limit == nil
+        }
     }
 
     private var fromStranger: [Expectation] {
@@ -221,19 +225,20 @@ struct ExpectationList {
         guard let you = scene.you, let port = scene.yourPort, you.family == family, you.canSend,
             !scene.addresses.contains(you)
         else { return [] }
-        let isAccepted = plan.accepts(from: you, transport: .tcp, port: port)
+        let isAccepted = plan.accepts(from: you, transport: .tcp, port: port, on: interface(you))
+        let limit = limit(of: you, Self.tcp(port))
         return [(Expectation.Packet.tcp(port), isAccepted), (.established(port), true)].map { packet, isAccepted in
             Expectation(
                 role: .you, direction: .in, source: you, target: target(for: you), packet: packet,
-                sourcePort: nil, isAccepted: isAccepted, answer: .ssh)
+                sourcePort: nil, isAccepted: isAccepted, answer: .ssh, limit: packet == .tcp(port) ? limit : nil)
         }
     }
 
     // MARK: - Helpers
 
-    private static func tcp(_ port: UInt16) -> PortSpec { PortSpec(range: PortRange(port), transport: .tcp) }
+    static func tcp(_ port: UInt16) -> PortSpec { PortSpec(range: PortRange(port), transport: .tcp) }
 
-    private func news(from source: IPAddress, _ ports: [PortSpec]) -> [Expectation] {
+    func news(from source: IPAddress, _ ports: [PortSpec]) -> [Expectation] {
         ports.map { new(from: source, $0) }
     }
 
@@ -241,44 +246,49 @@ struct ExpectationList {
         let port = spec.range.lower
         return make(
             source, spec.transport == .tcp ? .tcp(port) : .udp(port),
-            isAccepted: plan.accepts(from: source, transport: spec.transport, port: port),
+            isAccepted: plan.accepts(from: source, transport: spec.transport, port: port, on: interface(source)),
             answer: answer(source) { opening in
                 if case .ports(let open) = opening {
                     open.transport == spec.transport && open.range.contains(port)
                 } else {
                     false
                 }
-            }, sourcePort: sourcePort)
+            }, sourcePort: sourcePort, limit: limit(of: source, spec))
     }
 
-    private func ping(from source: IPAddress) -> Expectation {
-        make(source, .ping, isAccepted: plan.acceptsPing(from: source), answer: isAdmin(source) ? .admins : .ping)
+    func ping(from source: IPAddress) -> Expectation {
+        make(source, .ping, isAccepted: plan.acceptsPing(from: source, on: interface(source)), answer: isAdmin(source) ? .admins : .ping)
     }
 
-    private func make(
+    func make(
         _ source: IPAddress, _ packet: Expectation.Packet, isAccepted: Bool, answer: Permission.Answer?,
-        sourcePort: UInt16? = nil
+        sourcePort: UInt16? = nil, limit: RateLimit? = nil
     ) -> Expectation {
         Expectation(
             role: isAdmin(source) ? .admin : .stranger, direction: .in, source: source,
-            target: target(for: source), packet: packet, sourcePort: sourcePort, isAccepted: isAccepted, answer: answer)
+            target: target(for: source), packet: packet, sourcePort: sourcePort, isAccepted: isAccepted, answer: answer,
+            limit: limit)
     }
 
-    private func target(for source: IPAddress) -> IPAddress { scene.servers.facing(source)?.address ?? server }
+    func target(for source: IPAddress) -> IPAddress { scene.servers.facing(source)?.address ?? server }
 
-    private func isAdmin(_ address: IPAddress) -> Bool { plan.answers.admins.contains(address) }
+    func interface(_ source: IPAddress) -> String? { scene.servers.facing(source)?.interface }
+
+    func isAdmin(_ address: IPAddress) -> Bool {
+        plan.answers.admins.contains(address, on: interface(address))
+    }
 
     /// Whether an answer names the address, other than by "all addresses".
     private func isListed(_ address: IPAddress) -> Bool {
-        plan.permissions.contains { permission in
-            if case .networks(let list) = permission.source { list.names(address) } else { false }
-        } || plan.answers.admins.names(address)
+        plan.permissions.contains { $0.limits?.names(address) ?? false } || plan.answers.admins.names(address)
+            || plan.answers.block.names(address)
     }
 
     /// The answer that decides about a port for this address.
     private func answer(_ source: IPAddress, _ matches: (Permission.Opening) -> Bool) -> Permission.Answer? {
         if isAdmin(source) { return .admins }
+        if plan.blocks(source, on: interface(source)) { return .block }
         let speaking = plan.permissions.filter { matches($0.opening) }
-        return (speaking.first { $0.admits(source, admins: plan.answers.admins) } ?? speaking.first)?.answer
+        return (speaking.first { $0.admits(source, on: interface(source), admins: plan.answers.admins) } ?? speaking.first)?.answer
     }
 }

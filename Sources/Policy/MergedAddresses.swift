@@ -12,10 +12,13 @@ extension AddressList {
 extension Answers {
     /// A sentence for each list from files in which networks overlap.
     package var mergedAddressNotes: [String] {
-        var lists = [("admins", admins)]
+        var lists = [("admins", admins), ("block", block)]
         if case .networks(let list) = ssh?.from { lists.append(("ssh", list)) }
         for service in services {
             if case .networks(let list) = service.from { lists.append((service.name, list)) }
+        }
+        for port in ports {
+            if case .networks(let list) = port.from { lists.append(("\(port.ports)", list)) }
         }
         return lists.compactMap { name, list in
             let merged = list.mergedCount

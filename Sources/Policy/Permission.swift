@@ -11,6 +11,8 @@ package struct Permission: Equatable, Sendable {
         /// The further open ports.
         case ports
         case ping
+        /// The blocked sources.
+        case block
     }
 
     /// What is allowed.
@@ -25,6 +27,9 @@ package struct Permission: Equatable, Sendable {
         case ipProtocol(IPProtocol)
         /// Pings: ICMP echo requests.
         case ping(limited: Bool)
+
+        /// The ports of the server that it opens; nil for other openings.
+        package var portSpec: PortSpec? { if case .ports(let spec) = self { spec } else { nil } }
     }
 
     /// The answer that it comes from.
@@ -35,6 +40,8 @@ package struct Permission: Equatable, Sendable {
     ///
     /// `.admins` adds no rule, because admins have full access anyway, but it is shown.
     package let source: Source
+    /// How many new connections one address may make; nil means any number.
+    package var limit: RateLimit?
 }
 
 extension Permission {
@@ -42,13 +49,19 @@ extension Permission {
     ///
     /// - Parameters:
     ///   - address: the packet's source address.
-    ///   - admins: the addresses and networks of the administrators.
+    ///   - interface: the interface through which it comes in; nil if it is unknown.
+    ///   - admins: the sources of the administrators.
     /// - Returns: true also for the admins of an `.admins` permission.
-    func admits(_ address: IPAddress, admins: AddressList) -> Bool {
+    func admits(_ address: IPAddress, on interface: String? = nil, admins: AddressList) -> Bool {
         switch source {
         case .everyone: true
-        case .admins: admins.contains(address)
-        case .networks(let networks): networks.contains(address)
+        case .admins: admins.contains(address, on: interface)
+        case .networks(let networks): networks.contains(address, on: interface)
         }
     }
+
+    /// The addresses, networks and interfaces that it is limited to; nil for everyone and for the admins.
+    package var limits: AddressList? { if case .networks(let list) = source { list } else { nil } }
+
+
 }

@@ -38,7 +38,7 @@ package struct Plan: Equatable, Sendable {
         permissions += open.map { port in
             Permission(
                 answer: .ssh, opening: .ports(PortSpec(range: PortRange(port), transport: .tcp)),
-                source: answers.ssh?.from ?? .everyone)
+                source: answers.ssh?.from ?? .everyone, limit: answers.ssh?.limit)
         }
         for choice in answers.services where choice.name != "ssh" {
             guard let template = catalog[choice.name] else {
@@ -46,11 +46,12 @@ package struct Plan: Equatable, Sendable {
             }
             permissions += template.openings.map { opening in
                 Permission(
-                    answer: .service(template.name), opening: opening, source: choice.from ?? template.defaultSource)
+                    answer: .service(template.name), opening: opening, source: choice.from ?? template.defaultSource,
+                    limit: choice.limit)
             }
         }
-        permissions += answers.ports.sorted().map { port in
-            Permission(answer: .ports, opening: .ports(port), source: .everyone)
+        permissions += answers.ports.sorted { $0.ports < $1.ports }.map { choice in
+            Permission(answer: .ports, opening: .ports(choice.ports), source: choice.from, limit: choice.limit)
         }
         switch answers.ping {
         case .repliesOnly, .admins: break
@@ -65,6 +66,12 @@ package struct Plan: Equatable, Sendable {
 }
 
 extension Plan {
+    /// The interfaces that the answers name, each once.
+    package var namedInterfaces: [InterfaceName] {
+        let lists = [answers.admins, answers.block] + permissions.compactMap(\.limits)
+        return Set(lists.flatMap(\.interfaces)).sorted()
+    }
+
     /// What only admins may reach although there are none, as named in the answers.
     package var unreachable: [String] {
         guard answers.admins.isEmpty else { return [] }
@@ -74,7 +81,8 @@ extension Plan {
                 switch permission.answer {
                 case .ssh: "ssh"
                 case .service(let name): name
-                case .admins, .ports, .ping: nil
+                case .ports: permission.opening.portSpec?.description
+                case .admins, .ping, .block: nil
                 }
             if let name, !names.contains(name) { names.append(name) }
         }

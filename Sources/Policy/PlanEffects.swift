@@ -31,8 +31,8 @@ package struct PlanEffects: Equatable, Sendable {
     package struct CutOff: Equatable, Sendable {
         /// The listener.
         package let listener: Listener
-        /// The addresses and networks that can still reach it.
-        package let remaining: [CIDR]
+        /// The addresses, networks and interfaces that can still reach it.
+        package let remaining: [String]
     }
 
     /// A peer that is connected now and cannot connect again.
@@ -84,11 +84,9 @@ extension Plan {
                 permission.source == .everyone && permission.opens(listener.transport, listener.port)
             }
             guard !isOpenToAll else { return nil }
-            let limits = permissions.filter { $0.opens(listener.transport, listener.port) }.flatMap { permission in
-                if case .networks(let networks) = permission.source { networks.all } else { [CIDR]() }
-            }
+            let limits = permissions.filter { $0.opens(listener.transport, listener.port) }.compactMap(\.limits)
             return PlanEffects.CutOff(
-                listener: listener, remaining: Set(answers.admins.all + limits).filter { isOpen($0.family) }.sorted())
+                listener: listener, remaining: sources([answers.admins] + limits) { isOpen($0) })
         }
         let peers = listeners.flatMap { listener in
             listener.peers.filter { !accepts(from: $0, transport: listener.transport, port: listener.port) }.map {
@@ -117,7 +115,7 @@ extension PlanEffects {
 
     private var cutOffSentences: [String] {
         cutOff.map { item in
-            let rest = item.remaining.isEmpty ? "" : " but \(item.remaining.map(\.description).joined(separator: ", "))"
+            let rest = item.remaining.isEmpty ? "" : " but \(item.remaining.joined(separator: ", "))"
             return "\(item.listener.title) is reachable now and will be blocked for everyone\(rest)."
         }
     }
@@ -145,7 +143,7 @@ extension PlanEffects.Published {
         case .only(let sources):
             sources.isEmpty
                 ? "your answers block it"
-                : "your answers allow only \(sources.map(\.description).joined(separator: ", "))"
+                : "your answers allow only \(sources.joined(separator: ", "))"
         }
     }
 

@@ -6,8 +6,8 @@ extension Plan {
     package enum PublishedReach: Equatable, Sendable {
         /// Everyone.
         case everyone
-        /// Only these addresses and networks; nobody if there are none.
-        case only([CIDR])
+        /// Only these addresses, networks and interfaces; nobody if there are none.
+        case only([String])
         /// Only this machine: the port is published on a loopback address.
         case thisMachine
     }
@@ -32,11 +32,14 @@ extension Plan {
         let covering = publishedPermissions.filter { $0.covers(port.ports) }
         let family = port.family
         if covering.contains(where: { $0.source == .everyone }), family.map(isOpen) ?? true { return .everyone }
-        let limits = covering.flatMap { permission in
-            if case .networks(let networks) = permission.source { networks.all } else { [CIDR]() }
-        }
-        let sources = Set(answers.admins.all + limits).filter { isOpen($0.family) && $0.family == family ?? $0.family }
-        return .only(sources.sorted())
+        return .only(
+            sources([answers.admins] + covering.compactMap(\.limits)) { isOpen($0) && $0 == family ?? $0 })
+    }
+
+    /// The sources of some lists, each once, in some families.
+    func sources(_ lists: [AddressList], _ isMeant: (Family) -> Bool) -> [String] {
+        Set(lists.flatMap(\.all)).filter { isMeant($0.family) }.sorted().map(\.description)
+            + Set(lists.flatMap(\.interfaces)).sorted().map { "interface \($0)" }
     }
 
     /// Whether a new connection from outside to a published port passes.
@@ -48,7 +51,7 @@ extension Plan {
     /// - Returns: false if it is dropped.
     package func acceptsPublished(from source: IPAddress, transport: TransportProtocol, port: UInt16) -> Bool {
         guard limitsPublishedPorts else { return true }
-        guard isOpen(source.family) else { return false }
+        guard isOpen(source.family), !blocks(source) else { return false }
         let spec = PortSpec(range: PortRange(port), transport: transport)
         return answers.admins.contains(source)
             || publishedPermissions.contains { $0.covers(spec) && $0.admits(source, admins: answers.admins) }

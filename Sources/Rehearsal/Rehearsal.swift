@@ -57,6 +57,8 @@ package struct Rehearsal: Sendable {
             switch expectation.packet {
             case .tcp(let port), .established(let port): tcp.insert(port)
             case .udp(let port): udp.insert(port)
+            case .several(let spec, _), .oneMore(let spec, _):
+                if spec.transport == .tcp { tcp.insert(spec.range.lower) } else { udp.insert(spec.range.lower) }
             case .packetTooBig: udp.insert(53)
             case .ping, .strayError, .relatedError, .neighbour, .message: break
             }
@@ -132,7 +134,9 @@ package struct Rehearsal: Sendable {
         let kernelTrace = await hiddenDeciders()
         var seen: [Expectation: Bool] = [:]
         var decisions: [Expectation: CounterDifference.Decision] = [:]
-        let testable = expectations.filter { untested[$0] == nil && counters.families.contains($0.family) }
+        let possible = expectations.filter { untested[$0] == nil && counters.families.contains($0.family) }
+        try await burst(possible.filter(\.isBurst), &seen)
+        let testable = possible.filter { !$0.isBurst }
         let visible = testable.filter { $0.isThrough(.silent) != nil }
 
         // The open ones answer at once; all the closed ones share one wait, and their drops are counted.
@@ -146,6 +150,8 @@ package struct Rehearsal: Sendable {
         }
         let rest = (deciding == .onlyUnseen ? [] : visible).filter { expectation in
             let isAsPromised = seen[expectation] == expectation.isAccepted
+            // Sent again, it would use up what its limit allows.
+            if expectation.limit != nil { return false }
             if !isAsPromised, !expectation.isAccepted { return expectation.sourcePort == nil }
             return !isAsPromised || (deciding == .all && expectation.isAccepted)
         }
@@ -165,6 +171,22 @@ package struct Rehearsal: Sendable {
                 return Verdict(expectation, .untested("no rule or policy counted it"))
             }
             return Verdict(expectation, isThrough ? .accepted : .dropped, decision: decisions[expectation])
+        }
+    }
+
+    /// Sends as many packets at once as a limit allows, and one more.
+    private func burst(_ expectations: [Expectation], _ seen: inout [Expectation: Bool]) async throws(StageError) {
+        for expectation in expectations {
+            guard case .several(let spec, let count) = expectation.packet else { continue }
+            let more = expectations.first {
+                $0.source == expectation.source && $0.packet == .oneMore(spec, count)
+            }
+            let probes = Array(repeating: expectation.probe, count: count + (more == nil ? 0 : 1))
+            let accepted = try await stage.probe(probes, from: .outside, patience: .milliseconds(250)).count {
+                $0.isAccepted
+            }
+            seen[expectation] = accepted >= count
+            if let more { seen[more] = accepted > count }
         }
     }
 

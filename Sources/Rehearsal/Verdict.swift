@@ -54,6 +54,8 @@ extension Expectation {
     /// The packets that test it.
     var probe: Probe {
         switch packet {
+        case .several(let spec, _), .oneMore(let spec, _):
+            Probe(spec.transport == .tcp ? .tcp : .udp, from: source, to: target, port: spec.range.lower)
         case .tcp(let port):
             Probe(.tcp, from: source, to: target, port: port, sourcePort: sourcePort)
         case .udp(let port):
@@ -74,9 +76,20 @@ extension Expectation {
         switch packet {
         case .strayError, .packetTooBig, .message: nil
         case .relatedError: outcome == .refused
-        case .tcp, .udp, .ping, .established, .neighbour: outcome == .accepted
+        case .tcp, .udp, .ping, .established, .neighbour, .several, .oneMore: outcome == .accepted
         }
     }
+
+    /// Whether it tests several packets together, which have to be sent at once.
+    var isBurst: Bool {
+        switch packet {
+        case .several, .oneMore: true
+        default: false
+        }
+    }
+
+    /// Whether it can be tested only once: a second time, the kernel would still count the first one.
+    package var isForOnce: Bool { isBurst || limit?.count == 1 }
 
     /// The ICMPv6 type that must come in: for neighbours, the solicitation (135) or the advertisement for the server's
     /// own solicitation (136).
@@ -84,7 +97,7 @@ extension Expectation {
         switch packet {
         case .neighbour: direction == .in ? 135 : 136
         case .message(let type): type
-        case .tcp, .udp, .ping, .established, .strayError, .relatedError, .packetTooBig: nil
+        case .tcp, .udp, .ping, .established, .strayError, .relatedError, .packetTooBig, .several, .oneMore: nil
         }
     }
 }

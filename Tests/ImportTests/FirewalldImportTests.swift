@@ -80,7 +80,7 @@ struct FirewalldImportTests {
         #expect(one == other)
         for zone in [file, zone] {
             let result = try Self.result([zone])
-            #expect(result.answers.ports.map(\.description) == ["80/tcp"])
+            #expect(result.answers.ports.map(\.ports.description) == ["80/tcp"])
             #expect(result.answers.ping == .repliesOnly)
         }
     }
@@ -103,7 +103,7 @@ struct FirewalldImportTests {
                 ServiceChoice("samba", from: .everyone), ServiceChoice("mdns"),
                 ServiceChoice("postgres", from: .networks(try Imports.networks("10.0.0.0/8"))),
             ])
-        #expect(result.answers.ports.map(\.description) == ["8080/tcp"])
+        #expect(result.answers.ports.map(\.ports.description) == ["8080/tcp"])
         #expect(result.answers.ping == .everyone)
         #expect(result.omitted.isEmpty)
     }
@@ -129,7 +129,7 @@ struct FirewalldImportTests {
                     + "<rule><service name=\"http\"/><accept><limit value=\"3/m\"/></accept></rule>"
                     + "<rule priority=\"10\"><port port=\"9000\" protocol=\"udp\"/><accept/></rule>")
         ])
-        #expect(result.answers.ports.map(\.description) == ["8080/tcp", "8082/tcp", "9000/udp"])
+        #expect(result.answers.ports.map(\.ports.description) == ["8080/tcp", "8082/tcp", "9000/udp"])
         #expect(
             result.omitted.contains { $0.rule.contains("limit value=\"3/m\"") && $0.effect.hasPrefix("closed: 80/tcp") }
         )
@@ -166,7 +166,7 @@ struct FirewalldImportTests {
                     + "<port port=\"8080\" protocol=\"tcp\"/><port port=\"9000\" protocol=\"tcp\"/>"),
         ]
         let result = try Self.result(zones, ImportMachine(interfaces: ["eth0", "eth1"]))
-        #expect(result.answers.ports.map(\.description) == ["8080/tcp"])
+        #expect(result.answers.ports.map(\.ports.description) == ["8080/tcp"])
         #expect(result.omitted.contains { $0.reason == "not open on all interfaces" })
     }
 
@@ -185,7 +185,7 @@ struct FirewalldImportTests {
             """, file: "direct.xml")
         #expect(direct.others == ["-A FORWARD -j ACCEPT"])
         let blocked = try Self.result([zone], direct: direct.blocks)
-        #expect(blocked.answers.ports.map(\.description) == ["8081/tcp"])
+        #expect(blocked.answers.ports.map(\.ports.description) == ["8081/tcp"])
         let doubtful = try Self.result([zone], policies: ["mine"])
         #expect(doubtful.answers.ports.isEmpty)
         #expect(doubtful.answers.ssh == SSHAnswer(ports: [22], from: .everyone))

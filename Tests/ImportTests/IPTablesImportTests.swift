@@ -51,7 +51,7 @@ struct IPTablesImportTests {
         let result = try Imports.of(
             Imports.iptables("-A INPUT -p tcp -m multiport --dports 22,80,443 -j ACCEPT"))
         #expect(result.answers.services.isEmpty)
-        #expect(result.answers.ports.map(\.description) == ["80/tcp", "443/tcp"])
+        #expect(result.answers.ports.map(\.ports.description) == ["80/tcp", "443/tcp"])
     }
 
     @Test("an earlier rule beats a later one")
@@ -64,7 +64,7 @@ struct IPTablesImportTests {
                 -A INPUT -p tcp -m tcp --dport 8090 -j DROP
                 -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
                 """))
-        #expect(result.answers.ports.map(\.description) == ["8000-8079/tcp", "8081-8100/tcp"])
+        #expect(result.answers.ports.map(\.ports.description) == ["8000-8079/tcp", "8081-8100/tcp"])
     }
 
     @Test("what is blocked for one network only stays closed for all, except SSH")
@@ -176,7 +176,7 @@ struct IPTablesImportTests {
         let result = try Imports.of(
             Imports.iptables("-A INPUT -p tcp -m multiport --dports 22,8080 -j ACCEPT", "-A INPUT -i lo -j ACCEPT"))
         #expect(!result.answers.ipv6)
-        #expect(result.answers.ports.map(\.description) == ["8080/tcp"])
+        #expect(result.answers.ports.map(\.ports.description) == ["8080/tcp"])
     }
 
     @Test("an interface that all packets come in through is no limit; one of several is")
@@ -187,7 +187,7 @@ struct IPTablesImportTests {
             -A INPUT -i eth0 -p tcp -m tcp --dport 8080 -j ACCEPT
             """)
         let one = try Imports.of(rules, ImportMachine(interfaces: ["eth0"]))
-        #expect(one.answers.ports.map(\.description) == ["8080/tcp"])
+        #expect(one.answers.ports.map(\.ports.description) == ["8080/tcp"])
         #expect(one.omitted.isEmpty)
         let two = try Imports.of(rules, ImportMachine(interfaces: ["eth0", "eth1"]))
         #expect(two.answers.ports.isEmpty)
@@ -202,7 +202,7 @@ struct IPTablesImportTests {
             ])
         let result = try Imports.of(
             Imports.iptables("-A INPUT -p tcp -m tcp --dport 3306 -j DROP", policy: "ACCEPT"), machine)
-        #expect(result.answers.ports.map(\.description) == ["8080/tcp"])
+        #expect(result.answers.ports.map(\.ports.description) == ["8080/tcp"])
         #expect(result.answers.ping == .everyone)
         #expect(result.omitted.contains { $0.rule == "INPUT's policy ACCEPT" })
     }
@@ -227,7 +227,7 @@ struct IPTablesImportTests {
                 -A INPUT -m rpfilter --invert -j DROP
                 -A INPUT -p tcp -m multiport --dports 22,8080 -j ACCEPT
                 """, "-A INPUT -p tcp -m multiport --dports 22,8080 -j ACCEPT"))
-        #expect(result.answers.ports.map(\.description) == ["8080/tcp"])
+        #expect(result.answers.ports.map(\.ports.description) == ["8080/tcp"])
         #expect(result.omitted.isEmpty)
     }
 

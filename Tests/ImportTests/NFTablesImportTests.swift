@@ -49,7 +49,7 @@ struct NFTablesImportTests {
                 ServiceChoice(
                     "postgres", from: .networks(try Imports.networks("10.0.0.0/8", "192.168.1.5", "192.168.7.0/31"))),
             ])
-        #expect(result.answers.ports.map(\.description) == ["8080/tcp", "8082/tcp"])
+        #expect(result.answers.ports.map(\.ports.description) == ["8080/tcp", "8082/tcp"])
         #expect(result.answers.ping == .everyone)
         #expect(result.omitted.contains { $0.rule.contains("8000-8100") && $0.reason.contains("limit rate") })
     }
@@ -68,7 +68,7 @@ struct NFTablesImportTests {
             """
         }
         let result = try Imports.of(Imports.nft(chain("one", "22, 80, 8080") + chain("two", "22, 8080, 9090")))
-        #expect(result.answers.ports.map(\.description) == ["8080/tcp"])
+        #expect(result.answers.ports.map(\.ports.description) == ["8080/tcp"])
     }
 
     @Test(
@@ -111,7 +111,7 @@ struct NFTablesImportTests {
                 }
 
                 """))
-        #expect(result.answers.ports.map(\.description) == ["8080/tcp"])
+        #expect(result.answers.ports.map(\.ports.description) == ["8080/tcp"])
         #expect(result.answers.ssh == SSHAnswer(ports: [22], from: .everyone))
     }
 }

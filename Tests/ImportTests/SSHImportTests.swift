@@ -62,7 +62,7 @@ struct SSHImportTests {
         let result = try Imports.of(Imports.iptables(rules), machine)
         #expect(
             result.answers.ssh == SSHAnswer(ports: [2222], from: .networks(try Imports.networks("10.0.0.0/8"))))
-        #expect(result.answers.ports.map(\.description) == ["22/tcp"])
+        #expect(result.answers.ports.map(\.ports.description) == ["22/tcp"])
     }
 
     @Test("22 is an ordinary port where sshd listens elsewhere")
@@ -71,6 +71,6 @@ struct SSHImportTests {
         let result = try Imports.of(
             Imports.iptables("-A INPUT -p tcp -m multiport --dports 22,2200 -j ACCEPT"), machine)
         #expect(result.answers.ssh == SSHAnswer(ports: [2200], from: .everyone))
-        #expect(result.answers.ports.map(\.description) == ["22/tcp"])
+        #expect(result.answers.ports.map(\.ports.description) == ["22/tcp"])
     }
 }

@@ -149,7 +149,7 @@ struct UFWImportTests {
             Self.both("deny tcp 9090 ANY any ANY in", "-p tcp --dport 9090 -j DROP"),
             Self.both("allow tcp 9090 ANY any ANY in", "-p tcp --dport 9090 -j ACCEPT"),
         ])
-        #expect(result.answers.ports.map(\.description) == ["8080/tcp"])
+        #expect(result.answers.ports.map(\.ports.description) == ["8080/tcp"])
     }
 
     @Test("without IPv6, all of IPv6 is blocked")

@@ -188,7 +188,7 @@ struct QuestionTests {
     func touchesNothingElse(question: Question) throws {
         var answers = Answers(
             admins: [try Machine.network("192.0.2.1")], services: [ServiceChoice("git")],
-            ports: [try PortSpec(parsing: "9/udp")], ping: .limited, ssh: SSHAnswer(ports: [22], from: .admins),
+            ports: [PortChoice(try PortSpec(parsing: "9/udp"))], ping: .limited, ssh: SSHAnswer(ports: [22], from: .admins),
             ipv6: true, log: true, existing: .replace, docker: .answers)
         let line = try #require(questionCases[question]?.valid.first?.line)
         let changed = try question.parse(line, try Machine.context(answers: answers)).get()
@@ -238,7 +238,7 @@ struct QuestionTests {
     @Test("Tab offers only words that the question understands", arguments: Question.allCases)
     func completions(question: Question) throws {
         let context = try Machine.context()
-        let partial: Set = ["from", "port", "list"]
+        let partial: Set = ["from", "port", "list", "limited"]
         for word in question.completions(context) where !partial.contains(word) {
             if question == .services, ["everyone", "admins"].contains(word) { continue }
             _ = try question.parse(word, context).get()

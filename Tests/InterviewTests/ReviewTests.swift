@@ -20,7 +20,7 @@ struct ReviewTests {
             services: [
                 ServiceChoice("web"), ServiceChoice("mail", from: .networks([try Machine.network("192.168.1.0/24")])),
                 ServiceChoice("postgres"),
-            ], ports: [try PortSpec(parsing: "8080/tcp")], ping: .limited)
+            ], ports: [PortChoice(try PortSpec(parsing: "8080/tcp"))], ping: .limited)
         let text = try review(answers)
         for row in [
             "  ssh 22                     open          open",
@@ -74,17 +74,19 @@ struct ReviewTests {
             services: [
                 ServiceChoice("web"), ServiceChoice("mail", from: .networks([try Machine.network("198.51.100.0/24")])),
             ],
-            ports: [try PortSpec(parsing: "8080/tcp")], ssh: SSHAnswer(from: .admins))
+            ports: [PortChoice(try PortSpec(parsing: "8080/tcp"))], ssh: SSHAnswer(from: .admins))
         let catalog = try TemplateCatalog.builtIn()
         let plan = try Plan(answers: answers, catalog: catalog, sshPorts: [22])
         let openings = answers.openings(catalog, sshPorts: [22])
+        let context = QuestionContext(
+            discovery: Discovery(), catalog: catalog, answers: answers, answered: [], hasProposals: false)
         for text in ["192.168.1.33", "203.0.113.7", "198.51.100.9"] {
             let address = try Machine.address(text)
             for transport in TransportProtocol.allCases {
                 for port: UInt16 in [1, 22, 25, 80, 443, 993, 3000, 8080] {
                     let shown =
-                        answers.admits(address, from: .admins)
-                        || openings.contains { $0.covers(port, transport) && answers.admits(address, from: $0.source) }
+                        context.admits(address, from: .admins)
+                        || openings.contains { $0.covers(port, transport) && context.admits(address, from: $0.source) }
                     #expect(
                         shown == plan.accepts(from: address, transport: transport, port: port),
                         "\(text) \(port)/\(transport)")
@@ -107,7 +109,7 @@ struct ReviewTests {
     @Test("a port that one answer limits and another opens is open, also for SSH")
     func overlapping() throws {
         let answers = Answers(
-            admins: [try Machine.network("192.168.1.33")], ports: [try PortSpec(parsing: "1-65535/tcp")],
+            admins: [try Machine.network("192.168.1.33")], ports: [PortChoice(try PortSpec(parsing: "1-65535/tcp"))],
             ssh: SSHAnswer(from: .admins))
         let text = try review(answers)
         #expect(text.contains("  ssh 22                     open          open"))

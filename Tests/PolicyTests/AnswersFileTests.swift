@@ -53,7 +53,7 @@ struct AnswersFileReadingTests {
                 ServiceChoice("ssh"), ServiceChoice("web"),
                 ServiceChoice("mail", from: .networks([try cidr("192.168.1.0/24")])),
             ],
-            ports: [try PortSpec(parsing: "8080/tcp"), try PortSpec(parsing: "60000-61000/udp")],
+            ports: [PortChoice(try PortSpec(parsing: "8080/tcp")), PortChoice(try PortSpec(parsing: "60000-61000/udp"))],
             ping: .limited, ssh: SSHAnswer(ports: [22, 2222], from: .admins), ipv6: true, log: true,
             existing: .replace)
         #expect(try parse(yaml) == expected)
@@ -128,7 +128,8 @@ struct AnswersFileWritingTests {
         let lines = AnswersFile.render(answers).split(separator: "\n").filter { !$0.hasPrefix("#") }
         #expect(
             lines == [
-                "version: 1", "admins:", "  - 192.168.1.33", "  - \"2001:db8:5::/64\"", "services:", "  - ssh",
+                "version: 1", "admins:", "  - 192.168.1.33", "  - \"2001:db8:5::/64\"", "block: []", "services:",
+                "  - ssh",
                 "  - { name: mail, from: [\"2001:db8::/32\"] }", "ports: []", "ping: replies-only",
                 "ssh: { ports: [22], from: admins }", "ipv6: true", "log: false", "existing: keep",
                 "docker: open",

@@ -22,31 +22,49 @@ enum AnswersGenerator {
 
     static func answers(_ random: inout SplitMix) -> Answers {
         let ipv6 = Bool.random(using: &random)
+        let admins = AddressList(networks(0...4, ipv6: ipv6, &random), interfaces: interfaces(["wg0", "tun1"], &random))
+        let blocked = AddressList(
+            [try? CIDR(parsing: "203.0.113.\(UInt8.random(in: 0...255, using: &random))")].compactMap(\.self),
+            interfaces: interfaces(["eth7"], &random))
         return Answers(
-            admins: AddressList(networks(0...4, ipv6: ipv6, &random)),
+            admins: admins,
             services: names.shuffled(using: &random).prefix(Int.random(in: 0...5, using: &random)).map { name in
-                ServiceChoice(name, from: Bool.random(using: &random) ? nil : source(ipv6: ipv6, &random))
+                ServiceChoice(
+                    name, from: Bool.random(using: &random) ? nil : source(ipv6: ipv6, &random), limit: limit(&random))
             },
-            ports: ports(&random),
+            ports: ports(&random).map { PortChoice($0, from: source(ipv6: ipv6, &random), limit: limit(&random)) },
             ping: PingPolicy.allCases.randomElement(using: &random) ?? .admins,
             ssh: Bool.random(using: &random) ? nil : ssh(ipv6: ipv6, &random),
             ipv6: ipv6,
             log: Bool.random(using: &random),
             existing: ExistingRules.allCases.randomElement(using: &random) ?? .replace,
-            docker: DockerPolicy.allCases.randomElement(using: &random) ?? .answers)
+            docker: DockerPolicy.allCases.randomElement(using: &random) ?? .answers,
+            block: blocked.overlap(with: admins) == nil ? blocked : [])
+    }
+
+    private static func interfaces(_ names: [String], _ random: inout SplitMix) -> [InterfaceName] {
+        names.prefix(Int.random(in: 0...names.count, using: &random)).compactMap { try? InterfaceName(parsing: $0) }
+    }
+
+    private static func limit(_ random: inout SplitMix) -> RateLimit? {
+        guard Bool.random(using: &random) else { return nil }
+        let count = Int.random(in: RateLimit.counts, using: &random)
+        let unit = ["", "s", "m"].randomElement(using: &random) ?? ""
+        return try? RateLimit(parsing: "\(count)/\(Int.random(in: 1...1_440, using: &random))\(unit)")
     }
 
     private static func ssh(ipv6: Bool, _ random: inout SplitMix) -> SSHAnswer {
         let ports: Set<UInt16> = [UInt16.random(in: 1...65535, using: &random), 22]
         return SSHAnswer(
-            ports: Bool.random(using: &random) ? nil : Array(ports), from: source(ipv6: ipv6, &random))
+            ports: Bool.random(using: &random) ? nil : Array(ports), from: source(ipv6: ipv6, &random),
+            limit: limit(&random))
     }
 
     private static func source(ipv6: Bool, _ random: inout SplitMix) -> Source {
         switch Int.random(in: 0...2, using: &random) {
         case 0: .everyone
         case 1: .admins
-        default: .networks(AddressList(networks(1...3, ipv6: ipv6, &random)))
+        default: .networks(AddressList(networks(1...3, ipv6: ipv6, &random), interfaces: interfaces(["wg1"], &random)))
         }
     }
 

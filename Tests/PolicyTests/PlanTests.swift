@@ -104,7 +104,7 @@ struct PlanTests {
     @Test("a port is open for its own protocol only, and a range includes both ends")
     func ports() throws {
         let stranger = try #require(stranger)
-        let plan = try plan(Answers(ports: [try PortSpec(parsing: "60000-61000/udp")]))
+        let plan = try plan(Answers(ports: [PortChoice(try PortSpec(parsing: "60000-61000/udp"))]))
         #expect(plan.accepts(from: stranger, transport: .udp, port: 60000))
         #expect(plan.accepts(from: stranger, transport: .udp, port: 61000))
         #expect(!plan.accepts(from: stranger, transport: .udp, port: 59999))
@@ -141,7 +141,7 @@ struct PlanTests {
         let plan = try plan(
             Answers(
                 admins: [try CIDR(parsing: "10.0.0.1")], services: [ServiceChoice("git"), ServiceChoice("dns")],
-                ports: [try PortSpec(parsing: "9000/tcp"), try PortSpec(parsing: "8000/tcp")], ping: .limited))
+                ports: [PortChoice(try PortSpec(parsing: "9000/tcp")), PortChoice(try PortSpec(parsing: "8000/tcp"))], ping: .limited))
         #expect(
             plan.permissions.map(\.answer) == [
                 .admins, .ssh, .service("git"), .service("dns"), .service("dns"), .ports, .ports, .ping,

@@ -44,7 +44,7 @@ struct PlanEffectsTests {
             try sentences(answers, port) == [
                 "8080/tcp (container web) goes to 172.17.0.2:80: your answers allow only 192.168.1.33."
             ])
-        answers.ports = [try PortSpec(parsing: "8000-8100/tcp")]
+        answers.ports = [PortChoice(try PortSpec(parsing: "8000-8100/tcp"))]
         #expect(
             try sentences(answers, port) == [
                 "8080/tcp (container web) goes to 172.17.0.2:80: open to everyone, as your answers say."
@@ -66,7 +66,7 @@ struct PlanEffectsTests {
 
     @Test("limits count: clients outside them are blocked, clients inside are not")
     func limits() throws {
-        var answers = Answers(ports: [try PortSpec(parsing: "3000/tcp"), try PortSpec(parsing: "53/udp")])
+        var answers = Answers(ports: [PortChoice(try PortSpec(parsing: "3000/tcp")), PortChoice(try PortSpec(parsing: "53/udp"))])
         answers.ssh = SSHAnswer(from: .networks([try CIDR(parsing: "198.51.100.0/24")]))
         let inside = try effects(answers)
         #expect(inside.cutOff.map(\.listener.port) == [22])

@@ -27,9 +27,10 @@ struct RehearsalMachine: Sendable {
     ///   - serverAddress: the server's address of that connection.
     ///   - routes: the interfaces by which the kernel reaches hosts; other hosts are behind the interface of their
     ///     network.
+    ///   - interfaces: the interfaces that the plan names; one that does not exist yet gets an address for the rehearsal.
     init(
         _ facts: FactSource, families: [Family], you: IPAddress? = nil, serverAddress: IPAddress? = nil,
-        routes: [IPAddress: String] = [:]
+        routes: [IPAddress: String] = [:], interfaces: [String] = []
     ) {
         let exits = NetworkFacts(facts).defaultRoutes.filter { !Self.ready.contains($0.interface) }
         let all = ownAddresses().filter { $0.isUp && $0.scope == .global && !Self.ready.contains($0.interface) }
@@ -52,19 +53,22 @@ struct RehearsalMachine: Sendable {
         let known = numbered.map(\.interface) + own.filter { $0.address == serverAddress }.map(\.interface) + needed
         let names = (known + own.map(\.interface)).uniqued.filter { name in own.contains { $0.interface == name } }
             .prefix(Self.interfaces)
+        let wanted = interfaces.filter { !Self.ready.contains($0) }.prefix(Self.wantedInterfaces)
         addresses = families.flatMap { family in
             let first = numbered.filter { $0.isIPv6 == (family == .ipv6) }.map(\.interface)
-            let found = (first + names).uniqued.compactMap { name -> ServerAddress? in
+            let found = (first + names + wanted).uniqued.compactMap { name -> ServerAddress? in
                 let here = own.filter { $0.interface == name && $0.address.family == family }
                 guard let one = here.first(where: { $0.address == serverAddress }) ?? here.first else { return nil }
                 let comesHere = one.address == serverAddress ? [you].compactMap(\.self).map { CIDR($0) } : []
                 return ServerAddress(one.address, on: name, prefixLength: one.prefixLength, others: comesHere)
             }
+            let future = wanted.enumerated().filter { one in !found.contains { $0.interface == one.element } }
+                .compactMap { Self.address(number: $0.offset, on: $0.element, family) }
             guard found.isEmpty else {
-                return Self.following(routes.filter { $0.key != you || serverAddress == nil }, found)
+                return Self.following(routes.filter { $0.key != you || serverAddress == nil }, found) + future
             }
             return StageAddresses.documentation.server.filter { $0.address.family == family }
-                .map { ServerAddress($0.address, on: names.first ?? $0.interface, prefixLength: 0) }
+                .map { ServerAddress($0.address, on: names.first ?? $0.interface, prefixLength: 0) } + future
         }
         listening = Set(
             ReachableListeners.reachable(SocketTable(facts), facts).map { found in
@@ -75,6 +79,18 @@ struct RehearsalMachine: Sendable {
 }
 
 extension RehearsalMachine {
+    /// The maximum number of interfaces on a stage that the plan names.
+    private static let wantedInterfaces = 8
+
+    /// An address for an interface that has none of the family: from the networks for benchmarks and documentation
+    /// (RFC 2544, RFC 3849).
+    private static func address(number: Int, on interface: String, _ family: Family) -> ServerAddress? {
+        let text = family == .ipv4 ? "198.19.\(number).1" : "2001:db8:1f:\(number)::1"
+        return (try? IPAddress(parsing: text)).map {
+            ServerAddress($0, on: interface, prefixLength: family == .ipv4 ? 24 : 64)
+        }
+    }
+
     private struct OwnAddress {
         let address: IPAddress
         let interface: String

@@ -71,7 +71,10 @@ extension RehearsalRunner {
     /// The present SSH connection, if the answers say that the plan blocks it: for when it cannot be tested with
     /// packets.
     func lockoutByAnswers(of plan: Plan) -> Lockout? {
-        guard let you, let yourPort, !plan.accepts(from: you, transport: .tcp, port: yourPort) else { return nil }
+        let interface = you.flatMap { RehearsalMachine(environment.facts, families: [$0.family]).addresses.facing($0) }
+        guard let you, let yourPort,
+            !plan.accepts(from: you, transport: .tcp, port: yourPort, on: interface?.interface)
+        else { return nil }
         return Lockout(peer: you, port: yourPort)
     }
 
@@ -104,7 +107,7 @@ extension RehearsalRunner {
                     RehearsalReport.Difference(
                         from: "\(verdict.expectation.source)", packet: verdict.expectation.packet.title,
                         expectedOpen: verdict.expectation.isAccepted, untried: verdict.untried,
-                        rule: verdict.decision?.text, question: verdict.expectation.answer.map(Question.init))
+                        rule: verdict.decision?.text, question: verdict.expectation.answer.flatMap(Question.init))
                 })
         }
         return .passed(
@@ -114,15 +117,18 @@ extension RehearsalRunner {
 }
 
 extension Question {
-    /// The question that an answer belongs to.
-    init(_ answer: Permission.Answer) {
-        self =
+    /// The question that an answer belongs to; nil if there is none.
+    init?(_ answer: Permission.Answer) {
+        let question: Question? =
             switch answer {
             case .admins: .admins
             case .ssh: .ssh
             case .service: .services
             case .ports: .ports
             case .ping: .ping
+            case .block: nil
             }
+        guard let question else { return nil }
+        self = question
     }
 }

@@ -65,17 +65,18 @@ struct RehearsalRunner: Sendable {
     /// The machine that the stage for a plan copies, with the interfaces that the plan's hosts use.
     func machine(for plan: Plan) async -> RehearsalMachine {
         let expectations = expectations(plan, on: RehearsalMachine(environment.facts, families: environment.families))
-        return await machine(reaching: expectations.flatMap { [$0.source, $0.target] })
+        return await machine(
+            reaching: expectations.flatMap { [$0.source, $0.target] }, interfaces: plan.namedInterfaces.map(\.text))
     }
 
-    /// The machine that the stage for these hosts copies.
-    func machine(reaching hosts: [IPAddress]) async -> RehearsalMachine {
+    /// The machine that the stage for these hosts copies, with these interfaces even where it does not have them.
+    func machine(reaching hosts: [IPAddress], interfaces: [String] = []) async -> RehearsalMachine {
         let hosts = Set(hosts + [you].compactMap(\.self)).sorted()
         let lookup = try? RouteLookup(toolbox: environment.toolbox, runner: environment.runner)
         let routes = (try? await lookup?.interfaces(to: hosts)) ?? [:]
         return RehearsalMachine(
             environment.facts, families: environment.families, you: you, serverAddress: yourServerAddress,
-            routes: routes)
+            routes: routes, interfaces: interfaces)
     }
 
     /// What a plan promises on this machine.
@@ -129,11 +130,16 @@ struct RehearsalRunner: Sendable {
         var change = try await change(piece.with(sampled), on: stage, loaded: existing.loaded)
         (kernel.counters as? IPTablesCounters)?.look(at: scopes(piece))
         try await change.activateTrial()
-        let pending = try await rehearsal.verdicts(
-            expectations, untested: untested, deciding: takeOver == nil ? .mistakes : .onlyUnseen)
+        var pending = try await rehearsal.verdicts(
+            expectations.filter { !$0.isForOnce }, untested: untested,
+            deciding: takeOver == nil ? .mistakes : .onlyUnseen)
         try await live?.removeRules(of: takeOver, on: kernel)
         try await change.makePermanent()
         let permanent = try await rehearsal.verdicts(expectations, untested: untested)
+        // In both forms the same rule counts.
+        for (place, verdict) in permanent.enumerated() where verdict.expectation.isForOnce {
+            pending.insert(verdict, at: place)
+        }
         return RehearsalResult(
             verdicts: permanent, pending: pending,
             milliseconds: Int((ContinuousClock.now - begun) / .milliseconds(1)), notes: setNotes + existing.notes,

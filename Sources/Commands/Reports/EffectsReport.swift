@@ -49,7 +49,7 @@ package struct EffectsReport: Report, Equatable {
         cutOff = effects.cutOff.map {
             CutOff(
                 program: $0.listener.program, port: "\($0.listener.port)/\($0.listener.transport.rawValue)",
-                remaining: $0.remaining.map(\.description))
+                remaining: $0.remaining)
         }
         peers = effects.peers.map {
             Peer(
@@ -70,7 +70,7 @@ extension Plan.PublishedReach {
         switch self {
         case .everyone: ["everyone"]
         case .thisMachine: ["this machine"]
-        case .only(let sources): sources.map(\.description)
+        case .only(let sources): sources
         }
     }
 }

@@ -77,9 +77,10 @@ struct MachineDiscovery: Sendable {
                 + nftTables.map { "nft table \($0)" },
             docker: firewalls.contains { $0.name.lowercased().contains("docker") && $0.state == .running })
         discovery.managers = OtherManagers(environment.facts).findings.map {
-
             FoundManager($0.name, sentences: $0.sentences, canImport: ImportProgram(rawValue: $0.name) != nil)
-
+        }
+        discovery.networks = ownAddresses().filter { $0.scope == .global && $0.isUp }.compactMap { own in
+            CIDR(of: own.address, prefixLength: own.prefixLength).map { .init($0, on: own.interface) }
         }
         discovery.peerEvidence = caller.proposal?.evidence
         discovery.ruleOwners = ruleOwners

@@ -26,14 +26,18 @@ let nothingKnown40 = #"""
       addresses separated by spaces, or a
       network such as 192.168.1.0/24, which
       contains all addresses from
-      192.168.1.0 to 192.168.1.255. Host
-      names are not supported. If your
-      address changes (at home, on a phone),
-      answer "none". The next question is
-      about SSH.
+      192.168.1.0 to 192.168.1.255. An
+      interface, such as wg0 of a VPN,
+      stands for everything that comes in
+      there; one that does not exist yet is
+      entered as "interface wg0". Host names
+      are not supported. If your address
+      changes (at home, on a phone), answer
+      "none". The next question is about
+      SSH.
       Examples:
          192.168.1.33
-         192.168.1.0/24 2001:db8:5::/64
+         192.168.1.0/24 wg0
          none
       admins [none] > none
       ! No administrator addresses: SSH is
@@ -42,6 +46,8 @@ let nothingKnown40 = #"""
     2/5  Who may log in by SSH (port 22)?
       everyone: any address can connect;
         sshd checks the key or password
+      limited: like everyone, but at most 6
+        in 30 s from one address
       admins: there are none, so nobody
         could log in
       ssh [everyone] > ?
@@ -49,7 +55,13 @@ let nothingKnown40 = #"""
       With "everyone", any address can
       connect, and sshd asks for a key or a
       password. This is safe if you use
-      keys. With "admins", only the
+      keys. With "limited", a program that
+      tries many passwords is slowed down:
+      one address can make 6 in 30 s new
+      connections, and then one every 5 s.
+      Logins that exist already and the
+      addresses from question 1 are not
+      limited. With "admins", only the
       addresses from question 1 can connect
       to sshd. You can also enter addresses
       or networks. The port is the one that
@@ -58,7 +70,7 @@ let nothingKnown40 = #"""
       latchkey does not change the settings
       of sshd.
       Examples:
-         everyone
+         limited
          admins
          192.168.1.0/24
          everyone port 2222
@@ -103,14 +115,15 @@ let nothingKnown40 = #"""
       port number and the protocol that the
       program's manual gives: tcp (most
       programs) or udp (games, calls, VPNs).
-      These ports will be open to everyone.
+      These ports will be open to everyone,
+      unless you add "from" with addresses.
       For a range, enter two numbers with a
       dash between them. You don't need to
       repeat the ports of services that you
       chose.
       Examples:
-         8080/tcp
          8080/tcp 60000-61000/udp
+         8080/tcp from 192.168.1.0/24
          none
       ports [none] > <Enter>
 

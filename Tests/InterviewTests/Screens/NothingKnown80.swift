@@ -18,24 +18,30 @@ let nothingKnown80 = #"""
          An administrator's address gets full access: every port, ping, and every
          program that runs here. Enter the address of your office or VPN, several
          addresses separated by spaces, or a network such as 192.168.1.0/24, which
-         contains all addresses from 192.168.1.0 to 192.168.1.255. Host names are
-         not supported. If your address changes (at home, on a phone), answer
-         "none". The next question is about SSH.
-         Examples:   192.168.1.33     192.168.1.0/24 2001:db8:5::/64     none
+         contains all addresses from 192.168.1.0 to 192.168.1.255. An interface,
+         such as wg0 of a VPN, stands for everything that comes in there; one that
+         does not exist yet is entered as "interface wg0". Host names are not
+         supported. If your address changes (at home, on a phone), answer "none".
+         The next question is about SSH.
+         Examples:   192.168.1.33     192.168.1.0/24 wg0     none
          admins [none] > none
          ! No administrator addresses: SSH is your only way to reach this server.
 
     2/5  Who may log in by SSH (port 22)?
          everyone   any address can connect; sshd checks the key or password
+         limited    like everyone, but at most 6 in 30 s from one address
          admins     there are none, so nobody could log in
          ssh [everyone] > ?
          SSH is how you log in to this server. With "everyone", any address can
          connect, and sshd asks for a key or a password. This is safe if you use
-         keys. With "admins", only the addresses from question 1 can connect to
+         keys. With "limited", a program that tries many passwords is slowed down:
+         one address can make 6 in 30 s new connections, and then one every 5 s.
+         Logins that exist already and the addresses from question 1 are not
+         limited. With "admins", only the addresses from question 1 can connect to
          sshd. You can also enter addresses or networks. The port is the one that
          sshd listens on. To open a different port, add "port 2222", for example.
          latchkey does not change the settings of sshd.
-         Examples:   everyone     admins     192.168.1.0/24     everyone port 2222
+         Examples:   limited     admins     192.168.1.0/24     everyone port 2222
          ssh [everyone] > <Enter>
 
     3/5  What does this server offer?
@@ -62,9 +68,13 @@ let nothingKnown80 = #"""
          A program waits for connections on a port, which is a number. Enter the
          port number and the protocol that the program's manual gives: tcp (most
          programs) or udp (games, calls, VPNs). These ports will be open to
-         everyone. For a range, enter two numbers with a dash between them. You
-         don't need to repeat the ports of services that you chose.
-         Examples:   8080/tcp     8080/tcp 60000-61000/udp     none
+         everyone, unless you add "from" with addresses. For a range, enter two
+         numbers with a dash between them. You don't need to repeat the ports of
+         services that you chose.
+         Examples:
+            8080/tcp 60000-61000/udp
+            8080/tcp from 192.168.1.0/24
+            none
          ports [none] > <Enter>
 
     5/5  Who may ping this server?
