@@ -51,9 +51,10 @@ struct SourceLimit: Hashable, Comparable {
         family == .ipv4 ? "ip saddr" : "ip6 saddr & ffff:ffff:ffff:ffff::"
     }
 
-    /// The rate as nft(8) writes it.
+    /// The rate as nft(8) lists it: without its own default, a burst of 5 packets.
     var nftablesRate: String {
-        "\(limit.rate.count)/\(limit.rate.unit.nftablesText) burst \(limit.count) packets"
+        "\(limit.rate.count)/\(limit.rate.unit.nftablesText)"
+            + (limit.count == 5 ? "" : " burst \(limit.count) packets")
     }
 
     /// The set that counts, as a part of a table.
@@ -68,7 +69,9 @@ struct SourceLimit: Hashable, Comparable {
 
     /// A time as nft lists it: `1m30s`.
     private static func time(_ seconds: Int) -> String {
-        let parts = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")]
+        let parts = [
+            (seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s"),
+        ]
         return parts.filter { $0.0 > 0 }.map { "\($0.0)\($0.1)" }.joined()
     }
 }

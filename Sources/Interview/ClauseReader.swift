@@ -73,7 +73,8 @@ struct ClauseReader {
     /// Ends the last clause.
     mutating func finish() {
         if state == .limit {
-            mistakes.append(.init(text: "limit", message: "\"limit\" needs a number and a time, for example: limit 6/30s"))
+            mistakes.append(
+                .init(text: "limit", message: "\"limit\" needs a number and a time, for example: limit 6/30s"))
         }
         endFrom()
     }

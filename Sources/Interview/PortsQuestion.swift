@@ -80,7 +80,9 @@ struct PortsQuestion: QuestionScript {
     }
 
     func completions(_ context: QuestionContext) -> [String] {
-        blockedListeners(context).map { "\($0.port)/\($0.transport.rawValue)" }.withoutRepeats + ["from", "limited", "none"]
+        blockedListeners(context).map { "\($0.port)/\($0.transport.rawValue)" }.withoutRepeats + [
+            "from", "limited", "none",
+        ]
     }
 
     /// Whether a port probably belongs to the service.

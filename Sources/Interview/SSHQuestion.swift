@@ -119,7 +119,8 @@ struct SSHQuestion: QuestionScript {
     }
 
     func completions(_ context: QuestionContext) -> [String] {
-        ["everyone", "limited", "admins", "port"] + context.discovery.interfaces + [context.discovery.peer?.description].compactMap(\.self)
+        ["everyone", "limited", "admins", "port"] + context.discovery.interfaces
+            + [context.discovery.peer?.description].compactMap(\.self)
     }
 
     func warnings(_ context: QuestionContext) -> [String] {

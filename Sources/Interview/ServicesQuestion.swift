@@ -111,7 +111,9 @@ struct ServicesQuestion: QuestionScript {
     }
 
     func completions(_ context: QuestionContext) -> [String] {
-        context.catalog.all.map(\.name).filter { $0 != "ssh" } + ["from", "everyone", "admins", "limited", "none", "list"]
+        context.catalog.all.map(\.name).filter { $0 != "ssh" } + [
+            "from", "everyone", "admins", "limited", "none", "list",
+        ]
     }
 
     func warnings(_ context: QuestionContext) -> [String] {

@@ -132,7 +132,8 @@ struct AnswersReader {
         let limit = keys["limit"].flatMap { rateLimit($0) }
         guard let node = keys["port"] else {
             mistakes.add(
-                item, "\(item.text.quoted) does not name a port.", remedy: "Write it as { port: 8080/tcp, from: admins }."
+                item, "\(item.text.quoted) does not name a port.",
+                remedy: "Write it as { port: 8080/tcp, from: admins }."
             )
             return nil
         }
@@ -256,7 +257,8 @@ struct AnswersReader {
         }
         if let (blocked, admin) = list.overlap(with: admins) {
             mistakes.add(
-                place(of: blocked), "\"block\" and \"admins\" both contain \(blocked.prefixLength > admin.prefixLength ? blocked : admin).",
+                place(of: blocked),
+                "\"block\" and \"admins\" both contain \(blocked.prefixLength > admin.prefixLength ? blocked : admin).",
                 remedy: "Delete it from one of the two.")
         }
         for interface in list.interfaces where admins.interfaces.contains(interface) {

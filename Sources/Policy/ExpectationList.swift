@@ -257,7 +257,9 @@ struct ExpectationList {
     }
 
     func ping(from source: IPAddress) -> Expectation {
-        make(source, .ping, isAccepted: plan.acceptsPing(from: source, on: interface(source)), answer: isAdmin(source) ? .admins : .ping)
+        make(
+            source, .ping, isAccepted: plan.acceptsPing(from: source, on: interface(source)),
+            answer: isAdmin(source) ? .admins : .ping)
     }
 
     func make(
@@ -289,6 +291,8 @@ struct ExpectationList {
         if isAdmin(source) { return .admins }
         if plan.blocks(source, on: interface(source)) { return .block }
         let speaking = plan.permissions.filter { matches($0.opening) }
-        return (speaking.first { $0.admits(source, on: interface(source), admins: plan.answers.admins) } ?? speaking.first)?.answer
+        return
+            (speaking.first { $0.admits(source, on: interface(source), admins: plan.answers.admins) } ?? speaking.first)?
+            .answer
     }
 }

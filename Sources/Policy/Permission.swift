@@ -63,5 +63,4 @@ extension Permission {
     /// The addresses, networks and interfaces that it is limited to; nil for everyone and for the admins.
     package var limits: AddressList? { if case .networks(let list) = source { list } else { nil } }
 
-
 }

@@ -56,7 +56,8 @@ struct GoldenTests {
         let ports = try (1000...1099).map { try PortSpec(parsing: "\($0)/tcp") }
         let catalog = try TemplateCatalog.builtIn()
         let plan = try Plan(
-            answers: Answers(services: [ServiceChoice("web")], ports: ports.map { PortChoice($0) }), catalog: catalog, sshPorts: [22])
+            answers: Answers(services: [ServiceChoice("web")], ports: ports.map { PortChoice($0) }), catalog: catalog,
+            sshPorts: [22])
         let rules = try Composer().compose(plan, family: .ipv4).tables[0].rules
         let comment = try #require(rules.first { $0.text.contains("1000:1099") }?.comment)
         #expect((240...255).contains(comment.utf8.count))

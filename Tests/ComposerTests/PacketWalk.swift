@@ -45,6 +45,8 @@ struct Packet {
         case .hopLimit: false
         case .limit, .comment: true
         case .unknown(let words) where words.map(\.value) == ["-m", "ah"]: transport == "ah"
+        // The first packet is within every limit.
+        case .unknown(let words) where words.prefix(2).map(\.value) == ["-m", "hashlimit"]: true
         default: nil
         }
     }

@@ -86,7 +86,8 @@ struct StrictnessTests {
 
     @Test("rules in the wrong order are reported in the template that includes them")
     func order() throws {
-        let error = try refusal("ruleset", replacing("{{> admins}}\n{{> block}}\n{{> ssh}}", "{{> ssh}}\n{{> admins}}\n{{> block}}"))
+        let error = try refusal(
+            "ruleset", replacing("{{> admins}}\n{{> block}}\n{{> ssh}}", "{{> ssh}}\n{{> admins}}\n{{> block}}"))
         #expect(error == .wrongOrder(ssh, at: place("ruleset", 18)))
     }
 

@@ -26,6 +26,15 @@ enum Machine {
             ], rulesNow: 0, docker: false)
     }
 
+    /// The same machine with a VPN.
+    static func withVPN() throws -> Discovery {
+        var discovery = try discovery()
+        discovery.networks = [
+            .init(try network("198.51.100.0/24"), on: "eth0"), .init(try network("10.8.0.0/24"), on: "wg0"),
+        ]
+        return discovery
+    }
+
     /// The same machine with Docker's and fail2ban's chains, two published ports, and one rule that belongs to no known program.
     static func crowded() throws -> Discovery {
         var discovery = try discovery()
@@ -45,7 +54,7 @@ enum Machine {
         _ discovery: Discovery? = nil, answers: Answers = Answers(), answered: Set<Question> = []
     ) throws -> QuestionContext {
         QuestionContext(
-            discovery: try discovery ?? self.discovery(), catalog: try .builtIn(), answers: answers,
+            discovery: try discovery ?? withVPN(), catalog: try .builtIn(), answers: answers,
             answered: answered, hasProposals: false)
     }
 

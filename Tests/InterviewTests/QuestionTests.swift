@@ -22,6 +22,7 @@ let questionCases: [Question: QuestionCase] = [
             ("192.168.1.33, 10.0.0.0/8  2001:db8:5::/64", "192.168.1.33 10.0.0.0/8 2001:db8:5::/64"),
             ("192.168.1.33\t192.168.1.33", "192.168.1.33"), ("None", "none"), ("me", "203.0.113.7"),
             ("192.168.1.1\n192.168.1.2", "192.168.1.1 192.168.1.2"), ("2001:DB8::1", "2001:db8::1"),
+            ("192.168.1.33 wg0", "192.168.1.33 wg0"), ("wg0 192.168.1.33 wg0", "192.168.1.33 wg0"),
         ],
         invalid: [
             (
@@ -34,6 +35,12 @@ let questionCases: [Question: QuestionCase] = [
                 "\"office.example.com\" is not an address; write it like 192.168.1.33 or 2001:db8::1."
             ),
             ("none 10.0.0.1", "none", "\"none\" can't be combined with addresses. Remove one or the other."),
+            ("interface", "interface", "\"interface\" needs a name after it, for example: interface wg0"),
+            (
+                "interface eth+", "eth+",
+                "\"eth+\" contains \"+\", which would mean several interfaces. Name each one."
+            ),
+            ("wg7", "wg7", "\"wg7\" is not an address; write it like 192.168.1.33 or 2001:db8::1."),
             (
                 "10.0.0.1\u{1B}[2J", "10.0.0.1\u{1B}[2J",
                 "\"10.0.0.1\\u{1b}[2J\" contains a control character (U+001B). "
@@ -50,7 +57,8 @@ let questionCases: [Question: QuestionCase] = [
         valid: [
             ("everyone", "everyone"), ("ADMINS", "admins"), ("10.0.0.0/8 192.0.2.1", "10.0.0.0/8 192.0.2.1"),
             ("everyone port 2222", "everyone port 2222"), ("admins, ports 22,2222", "admins port 22 2222"),
-            ("port 2222", "everyone port 2222"),
+            ("port 2222", "everyone port 2222"), ("limited", "limited"), ("everyone limited", "limited"),
+            ("10.0.0.0/8 wg0 limit 10/1m port 22", "10.0.0.0/8 wg0 limit 10/1m port 22"),
         ],
         invalid: [
             (
@@ -77,6 +85,10 @@ let questionCases: [Question: QuestionCase] = [
                 "web, mail from 192.168.1.0/24 2001:db8:5::/64, dns from admins"
             ),
             ("postgres from everyone web", "postgres from everyone, web"), ("ssh web", "ssh, web"),
+            (
+                "web limited, mail from wg0 10.0.0.1 limit 5/1m dns",
+                "web limited, mail from 10.0.0.1 wg0 limit 5/1m, dns"
+            ),
         ],
         invalid: [
             ("wbe", "wbe", "\"wbe\" is not a known service. Type \"list\" to show them. Ports come next."),
@@ -91,6 +103,10 @@ let questionCases: [Question: QuestionCase] = [
                 "\"8080/tcp\" is not a service. Enter ports at the next question, addresses after \"from\"."
             ),
             ("none web", "none", "\"none\" can't be combined with services. Remove one or the other."),
+            ("limited", "limited", "\"limited\" needs a service before it, for example: web limited"),
+            ("web limit", "limit", "\"limit\" needs a number and a time, for example: limit 6/30s"),
+            ("web limit 6/week", "6/week", "\"6/week\" is not a limit. Write it as 6/30s, 10/1m or 100/1h."),
+            ("web limited limited", "limited", "There are two limits for one service."),
             (
                 "web from admins from everyone", "from",
                 "\"from\" appears twice for one service. Enter a service before each \"from\"."
@@ -101,6 +117,10 @@ let questionCases: [Question: QuestionCase] = [
         valid: [
             ("8080/tcp", "8080/tcp"), ("8080/TCP, 60000-61000/udp", "8080/tcp 60000-61000/udp"), ("none", "none"),
             ("8080/tcp 8080/tcp", "8080/tcp"),
+            (
+                "8080/tcp from 10.0.0.1 wg0 9000/udp limited 9001/tcp",
+                "8080/tcp from 10.0.0.1 wg0 9000/udp limited 9001/tcp"
+            ),
         ],
         invalid: [
             ("8080", "8080", "\"8080\" needs a protocol: 8080/tcp (most programs) or 8080/udp."),
@@ -109,9 +129,10 @@ let questionCases: [Question: QuestionCase] = [
             ("web", "web", "\"web\" is a service. Type \"back\" and enter it there."),
             ("none 1/tcp", "none", "\"none\" can't be combined with ports. Remove one or the other."),
             (
-                "8080/tcp from 10.0.0.1", "from",
-                "\"from\" is not supported here: ports are open to everyone. To limit a service, type \"back\"."
+                "from 10.0.0.1", "from",
+                "\"from\" needs a port before it, for example: 8080/tcp from 192.168.1.0/24"
             ),
+            ("8080/tcp from", "from", "\"from\" needs an address, \"admins\" or \"everyone\" after it."),
         ],
         proposal: "none", explains: "enter two numbers with a dash"),
     .ping: QuestionCase(
@@ -188,7 +209,8 @@ struct QuestionTests {
     func touchesNothingElse(question: Question) throws {
         var answers = Answers(
             admins: [try Machine.network("192.0.2.1")], services: [ServiceChoice("git")],
-            ports: [PortChoice(try PortSpec(parsing: "9/udp"))], ping: .limited, ssh: SSHAnswer(ports: [22], from: .admins),
+            ports: [PortChoice(try PortSpec(parsing: "9/udp"))], ping: .limited,
+            ssh: SSHAnswer(ports: [22], from: .admins),
             ipv6: true, log: true, existing: .replace, docker: .answers)
         let line = try #require(questionCases[question]?.valid.first?.line)
         let changed = try question.parse(line, try Machine.context(answers: answers)).get()

@@ -103,7 +103,8 @@ struct WizardTests {
     func proposals() throws {
         let proposals = Answers(
             admins: [], services: [ServiceChoice("mail", from: .networks([try Machine.network("192.168.1.0/24")]))],
-            ports: [PortChoice(try PortSpec(parsing: "8080/tcp"))], ping: .everyone, ssh: SSHAnswer(ports: [22], from: .admins),
+            ports: [PortChoice(try PortSpec(parsing: "8080/tcp"))], ping: .everyone,
+            ssh: SSHAnswer(ports: [22], from: .admins),
             log: true)
         var wizard = try Machine.wizard(proposals: proposals)
         _ = wizard.begin()

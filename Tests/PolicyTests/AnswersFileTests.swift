@@ -53,7 +53,9 @@ struct AnswersFileReadingTests {
                 ServiceChoice("ssh"), ServiceChoice("web"),
                 ServiceChoice("mail", from: .networks([try cidr("192.168.1.0/24")])),
             ],
-            ports: [PortChoice(try PortSpec(parsing: "8080/tcp")), PortChoice(try PortSpec(parsing: "60000-61000/udp"))],
+            ports: [
+                PortChoice(try PortSpec(parsing: "8080/tcp")), PortChoice(try PortSpec(parsing: "60000-61000/udp")),
+            ],
             ping: .limited, ssh: SSHAnswer(ports: [22, 2222], from: .admins), ipv6: true, log: true,
             existing: .replace)
         #expect(try parse(yaml) == expected)

@@ -22,7 +22,8 @@ enum AnswersGenerator {
 
     static func answers(_ random: inout SplitMix) -> Answers {
         let ipv6 = Bool.random(using: &random)
-        let admins = AddressList(networks(0...4, ipv6: ipv6, &random), interfaces: interfaces(["wg0", "tun1"], &random))
+        let admins = AddressList(
+            networks(0...4, ipv6: ipv6, &random), interfaces: interfaces(["wg0", "tun1"], &random))
         let blocked = AddressList(
             [try? CIDR(parsing: "203.0.113.\(UInt8.random(in: 0...255, using: &random))")].compactMap(\.self),
             interfaces: interfaces(["eth7"], &random))

@@ -141,7 +141,8 @@ struct PlanTests {
         let plan = try plan(
             Answers(
                 admins: [try CIDR(parsing: "10.0.0.1")], services: [ServiceChoice("git"), ServiceChoice("dns")],
-                ports: [PortChoice(try PortSpec(parsing: "9000/tcp")), PortChoice(try PortSpec(parsing: "8000/tcp"))], ping: .limited))
+                ports: [PortChoice(try PortSpec(parsing: "9000/tcp")), PortChoice(try PortSpec(parsing: "8000/tcp"))],
+                ping: .limited))
         #expect(
             plan.permissions.map(\.answer) == [
                 .admins, .ssh, .service("git"), .service("dns"), .service("dns"), .ports, .ports, .ping,

@@ -66,7 +66,9 @@ struct PlanEffectsTests {
 
     @Test("limits count: clients outside them are blocked, clients inside are not")
     func limits() throws {
-        var answers = Answers(ports: [PortChoice(try PortSpec(parsing: "3000/tcp")), PortChoice(try PortSpec(parsing: "53/udp"))])
+        var answers = Answers(ports: [
+            PortChoice(try PortSpec(parsing: "3000/tcp")), PortChoice(try PortSpec(parsing: "53/udp")),
+        ])
         answers.ssh = SSHAnswer(from: .networks([try CIDR(parsing: "198.51.100.0/24")]))
         let inside = try effects(answers)
         #expect(inside.cutOff.map(\.listener.port) == [22])
