@@ -1,6 +1,7 @@
 import ArgumentParser
 import Host
 import Netfilter
+import Rehearsal
 import SafeApply
 
 /// `latchkey status`: what is active, what is pending, whether the live rules have drifted.
@@ -30,9 +31,11 @@ struct StatusCommand: ContextCommand {
             }
             var shown = StatusReport(status, kept: kept, backend: used)
             var trouble: ChangeError?
+            var counters: AnswerCounters?
             do {
                 if shown.state != .pending, let kept {
-                    shown.drift = try await hasDrifted(kept, in: changeRunner.environment)
+                    (shown.drift, counters) = try await compare(kept, in: changeRunner.environment)
+                    shown.counters = counters?.reported
                 } else if status?.state == .applied {
                     shown.drift = try await !changeRunner.client.isTrialWhole()
                 }
@@ -47,7 +50,8 @@ struct StatusCommand: ContextCommand {
                 report.json
                     ? shown.json()
                     : shown.text(
-                        reason: reason, trouble: trouble, bootLoader: BootLoader(used, in: changeRunner.environment)))
+                        reason: reason, trouble: trouble, bootLoader: BootLoader(used, in: changeRunner.environment))
+                        + (counters?.text ?? ""))
             return .done
         } catch let error as ChangeError { throw Failure(error) }
     }
@@ -70,22 +74,30 @@ struct StatusCommand: ContextCommand {
         }
     }
 
-    private func hasDrifted(_ kept: KeptRules, in environment: ChangeEnvironment) async throws(ChangeError) -> Bool {
+    /// Whether the live rules have drifted from the kept ones, and their counters if they can be read.
+    private func compare(
+        _ kept: KeptRules, in environment: ChangeEnvironment
+    ) async throws(ChangeError) -> (hasDrifted: Bool, counters: AnswerCounters?) {
         if kept.backend == .nftables {
+            async let counters = AnswerCounters(tableIn: environment)
             let tables = kept.nftTables
             let live = try await LiveTables(toolbox: environment.toolbox, runner: environment.runner)
                 .read(tables.map(\.id)).map(\.withoutTrial)
-            return !NFTable.areSame(tables, live)
+            return (!NFTable.areSame(tables, live), await counters)
         }
         let live = try await LiveRules(
             backend: kept.backend, families: environment.families, toolbox: environment.toolbox,
             runner: environment.runner)
+        var read: [RuleSet] = []
+        var hasDrifted = false
         for (family, text) in kept.rules.present where environment.families.contains(family) {
             let rules: RuleSet
             do { rules = try RuleSet(dumped: text, file: "kept rules") } catch { throw .badRules(error) }
-            if RuleEdits.hasDrifted(live: try await live.read(family), from: rules) { return true }
+            let current = try await live.read(family)
+            read.append(current)
+            if RuleEdits.hasDrifted(live: current, from: rules) { hasDrifted = true }
         }
-        return false
+        return (hasDrifted, AnswerCounters(ofRules: read))
     }
 }
 

@@ -24,6 +24,16 @@ package struct StatusReport: Report, Equatable {
         }
     }
 
+    /// How many packets the kept rules of one answer have counted since they were loaded.
+    package struct Counter: Equatable, Codable, Sendable {
+        /// The answer, as the rules' comments name it.
+        package var answer: String
+        /// The number of packets.
+        package var packets: UInt64
+        /// Their bytes.
+        package var bytes: UInt64
+    }
+
     /// The state of the machine.
     package var state: State
     /// The pending or last change.
@@ -42,6 +52,8 @@ package struct StatusReport: Report, Equatable {
     package var freshConnectionSeen: Bool
     /// The kind of gate of a pending trial: recent, set, timeout or none; nil if nothing is pending.
     @OrNull package var gate: String?
+    /// The counters of the kept rules; left out if nothing is kept, a change is pending or they cannot be read.
+    package var counters: [Counter]?
 
     /// Creates a report; see the properties.
     package init(
