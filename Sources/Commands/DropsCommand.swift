@@ -74,7 +74,7 @@ struct DropsCommand: ContextCommand {
         if reading.isCut { notes.append("The log is very long: only its newest part was read.") }
         if report.json {
             let result = DropsReport(
-                since: begin, until: now, isLogging: explanation.isLogging, total: total, packets)
+                since: begin, until: now, isLogging: explanation.isLogging, total: total, notes: notes, packets)
             try context.console.result(try result.json())
             return
         }

@@ -74,12 +74,11 @@ package struct LoggedPacket: Hashable, Sendable {
 // MARK: - Reading a line
 
 extension LoggedPacket {
-    /// The packet of a line of the kernel log, without its time.
+    /// The packet of a line of the kernel log; nil unless the line has the kernel's form and only printable ASCII.
     ///
     /// - Parameters:
-    ///   - line: one message of the kernel.
+    ///   - line: one message of the kernel, without its time.
     ///   - prefix: the beginning that the rule gives its lines.
-    /// - Returns: nil unless the line has exactly the kernel's form and only printable ASCII.
     package init?(parsing line: some StringProtocol, prefix: String = dropPrefix) {
         guard line.utf8.count <= Self.longestLine, line.utf8.allSatisfy({ (0x20...0x7e).contains($0) }),
             line.hasPrefix(prefix)
@@ -165,7 +164,8 @@ private struct LoggedWords {
                 guard words.popFirst() == "bytes]", Ascii.number(length.dropFirst(), as: UInt32.self) != nil
                 else { return nil }
             } else if word == "OPT" {
-                guard skipOptions() else { return nil }
+                guard let hasOffset = skipOptions() else { return nil }
+                isFragment = isFragment || hasOffset
             } else if word.first == "[" {
                 guard ["ICMP", "ICMPv6"].contains(facts["PROTO"]), skipEmbedded(word) else { return nil }
             } else if word.hasPrefix("GATEWAY=") {
@@ -221,10 +221,16 @@ private struct LoggedWords {
     }
 
     /// Leaves out the options of IPv4, `(94040000)`, or the extension headers of IPv6, `( ... )`.
-    private mutating func skipOptions() -> Bool {
-        guard words.first?.first == "(" else { return false }
-        while let word = words.popFirst() { if word.hasSuffix(")") { return true } }
-        return false
+    ///
+    /// - Returns: whether they belong to a later fragment; nil if they do not end.
+    private mutating func skipOptions() -> Bool? {
+        guard words.first?.first == "(" else { return nil }
+        var hasOffset = false
+        while let word = words.popFirst() {
+            if word.hasPrefix("FRAG:"), word != "FRAG:0" { hasOffset = true }
+            if word.hasSuffix(")") { return hasOffset }
+        }
+        return nil
     }
 
     /// Leaves out the packet that an ICMP error is about.

@@ -106,7 +106,9 @@ extension Plan {
     private func acceptsAnything(from source: IPAddress) -> Bool { answers.admins.contains(source) }
 
     /// Whether a packet looks like the answer to a question that the server no longer waits for: DNS, NTP, QUIC.
-    private static func isAnswer(from: UInt16, to port: UInt16) -> Bool { [53, 123, 443].contains(from) && port >= 1_024 }
+    private static func isAnswer(from: UInt16, to port: UInt16) -> Bool {
+        [53, 123, 443].contains(from) && port >= 1_024
+    }
 
     /// The answers that open this for others than the packet's source.
     private func limits(_ matches: (Permission.Opening) -> Bool) -> [DropReason.Limit] {
@@ -186,7 +188,7 @@ extension DropReason: CustomStringConvertible {
         case .limited(let limits):
             limits.map { "\($0.title) allows only \($0.allowed)" }.joined(separator: "; ")
         case .sshElsewhere(let ports):
-            "ssh is open on port \(Self.listed(ports.map { "\($0)" })), not on this one"
+            "ssh is open on port\(ports.count == 1 ? "" : "s") \(Self.listed(ports.map { "\($0)" })), not on this one"
         case .onlyToGroups(let title, let groups):
             "\(title) allows only packets to the group \(Self.listed(groups.map(\.description), "or"))"
         case .ping(let policy, let hasAdmins):
@@ -196,7 +198,7 @@ extension DropReason: CustomStringConvertible {
         case .pingLimit: "the answers allow it, but there were too many (ping: limited)"
         case .noConnection: "it belongs to no connection: a late packet or a scan"
         case .unaskedICMP: "it concerns no connection of this server"
-        case .noPort: "it is a fragment or too short to have a port"
+        case .noPort: "the log shows no port: a fragment, or a cut-off packet"
         case .published: "the answers do not open this container's port to this address"
         case .allowedNow: "the answers allow it now: it came before the last change, or exceeded a limit"
         }

@@ -14,7 +14,8 @@ package struct AnswerCounters: Equatable, Sendable {
         package var bytes: UInt64
     }
 
-    /// The counts, in the order of the rules; rules with the same comment are one answer, in both families.
+    /// The counts, in the order of the rules; rules with the same comment are one answer, in both families,
+    /// and so are those of all admins.
     package private(set) var counts: [Count] = []
 
     /// How many packets were dropped.
@@ -60,7 +61,9 @@ package struct AnswerCounters: Equatable, Sendable {
 
     private mutating func add(_ comment: String, isDropped: Bool, _ packets: UInt64, _ bytes: UInt64) {
         guard comment != Self.logComment else { return }
-        let answer = String(comment.dropFirst(Rule.ownershipPrefix.count))
+        // With iptables, the rule of each admin is named after the address.
+        let name = comment.dropFirst(Rule.ownershipPrefix.count)
+        let answer = name.hasPrefix("admins ") ? "admins" : String(name)
         if let index = counts.firstIndex(where: { $0.answer == answer && $0.isDropped == isDropped }) {
             counts[index].packets &+= packets
             counts[index].bytes &+= bytes

@@ -50,15 +50,15 @@ struct DropExplanation: Sendable {
     /// What is logged, or how to turn it on, in a sentence or two.
     var logging: String {
         if isLogging {
-            return "Only a few dropped packets are logged, at most 5 a minute after the first 10, so the real numbers are "
-                + "higher."
+            return "Only a few dropped packets are logged, at most 5 a minute after the first 10, so the real numbers "
+                + "are higher."
         }
         if plan?.answers.log == true {
             return "The answers say \"log: true\", but no active rule logs with the prefix "
                 + "\"\(LoggedPacket.dropPrefix)\": run \"latchkey apply\", or correct your rule template."
         }
-        return "Dropped packets are not logged. To log a few of them a minute, write \"log: true\" in the answers and run "
-            + "\"latchkey apply\"."
+        return "Dropped packets are not logged. To log a few of them a minute, write \"log: true\" in the answers and "
+            + "run \"latchkey apply\"."
     }
 
     /// Why a packet was dropped, in words.

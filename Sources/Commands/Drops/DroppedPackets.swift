@@ -102,8 +102,9 @@ extension DropGroup.Kind {
                 case let name: name.uppercased().replacing("ICMPV6", with: "ICMPv6")
                 }
             }
-        return name + (isIncomplete ? " (fragment)" : "") + (isForwarded ? " to a container" : "")
-            + (family == .ipv6 && !name.contains("IPv6") && !name.contains("ICMPv6") ? " over IPv6" : "")
+        return name + (isIncomplete && protocolName != "unknown" ? " without ports" : "")
+            + (isForwarded ? " to a container" : "")
+            + (family == .ipv6 && !name.hasPrefix("ICMPv6") ? " over IPv6" : "")
     }
 
     private static func title(_ type: UInt8, _ family: Family) -> String {

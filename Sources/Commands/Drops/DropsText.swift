@@ -27,7 +27,7 @@ struct DropsText: Sendable {
     func lines(_ packets: DroppedPackets) -> [String] {
         let groups = DropGroup.groups(packets.packets)
         var lines = wrapped(
-            "\(groups.isEmpty ? "No dropped packet was" : "Dropped packets") logged in the last \(period), "
+            "\(groups.isEmpty ? "No dropped packet was logged" : "Dropped packets") in the last \(period), "
                 + "\(Self.minute(since)) to \(Self.minute(until)) UTC" + (groups.isEmpty ? "." : ":"))
         for group in groups.prefix(Self.shown) { lines += [""] + self.lines(group) }
         let rest = groups.dropFirst(Self.shown)

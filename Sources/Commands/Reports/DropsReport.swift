@@ -49,6 +49,8 @@ package struct DropsReport: Report, Equatable {
     package var drops: [Drop]
     /// How many lines of the log look like latchkey's and describe no packet.
     package var unreadable: Int
+    /// What else there is to know about the log, a sentence each.
+    package var notes: [String]
 
     /// How many sources are named.
     private static let topCount = 3
@@ -60,8 +62,11 @@ package struct DropsReport: Report, Equatable {
     ///   - until: its end.
     ///   - isLogging: whether the kept rules log dropped packets.
     ///   - total: how many packets the rules have counted.
+    ///   - notes: what else there is to know, a sentence each.
     ///   - packets: the packets in it.
-    init(since: Int64, until: Int64, isLogging: Bool, total: UInt64?, _ packets: DroppedPackets) {
+    init(
+        since: Int64, until: Int64, isLogging: Bool, total: UInt64?, notes: [String] = [], _ packets: DroppedPackets
+    ) {
         self.since = UTCTime(secondsSince1970: since).iso8601 + "Z"
         self.until = UTCTime(secondsSince1970: until).iso8601 + "Z"
         logging = isLogging
@@ -76,6 +81,7 @@ package struct DropsReport: Report, Equatable {
                 last: UTCTime(microseconds: group.last).iso8601 + "Z", reason: group.kind.reason)
         }
         unreadable = packets.unreadable
+        self.notes = notes
     }
 }
 
