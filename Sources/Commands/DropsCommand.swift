@@ -61,7 +61,7 @@ struct DropsCommand: ContextCommand {
         let total = await AnswerCounters(of: kept, in: environment)?.dropped
         let reading: KernelLog.Reading
         var notes: [String] = explanation.notes
-        do throws(HostError) { reading = try await log.read(since: begin) } catch {
+        do throws(HostError) { reading = try await log.read(since: begin, containing: LoggedPacket.dropPrefix) } catch {
             // Without logging, the totals are still worth showing.
             guard !explanation.isLogging else { throw error }
             reading = KernelLog.Reading(entries: [], source: .kmsg)

@@ -66,21 +66,24 @@ package struct KernelLog: Sendable {
         self.clock = clock
     }
 
-    /// The messages since a time.
+    /// The messages since a time that contain a text.
     ///
-    /// A journal without a message of the kernel does not collect them, and the buffer is read instead.
+    /// A journal without any message of the kernel does not collect them, and the buffer is read instead.
     ///
-    /// - Parameter since: seconds since the beginning of 1970.
+    /// - Parameters:
+    ///   - since: seconds since the beginning of 1970.
+    ///   - text: plain text without quotation marks and control characters.
     /// - Returns: the messages.
     /// - Throws: `file` if the buffer cannot be read; what running journalctl throws, if the buffer cannot be read
     ///   either.
-    package func read(since: Int64) async throws(HostError) -> Reading {
+    package func read(since: Int64, containing text: String) async throws(HostError) -> Reading {
         var trouble: HostError?
         if let journalctl {
             do throws(HostError) {
-                let entries = try await journal(journalctl, since: since)
-                if !entries.isEmpty {
-                    return Reading(entries: entries, source: .journal, isCut: entries.count >= Self.limit)
+                let lines = JournalLines(try await journal(journalctl, since: since))
+                if lines.count > 0 {
+                    let entries = lines.entries(containing: text).filter { $0.time >= since * 1_000_000 }
+                    return Reading(entries: entries, source: .journal, isCut: lines.count >= Self.limit)
                 }
             } catch { trouble = error }
         }
@@ -88,7 +91,8 @@ package struct KernelLog: Sendable {
             let records = try KernelBuffer(path: buffer, waits: false).readAll()
             let entries = KernelBuffer.entries(in: records, clock.offset())
             return Reading(
-                entries: entries.filter { $0.time >= since * 1_000_000 }, source: .kmsg, oldest: entries.first?.time)
+                entries: entries.filter { $0.time >= since * 1_000_000 && $0.text.contains(text) }, source: .kmsg,
+                oldest: entries.first?.time)
         } catch { throw trouble ?? error }
     }
 
@@ -114,16 +118,14 @@ package struct KernelLog: Sendable {
     /// The newest messages that are read; a busy machine may have millions.
     private static let limit = 100_000
 
-    private func journal(_ program: String, since: Int64) async throws(HostError) -> [Entry] {
+    private func journal(_ program: String, since: Int64) async throws(HostError) -> [UInt8] {
         // The option -k would leave out earlier boots.
-        let result = try await runner.check(
-            Command(
-                program,
-                [
-                    "--quiet", "--no-pager", "--output=json", "--output-fields=MESSAGE,SYSLOG_FACILITY,_TRANSPORT",
-                    "--since=@\(since)", "--lines=\(Self.limit)", "_TRANSPORT=kernel",
-                ], timeout: .seconds(60)))
-        return JournalLines.entries(in: result.output)
+        let fields = "MESSAGE,SYSLOG_FACILITY,_TRANSPORT,_SOURCE_MONOTONIC_TIMESTAMP"
+        let options = [
+            "--quiet", "--no-pager", "--output=json", "--output-fields=\(fields)", "--since=@\(since)",
+            "--lines=\(Self.limit)", "_TRANSPORT=kernel",
+        ]
+        return try await runner.check(Command(program, options, timeout: .seconds(60))).output
     }
 }
 

@@ -70,8 +70,27 @@ struct KernelLogTests {
 
     @Test("the journal's messages of the kernel itself are messages; what a program wrote to /dev/kmsg is not")
     func journalLines() {
-        #expect(
-            JournalLines.entries(in: Array(Self.lines.utf8)).map(\.text) == ["latchkey drop: IN=eth0", "last"])
+        let entries = JournalLines(Array(Self.lines.utf8)).entries(containing: "")
+        #expect(entries.map(\.text) == ["latchkey drop: IN=eth0", "last"])
+    }
+
+    @Test("a message has the time at which the kernel wrote it, not the time at which the journal read it")
+    func journalTime() {
+        let line = """
+            {"MESSAGE":"late","__REALTIME_TIMESTAMP":"1700000000000000","__MONOTONIC_TIMESTAMP":"5000000",\
+            "_SOURCE_MONOTONIC_TIMESTAMP":"2000000","_TRANSPORT":"kernel","SYSLOG_FACILITY":"0"}
+            """
+        #expect(JournalLines(Array(line.utf8)).entries(containing: "").map(\.time) == [1_699_999_997_000_000])
+        let odd = line.replacing("2000000", with: "9000000")
+        #expect(JournalLines(Array(odd.utf8)).entries(containing: "").map(\.time) == [1_700_000_000_000_000])
+    }
+
+    @Test("only messages with the wanted text are returned, from either source")
+    func containing() async throws {
+        #expect(JournalLines(Array(Self.lines.utf8)).entries(containing: "drop: IN").count == 1)
+        let root = try TemporaryFolder()
+        try root.write(Self.records, to: "dev/kmsg")
+        #expect(try await log(root).read(since: 1_000, containing: "drop: IN").entries.count == 1)
     }
 
     @Test("the journal is asked for all boots, and its messages come before the buffer's")
@@ -80,7 +99,7 @@ struct KernelLogTests {
         try withJournal(root)
         try root.write(Self.records, to: "dev/kmsg")
         let journal = Journal(Self.lines)
-        let reading = try await log(root, journal).read(since: 1_600_000_000)
+        let reading = try await log(root, journal).read(since: 1_600_000_000, containing: "")
         #expect(reading.source == .journal && reading.entries.count == 2)
         let words = journal.asked.withLock { $0.first?.words ?? [] }
         #expect(words.contains("--since=@1600000000") && words.contains("_TRANSPORT=kernel"))
@@ -94,7 +113,7 @@ struct KernelLogTests {
         let root = try TemporaryFolder()
         try withJournal(root)
         try root.write(Self.records, to: "dev/kmsg")
-        let reading = try await log(root, Journal("", status: status)).read(since: 1_000)
+        let reading = try await log(root, Journal("", status: status)).read(since: 1_000, containing: "")
         #expect(reading.source == .kmsg)
         #expect(reading.entries.map(\.time) == [1_000_100_000, 1_000_200_000, 1_000_400_000])
         #expect(reading.oldest == 1_000_100_000)
@@ -104,14 +123,14 @@ struct KernelLogTests {
     func since() async throws {
         let root = try TemporaryFolder()
         try root.write("4,1,0,-;old\n4,2,1000000,-;new\n", to: "dev/kmsg")
-        #expect(try await log(root).read(since: 1_001).entries.map(\.text) == ["new"])
+        #expect(try await log(root).read(since: 1_001, containing: "").entries.map(\.text) == ["new"])
     }
 
     @Test("a buffer that cannot be read is an error")
     func unreadable() async throws {
         let root = try TemporaryFolder()
         try root.write("", to: "dev/kmsg/file")
-        await #expect(throws: HostError.self) { try await log(root).read(since: 0) }
+        await #expect(throws: HostError.self) { try await log(root).read(since: 0, containing: "") }
     }
 
     @Test("following passes on messages one by one, and stops at an error")
@@ -131,7 +150,7 @@ struct KernelLogTests {
         let root = try TemporaryFolder()
         let layout = Layout(root: root.path)
         let log = KernelLog(layout: layout, toolbox: Toolbox(layout: layout), runner: Journal(""))
-        let reading = try await log.read(since: 0)
+        let reading = try await log.read(since: 0, containing: "")
         #expect(reading.source == .kmsg)
         let now = Int64(Date().timeIntervalSince1970 * 1_000_000)
         #expect(reading.entries.allSatisfy { $0.time <= now + 5_000_000 })
