@@ -62,8 +62,8 @@ package struct AnswerCounters: Equatable, Sendable {
     private mutating func add(_ comment: String, isDropped: Bool, _ packets: UInt64, _ bytes: UInt64) {
         guard comment != Self.logComment else { return }
         // With iptables, the rule of each admin is named after the address.
-        let name = comment.dropFirst(Rule.ownershipPrefix.count)
-        let answer = name.hasPrefix("admins ") ? "admins" : String(name)
+        var answer = String(comment.dropFirst(Rule.ownershipPrefix.count))
+        for admins in ["admins", "published ports, admins"] where answer.hasPrefix("\(admins) ") { answer = admins }
         if let index = counts.firstIndex(where: { $0.answer == answer && $0.isDropped == isDropped }) {
             counts[index].packets &+= packets
             counts[index].bytes &+= bytes

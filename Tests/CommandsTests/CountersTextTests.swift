@@ -40,6 +40,25 @@ struct CountersTextTests {
         #expect(counters.reported.map(\.answer).contains("services web, mail; port 8080/tcp"))
     }
 
+    @Test("published ports are one number, without the rules that only lead to others; answers in one rule stay together")
+    func published() throws {
+        let rules = try Self.rules(
+            "ACCEPT",
+            Self.rule(4, "latchkey: ssh; services web, dns; port 7000/udp") + Self.rule(50, "latchkey: published ports")
+                + Self.rule(3, "latchkey: published ports, admins 192.0.2.9")
+                + Self.rule(2, "latchkey: published ports, services web, dns")
+                + Self.rule(40, "latchkey: published ports, known connections")
+                + Self.rule(5, "latchkey: published ports, drop all else", "DROP"))
+        let counters = try #require(AnswerCounters(ofRules: [rules]))
+        #expect(
+            counters.text == """
+                Packets since these rules were loaded: ssh+web+dns+7000/udp 4, published ports
+                  5, dropped 5.
+
+                """)
+        #expect(counters.reported.contains { $0.answer == "published ports, admins" && $0.packets == 3 })
+    }
+
     @Test("where no rule drops, the policy does, if latchkey's rules are there")
     func policy() throws {
         let replace = try Self.rules("DROP", Self.rule(1, "latchkey: ssh"))

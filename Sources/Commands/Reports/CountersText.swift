@@ -52,7 +52,7 @@ extension AnswerCounters {
     private var totals: String {
         var totals: [(name: String, packets: UInt64)] = []
         for count in counts where !count.isDropped {
-            let name = Self.shortName(count.answer)
+            guard let name = Self.shortName(count.answer) else { continue }
             if let index = totals.firstIndex(where: { $0.name == name }) {
                 totals[index].packets &+= count.packets
             } else {
@@ -63,12 +63,19 @@ extension AnswerCounters {
     }
 
     /// An answer in a list with commas: `services web, mail; port 8080/tcp` is `web+mail+8080/tcp`.
-    private static func shortName(_ answer: String) -> String {
+    ///
+    /// - Parameter answer: the answer as the comment has it.
+    /// - Returns: nil for rules about published ports that only lead to others.
+    private static func shortName(_ answer: String) -> String? {
         if answer.hasPrefix("replies ") { return "replies" }
         if answer.hasPrefix("ping ") { return "ping" }
         if answer.hasPrefix("IPv6 ") || answer.hasPrefix("DHCPv6 ") { return "IPv6 control" }
         let kinds = ["services ", "service ", "ports ", "port "]
-        guard kinds.contains(where: answer.hasPrefix) else { return answer.replacing(", ", with: ": ") }
+        let published = "published ports"
+        if answer.hasPrefix(published) {
+            let rest = answer.dropFirst(published.count + 2)
+            return (kinds + ["admins"]).contains(where: rest.hasPrefix) ? published : nil
+        }
         return answer.split(separator: "; ").map { part in
             let kind = kinds.first(where: part.hasPrefix) ?? ""
             return part.dropFirst(kind.count).replacing(", ", with: "+")
