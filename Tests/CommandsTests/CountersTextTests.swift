@@ -40,7 +40,7 @@ struct CountersTextTests {
         #expect(counters.reported.map(\.answer).contains("services web, mail; port 8080/tcp"))
     }
 
-    @Test("published ports are one number, without the rules that only lead to others; answers in one rule stay together")
+    @Test("published ports are one number, and answers that share a rule stay together")
     func published() throws {
         let rules = try Self.rules(
             "ACCEPT",
