@@ -26,6 +26,10 @@ package enum DropReason: Hashable, Sendable {
     case noPort
     /// It was sent to the published port of a container.
     case published
+    /// The answers block its source, which this network or interface contains.
+    case blocked(String)
+    /// The answers allow it, but only a few from one address.
+    case overLimit(String, RateLimit)
     /// The answers allow it now.
     case allowedNow
 
@@ -48,6 +52,7 @@ extension Plan {
     package func reason(for packet: LoggedPacket, catalog: TemplateCatalog) -> DropReason {
         if packet.outInterface != nil { return .published }
         guard isOpen(packet.family) else { return .familyOff(packet.family) }
+        if blocks(packet.source, on: packet.interface) { return .blocked(blockedNetwork(of: packet)) }
         switch packet.content {
         case .tcp(_, let port, let opens):
             return reason(for: packet, .tcp, port, catalog, isLate: !opens)
@@ -58,7 +63,7 @@ extension Plan {
         case .other(let name):
             return reason(forProtocol: name, packet, catalog)
         case .incomplete:
-            return acceptsAnything(from: packet.source) ? .allowedNow : .noPort
+            return acceptsAnything(from: packet) ? .allowedNow : .noPort
         }
     }
 
@@ -67,7 +72,16 @@ extension Plan {
         isLate: Bool
     ) -> DropReason {
         let group = packet.destination.isMulticast ? packet.destination : nil
-        if accepts(from: packet.source, transport: transport, port: port, to: group) { return .allowedNow }
+        if accepts(from: packet.source, transport: transport, port: port, to: group, on: packet.interface) {
+            let opening = permissions.filter { permission in
+                (permission.opening.portSpec?.covers(transport, port) ?? false)
+                    && permission.admits(packet.source, on: packet.interface, admins: answers.admins)
+            }
+            guard !acceptsAnything(from: packet), let first = opening.first, let limit = first.limit,
+                opening.allSatisfy({ $0.limit != nil })
+            else { return .allowedNow }
+            return .overLimit(first.title, limit)
+        }
         let limits = limits { opening in
             if case .ports(let spec) = opening { spec.covers(transport, port) } else { false }
         }
@@ -84,18 +98,18 @@ extension Plan {
 
     private func reason(forICMP type: UInt8, _ packet: LoggedPacket) -> DropReason {
         guard type == (packet.family == .ipv4 ? 8 : 128) else {
-            return acceptsAnything(from: packet.source) ? .allowedNow : .unaskedICMP
+            return acceptsAnything(from: packet) ? .allowedNow : .unaskedICMP
         }
-        guard acceptsPing(from: packet.source) else { return .ping(answers.ping, hasAdmins: !answers.admins.isEmpty) }
-        return answers.ping == .limited && !acceptsAnything(from: packet.source) ? .pingLimit : .allowedNow
+        guard acceptsPing(from: packet.source, on: packet.interface) else { return .ping(answers.ping, hasAdmins: !answers.admins.isEmpty) }
+        return answers.ping == .limited && !acceptsAnything(from: packet) ? .pingLimit : .allowedNow
     }
 
     private func reason(
         forProtocol name: String, _ packet: LoggedPacket, _ catalog: TemplateCatalog
     ) -> DropReason {
-        if acceptsAnything(from: packet.source) { return .allowedNow }
+        if acceptsAnything(from: packet) { return .allowedNow }
         guard let kind = IPProtocol(rawValue: name) else { return .notOpened }
-        if accepts(from: packet.source, ipProtocol: kind) { return .allowedNow }
+        if accepts(from: packet.source, ipProtocol: kind, on: packet.interface) { return .allowedNow }
         let limits = limits { $0 == .ipProtocol(kind) }
         return limits.isEmpty
             ? Self.notChosen(catalog.narrowest { $0.protocols.contains(kind) }) : .limited(limits)
@@ -103,7 +117,16 @@ extension Plan {
 
     // MARK: - Helpers
 
-    private func acceptsAnything(from source: IPAddress) -> Bool { answers.admins.contains(source) }
+    private func acceptsAnything(from packet: LoggedPacket) -> Bool {
+        answers.admins.contains(packet.source, on: packet.interface)
+    }
+
+    /// What the answers block, as they name it.
+    private func blockedNetwork(of packet: LoggedPacket) -> String {
+        answers.block.networks.first { $0.contains(packet.source) }?.description
+            ?? answers.block.files.first { $0.contains(packet.source) }.map { "the addresses in \($0.path.quoted())" }
+            ?? "interface \(packet.interface)"
+    }
 
     /// Whether a packet looks like the answer to a question that the server no longer waits for: DNS, NTP, QUIC.
     private static func isAnswer(from: UInt16, to port: UInt16) -> Bool {
@@ -161,6 +184,7 @@ extension Permission {
         case (.ports, .ports(let spec)): "port \(spec)"
         case (.ports, _): "ports"
         case (.ping, _): "ping"
+        case (.block, _): "block"
         }
     }
 }
@@ -168,7 +192,8 @@ extension Permission {
 extension AddressList {
     /// The first of the addresses and networks, and how many more there are.
     fileprivate var briefly: String {
-        let items = networks.map(\.description) + files.map { "the addresses in \($0.path.quoted())" }
+        let items =
+            networks.map(\.description) + interfaces.map { "interface \($0)" } + files.map { "the addresses in \($0.path.quoted())" }
         guard items.count > 3 else { return DropReason.listed(items) }
         return DropReason.listed(Array(items.prefix(2)) + ["\(items.count - 2) more"])
     }
@@ -200,6 +225,8 @@ extension DropReason: CustomStringConvertible {
         case .unaskedICMP: "it concerns no connection of this server"
         case .noPort: "the log shows no port: a fragment, or a cut-off packet"
         case .published: "the answers do not open this container's port to this address"
+        case .blocked(let network): "the answers block \(network)"
+        case .overLimit(let title, let limit): "\(title) allows only \(limit.words) from one address"
         case .allowedNow: "the answers allow it now: it came before the last change, or exceeded a limit"
         }
     }

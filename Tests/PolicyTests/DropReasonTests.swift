@@ -49,6 +49,15 @@ struct DropReasonTests {
         Case("tcp 22", "", "ssh is open on port 2222, not on this one", ssh: [2222]),
         Case("tcp 22", "ssh: { ports: [2222, 2223] }", "ssh is open on ports 2222 and 2223, not on this one"),
         Case("udp 22", "", unknown),
+        // Limits, blocked sources and interfaces
+        Case("tcp 22", "ssh: { limit: 6/30s }", "ssh allows only 6 in 30 s from one address"),
+        Case("tcp 80", "services: [{ name: web, limit: 10/1m }]", "web allows only 10 in 1 min from one address"),
+        Case("tcp 80", "services: [{ name: web, limit: 10/1m }]\nports: [80/tcp]", allowed),
+        Case("tcp 8080", "ports: [{ port: 8080/tcp, from: [10.0.0.0/8] }]", "port 8080/tcp allows only 10.0.0.0/8"),
+        Case("tcp 80", "services: [web]\nblock: [198.51.100.0/24]", "the answers block 198.51.100.0/24"),
+        Case("ping", "ping: everyone\nblock: [198.51.100.0/24]", "the answers block 198.51.100.0/24"),
+        Case("tcp 80", "services: [{ name: web, from: [{ interface: wg0 }] }]", "web allows only interface wg0"),
+        Case("tcp 80", "services: [{ name: web, from: [{ interface: eth0 }] }]", allowed),
         // What belongs to no connection
         Case("tcp 54321 late", "", late),
         Case("tcp 80 late", "services: [web]", allowed),
