@@ -261,7 +261,7 @@ struct AnswersBuilder {
         }
     }
 
-    /// Services that only some networks may reach.
+    /// Services and further ports that only some networks may reach.
     private mutating func limitedServices(open: Set<PortSpec>, ssh: Traffic) {
         var sources: [PortSpec: Set<CIDR>] = [:]
         for (network, traffic) in networks where (try? CIDR(source: "\(network)")) != nil {
@@ -271,16 +271,24 @@ struct AnswersBuilder {
         }
         let groups = Dictionary(grouping: sources.keys) { sources[$0] ?? [] }
         for (from, ports) in groups.sorted(by: { ($0.value.min() ?? $0.value[0]) < ($1.value.min() ?? $1.value[0]) }) {
+            let list = from.sorted()
+            let names = list.map(\.description).joined(separator: ", ")
+            var rest = Set(ports)
             for template in templates(ports, protocols: [])
             where !answers.services.contains(where: { $0.name == template.name }) {
-                answers.services.append(
-                    ServiceChoice(template.name, from: .networks(AddressList(from.sorted()))))
-                offers += from.map {
+                answers.services.append(ServiceChoice(template.name, from: .networks(AddressList(list))))
+                rest.subtract(template.ports)
+                offers += list.map {
                     Offer(
-                        source: $0, traffic: Traffic(template.ports),
-                        title:
-                            "services: \(template.name), from \(from.sorted().map(\.description).joined(separator: ", "))"
-                    )
+                        source: $0, traffic: Traffic(template.ports), title: "services: \(template.name), from \(names)")
+                }
+            }
+            // What is open over one family only is told instead.
+            guard !list.contains(where: \.isEverything) else { continue }
+            for port in PortSpec.merged(rest) {
+                answers.ports.append(PortChoice(port, from: .networks(AddressList(list))))
+                offers += list.map {
+                    Offer(source: $0, traffic: Traffic([port]), title: "ports: \(port), from \(names)")
                 }
             }
         }

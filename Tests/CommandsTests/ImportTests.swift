@@ -30,6 +30,9 @@ struct ImportTests {
 
         ### tuple ### allow tcp 8080 0.0.0.0/0 any 10.0.0.0/8 in
         -A ufw-user-input -p tcp --dport 8080 -s 10.0.0.0/8 -j ACCEPT
+
+        ### tuple ### allow gre any 0.0.0.0/0 any 10.0.0.0/8 in
+        -A ufw-user-input -p gre -s 10.0.0.0/8 -j ACCEPT
         """
 
     @Test("the answers go to standard output, the table to standard error")
@@ -40,7 +43,8 @@ struct ImportTests {
         #expect(run.results.contains("\nversion: 1\n"))
         #expect(run.results.contains("\nipv6: false\n"))
         #expect(run.results.contains("\nlog: true\n"))
-        #expect(run.results.contains("# - ufw allow from 10.0.0.0/8 to any port 8080 proto tcp\n"))
+        #expect(run.results.contains("\n  - { port: 8080/tcp, from: [10.0.0.0/8] }\n"))
+        #expect(run.results.contains("# - ufw allow from 10.0.0.0/8 proto gre\n"))
         #expect(run.talk.contains("  ufw allow 22/tcp => ssh\n"))
         #expect(run.talk.contains("Cannot be said"))
         #expect((run.results + run.talk).split(separator: "\n").allSatisfy { $0.count <= 80 })
@@ -51,8 +55,9 @@ struct ImportTests {
         let run = await Self.run(["ufw", "--json"], try Self.ufw(Self.rules))
         #expect(run.status == 0)
         #expect(run.results.hasPrefix("{\"answers\":\"# Imported from ufw."))
-        #expect(run.results.contains("\"imported\":[{\"answer\":\"ssh\",\"rule\":\"ufw allow 22/tcp\"}]"))
-        #expect(run.results.contains("\"omitted\":[{\"effect\":\"closed: 8080/tcp from 10.0.0.0/8;"))
+        #expect(run.results.contains("\"imported\":[{\"answer\":\"ssh\",\"rule\":\"ufw allow 22/tcp\"},"))
+        #expect(run.results.contains("{\"answer\":\"ports: 8080/tcp, from 10.0.0.0/8\",\"rule\":"))
+        #expect(run.results.contains("\"omitted\":[{\"effect\":\"closed:"))
         #expect(run.results.contains("\"differences\":null"))
     }
 
