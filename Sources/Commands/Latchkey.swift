@@ -13,9 +13,9 @@ package struct Latchkey: ParsableCommand {
         version: Version.text,
         subcommands: [
             SetupCommand.self, TryCommand.self, PlanCommand.self, RehearseCommand.self, TraceCommand.self,
-            ApplyCommand.self, ConfirmCommand.self, RevertCommand.self, ExtendCommand.self, OffCommand.self,
-            StatusCommand.self, DropsCommand.self, SnapshotsCommand.self, ServicesCommand.self, ImportCommand.self,
-            DoctorCommand.self,
+            ApplyCommand.self, ConfirmCommand.self, RevertCommand.self, ExtendCommand.self, AllowCommand.self,
+            BlockCommand.self, ForgetCommand.self, OffCommand.self,
+            StatusCommand.self, SnapshotsCommand.self, ServicesCommand.self, ImportCommand.self, DoctorCommand.self,
             GuardCommand.self, SuperviseCommand.self,
             ProbeAgentCommand.self,
         ],

@@ -45,6 +45,7 @@ struct StatusCommand: ContextCommand {
                 shown.drift = true
                 trouble = error
             }
+            shown.temporary = await TemporaryRunner.list(used, in: changeRunner.environment).map(TemporaryReport.init)
             let reason = if let status { status.words } else { try await interruption(changeRunner) }
             try context.console.result(
                 report.json
@@ -82,8 +83,8 @@ struct StatusCommand: ContextCommand {
             async let counters = AnswerCounters(tableIn: environment)
             let tables = kept.nftTables
             let live = try await LiveTables(toolbox: environment.toolbox, runner: environment.runner)
-                .read(tables.map(\.id)).map(\.withoutTrial)
-            return (!NFTable.areSame(tables, live), await counters)
+                .read(tables.map(\.id)).map(\.withoutTrial.withoutTemporary)
+            return !NFTable.areSame(tables, live)
         }
         let live = try await LiveRules(
             backend: kept.backend, families: environment.families, toolbox: environment.toolbox,
@@ -155,6 +156,7 @@ extension StatusReport {
         if state == .kept, bootLoader == nil {
             lines.append("Nothing here loads rules at boot: the kept rules are active until reboot.")
         }
+        lines += temporary.map { "Temporary: \($0.sentence)" }
         lines.append("Backend: \(Backend(rawValue: backend)?.title ?? backend).")
         return lines.flatMap { Wrapping.lines($0, rest: "  ") }.joined(separator: "\n") + "\n"
     }

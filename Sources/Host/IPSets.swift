@@ -19,6 +19,20 @@ package struct IPSets: Sendable {
         return try await runner.check(Command(program, ["save"])).text
     }
 
+    /// One set and its entries; nil if there is no such set.
+    ///
+    /// - Throws: what running the tool throws.
+    package func dump(_ name: String) async throws(HostError) -> String? {
+        guard SecureFiles.exists("/sys/module/ip_set") || !SecureFiles.exists("/sys/module") else { return nil }
+        let command = Command(program, ["save", name])
+        let result = try await runner.run(command)
+        guard result.status != 0 else { return result.text }
+        guard result.message.contains("does not exist") else {
+            throw .toolFailed(command: command.words, status: result.status, message: result.message)
+        }
+        return nil
+    }
+
     /// Creates missing sets and entries; existing ones don't change.
     ///
     /// - Throws: what running the tool throws.

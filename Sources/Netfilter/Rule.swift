@@ -27,7 +27,9 @@ package struct Rule: Hashable, Sendable {
     }
 
     /// Whether the rule is latchkey's own, by its comment.
-    package var isOwned: Bool { comment?.hasPrefix(Self.ownershipPrefix) ?? false }
+    ///
+    /// The rules of temporary entries are not: no change may alter them.
+    package var isOwned: Bool { comment?.hasPrefix(Self.ownershipPrefix) ?? false && !isTemporary }
 
     /// The chain that the rule jumps or goes to; nil for verdicts and extensions.
     package var jumpsTo: String? { target?.chain }

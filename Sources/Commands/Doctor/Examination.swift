@@ -100,7 +100,7 @@ struct Examination: Sendable {
                 backend: chosen, families: environment.families, toolbox: toolbox, runner: environment.runner)
             var rules: [Rule] = []
             for family in environment.families {
-                let read = try await live.read(family)
+                let read = try await live.read(family).withoutTemporary
                 try LiveRules.requireReadable(read, family, allChains: false)
                 rules += read.tables.flatMap(\.rules)
             }
@@ -125,7 +125,7 @@ struct Examination: Sendable {
     private func table() async -> Finding {
         do {
             let kernel = try LiveTables(toolbox: toolbox, runner: environment.runner)
-            guard let table = try await kernel.read([.latchkey]).first else {
+            guard let table = try await kernel.read([.latchkey]).first?.withoutTemporary else {
                 return .ok("rules", "no table \(NFTable.Name.latchkey) yet")
             }
             return .ok("rules", "\(table.chains.map(\.rules.count).reduce(0, +)) in the table \(table.id)")

@@ -37,6 +37,10 @@ extension Failure {
             self.init(
                 .missing, error.description, activeRules: Self.nothingChanged,
                 next: "install it; on Debian: apt-get install nftables")
+        case .toolMissing("ipset", _):
+            self.init(
+                .missing, error.description, activeRules: Self.nothingChanged,
+                next: "install it; on Debian: apt-get install ipset")
         case .toolUnusable(_, let reason) where reason.contains("nf_tables"):
             self.init(
                 .missing, error.description, activeRules: Self.nothingChanged,

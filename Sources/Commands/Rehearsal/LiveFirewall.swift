@@ -2,7 +2,7 @@ import Host
 import Netfilter
 import SafeApply
 
-/// All active rules of the machine that take part in a rehearsal.
+/// All active rules of the machine that take part in a rehearsal; temporary entries, which end by themselves, do not.
 struct LiveFirewall: Sendable {
     /// The rules of iptables, by backend.
     var rules: [(backend: Backend, rules: PerFamily<RuleSet>)] = []
@@ -40,7 +40,7 @@ struct LiveFirewall: Sendable {
             }
         }
         let isCovered = rules.contains { $0.backend == .nft }
-        tables = listed.filter { table in
+        tables = listed.map(\.withoutTemporary).filter { table in
             !table.isDormant && ["inet", "ip", "ip6", "netdev"].contains(table.id.family)
                 && !(table.isOfIPTables && (isCovered || backend != .nftables))
         }

@@ -55,11 +55,14 @@ package struct StatusReport: Report, Equatable {
     /// The counters of the kept rules; left out if nothing is kept, a change is pending or they cannot be read.
     package var counters: [Counter]?
 
+    /// The temporary entries, by source.
+    package var temporary: [TemporaryReport]
+
     /// Creates a report; see the properties.
     package init(
         state: State, change: String? = nil, secondsLeft: Int? = nil, guard: Guard? = nil, backend: String,
         snapshot: String? = nil, drift: Bool = false, freshConnectionSeen: Bool = false,
-        gate: String? = nil
+        gate: String? = nil, temporary: [TemporaryReport] = []
     ) {
         self.state = state
         self.change = change
@@ -70,5 +73,6 @@ package struct StatusReport: Report, Equatable {
         self.drift = drift
         self.freshConnectionSeen = freshConnectionSeen
         self.gate = gate
+        self.temporary = temporary
     }
 }

@@ -25,7 +25,7 @@ struct MachineDiscovery: Sendable {
         self.backend = chosen
         if chosen == .nftables {
             let kernel = try? LiveTables(toolbox: environment.toolbox, runner: environment.runner)
-            table = try? await kernel?.read([.latchkey]).first
+            table = try? await kernel?.read([.latchkey]).first?.withoutTemporary
             // What iptables holds stays, and is only shown.
             let other = try? await IPTables.backend(toolbox: environment.toolbox, runner: environment.runner)
             let rules = try? await Self.rules(other, changeRunner.environment)

@@ -83,6 +83,7 @@ struct SnapshotActions: Sendable {
         let after =
             if let new { try new.nftTables() } else {
                 try await LiveTables(toolbox: environment.toolbox, runner: environment.runner).read(names)
+                    .map(\.withoutTemporary)
             }
         return names.flatMap { name in
             NFTable.differences(from: before.first { $0.id == name }, to: after.first { $0.id == name })

@@ -79,7 +79,11 @@ package struct ChangeClient: Sendable {
         }
     }
 
-    private func takeTurn() async throws(ChangeError) -> FileLock {
+    /// Takes the lock under which a change begins, so that none begins while it is held; a pending one goes on.
+    ///
+    /// - Returns: the lock, which is held as long as it exists.
+    /// - Throws: `pending` if it is held by another process for a minute; `host`.
+    package func takeTurn() async throws(ChangeError) -> FileLock {
         try ChangeError.wrap { () throws(HostError) in try SecureFiles.makeFolder(layout.run) }
         let end = now.advanced(milliseconds: Self.startTime)
         while now < end {

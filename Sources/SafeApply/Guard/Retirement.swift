@@ -29,7 +29,7 @@ package struct Retirement: Codable, Sendable, Equatable {
         for family in environment.families {
             let text = (kept.ownRules ?? kept.rules)[family]
             let record = text.flatMap { try? RuleSet(dumped: $0, file: "kept rules") }
-            let present = try await live.read(family)
+            let present = try await live.read(family).withoutTemporary
             rules[family] = RuleRemoval.plan(kept: record, live: present).text
         }
     }

@@ -218,7 +218,8 @@ struct BootFiles: Sendable {
     func read(_ path: String) throws(ChangeError) -> RuleSet? {
         guard SecureFiles.exists(path) else { return nil }
         let bytes = try ChangeError.wrap { () throws(HostError) in try SecureFiles.readTrusted(path) }
-        do { return try RuleSet(dumped: DumpText.decode(bytes), file: path) } catch {
+        // Another program may have saved temporary entries, whose sets are missing at boot.
+        do { return try RuleSet(dumped: DumpText.decode(bytes), file: path).withoutTemporary } catch {
             throw .badRules(error)
         }
     }

@@ -51,8 +51,10 @@ struct IPTablesBackend: RuleBackend {
             try await kernel.load(input, family)
             live[family] = try await kernel.read(family)
         }
+        // Temporary entries are no part of a change: they stay as they are, ahead of its rules.
+        for (family, rules) in live.present { live[family] = rules.withoutTemporary }
         let sets: String
-        do { sets = try await savedSets ?? "" } catch let error as HostError { throw .host(error) } catch {
+        do { sets = TemporaryParts.removed(fromSets: try await savedSets ?? "") } catch let error as HostError { throw .host(error) } catch {
             throw .refused(reason: "\(error)")
         }
         try self.init(
@@ -79,7 +81,7 @@ struct IPTablesBackend: RuleBackend {
                 previous[family] = try snapshot.ruleSet(family)
             } else {
                 // Without a snapshot, the live rules without the trial are the best guess.
-                previous[family] = try await kernel.read(family).withoutTrial
+                previous[family] = try await kernel.read(family).withoutTrial.withoutTemporary
             }
         }
         try self.init(
@@ -104,7 +106,8 @@ struct IPTablesBackend: RuleBackend {
         self.isElsewhere = isElsewhere
         var plan = PerFamily<RuleSet>()
         for (family, text) in request.rules.present where kernel.tools[family] != nil {
-            do { plan[family] = try RuleSet(dumped: text, file: "\(family.title) rules") } catch {
+            // A file made by iptables-save may name them.
+            do { plan[family] = try RuleSet(dumped: text, file: "\(family.title) rules").withoutTemporary } catch {
                 throw .badRules(error)
             }
         }
@@ -295,6 +298,7 @@ struct IPTablesBackend: RuleBackend {
             await kernel.removeEmptyTables(names, family)
         }
         if request.scope == .removal {
+            try? await TemporaryEntries(kernel).removeAll()
             for (family, plan) in plan.present { await kernel.removeEmptyTables(plan.tables.map(\.name), family) }
         }
         // The sets that latchkey made for earlier rules; one that a rule names stays.

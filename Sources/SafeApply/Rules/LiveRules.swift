@@ -109,11 +109,13 @@ package struct LiveRules: Sendable {
         return rules
     }
 
-    /// The rules of every family that the kernel has.
+    /// The rules of every family that the kernel has, without temporary entries, which no change concerns.
     ///
     /// - Throws: as `read`.
     package func readAll() async throws(ChangeError) -> PerFamily<RuleSet> {
-        try await eachFamily(tools.present.map(\.family)) { family throws(ChangeError) in try await read(family) }
+        try await eachFamily(tools.present.map(\.family)) { family throws(ChangeError) in
+            try await read(family).withoutTemporary
+        }
     }
 
     /// Refuses rules that iptables could not print completely: an unreadable table is not an empty one.

@@ -70,6 +70,7 @@ package enum RuleEdits {
 
     /// Whether the rules of an emergency opening are ahead of all others.
     package static func isOpened(_ live: RuleSet, by opening: RestoreInput) -> Bool {
+        let live = live.withoutTemporary
         guard let inserted = try? RuleSet(parsing: opening.text, file: "opening").normalized() else { return false }
         let wanted = InputChain(of: inserted).rules
         return InputChain(of: live).rules.prefix(wanted.count).map(\.withoutCounters) == wanted
@@ -83,7 +84,8 @@ package enum RuleEdits {
     ///     ignored, and so is the policy unless it is DROP.
     /// - Returns: whether they differ.
     package static func hasDrifted(live: RuleSet, from kept: RuleSet) -> Bool {
-        kept.tables.contains { table in
+        let live = live.withoutTemporary
+        return kept.tables.contains { table in
             guard table.isInputAlone else { return only(table.name, of: live) != only(table.name, of: kept) }
             let chains = userChains(in: live)
             let found = InputChain(of: live).rules.filter { !isForeignJump($0, chains) }
@@ -111,6 +113,7 @@ package enum RuleEdits {
     /// - Returns: what a change with `inputChain` replaces.
     package static func unowned(in live: RuleSet) -> [Rule] {
         let chains = userChains(in: live)
+        // Temporary entries are latchkey's, and no change replaces them.
         return InputChain(of: live).rules.filter { !$0.isOwned && !isForeignJump($0, chains) }
     }
 
@@ -149,7 +152,7 @@ package enum RuleEdits {
     /// - Returns: whether it does.
     static func isForeignJump(_ rule: Rule, _ chains: Set<String>) -> Bool {
         guard !rule.isOwned, let chain = rule.jumpsTo else { return false }
-        return chains.contains(chain)
+        return rule.isTemporary || chains.contains(chain)
     }
 
     /// The chains of the filter table that are not built-in.

@@ -260,7 +260,9 @@ package struct Trial: Sendable, Equatable {
             lines += trial.gates.map { gate in
                 // Other programs may have removed rules in the meantime.
                 let rules = (present[gate.rule.chain] ?? []).filter { !$0.isGate }
-                let place = min(gate.place, rules.count + 1)
+                // Temporary entries decide first.
+                let ahead = rules.prefix(while: \.isTemporary).count
+                let place = min(gate.place + ahead, rules.count + 1)
                 return "-I \(gate.rule.chain) \(place) \(gate.rule.body)"
             }
             return Self.text(trial.name, lines)

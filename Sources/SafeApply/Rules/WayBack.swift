@@ -155,7 +155,9 @@ struct WayBack {
                 rules[String(name)] = []
             } else if line == "\t}" {
                 chain = nil
-            } else if let name = chain, line.hasPrefix("\t\t"), !line.hasPrefix("\t\ttype ") {
+            } else if let name = chain, line.hasPrefix("\t\t"), !line.hasPrefix("\t\ttype "),
+                !line.contains("jump \(TemporaryParts.chain)")
+            {
                 rules[name]?.append(String(line.dropFirst(2)))
             }
         }

@@ -75,6 +75,21 @@ package struct LiveTables: Sendable {
         return try Self.parsed(lines.joined(separator: "\n")).first
     }
 
+    /// A table without the elements of its sets; nil if there is none.
+    ///
+    /// - Throws: as `read`.
+    func readWithoutElements(_ name: NFTable.Name) async throws(ChangeError) -> NFTable? {
+        guard let listing = try await listWithoutElements(["-s"], name) else { return nil }
+        return try Self.parsed(listing).first
+    }
+
+    /// A set with its elements and the time that each has left, as JSON.
+    ///
+    /// - Throws: `host` if nft fails.
+    func listAsJSON(set: String, of name: NFTable.Name) async throws(ChangeError) -> [UInt8] {
+        try await run(["-j", "list", "set", name.family, name.name, set]).output
+    }
+
     /// Loads a text in one transaction: all of it takes effect, or nothing.
     ///
     /// - Throws: `host` with `rulesRefused`, which has nft's message.

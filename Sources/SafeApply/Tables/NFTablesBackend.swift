@@ -10,6 +10,8 @@ struct NFTablesBackend: RuleBackend {
     let environment: ChangeEnvironment
     let gateKind = GateKind.timeout
     private let kernel: LiveTables
+    /// The tables as they were read first, with temporary entries.
+    private let active: [NFTable]
     private let trials: [TableTrial]
     /// Whether the rules are in another network namespace than this process, so that nft opens the gates.
     private let isElsewhere: Bool
@@ -69,6 +71,9 @@ struct NFTablesBackend: RuleBackend {
         self.request = request
         self.kernel = kernel
         self.plan = plan
+        active = previous
+        // Temporary entries are no part of a change: they stay as they are, ahead of its rules.
+        let previous = previous.map(\.withoutTemporary)
         self.previous = previous
         self.environment = environment
         self.isElsewhere = isElsewhere
@@ -161,7 +166,7 @@ struct NFTablesBackend: RuleBackend {
             let isFirst = attempt == 1 && !again
             let now =
                 isFirst
-                ? Dictionary(previous.map { ($0.id, $0) }) { first, _ in first } : try await live(knowing: [])
+                ? Dictionary(active.map { ($0.id, $0) }) { first, _ in first } : try await live(knowing: [])
             do throws(ChangeError) {
                 try await kernel.load(
                     trials.filter { !$0.isComplete(in: now[$0.id]) }.map { $0.loading(over: now[$0.id]) }.joined())
@@ -260,7 +265,7 @@ struct NFTablesBackend: RuleBackend {
         }
         try await kernel.load(lines.joined())
         let after = try await live(knowing: known)
-        for table in plan.compactMap({ after[$0.id] }) {
+        for table in plan.compactMap({ after[$0.id]?.withoutTemporary }) {
             for chain in table.chains where chain.hook?.contains(" hook input ") ?? false {
                 guard Set(chain.rules.prefix(rules.count)) == Set(rules) else {
                     throw .refused(reason: "The emergency opening is not ahead of all other rules.")

@@ -17,7 +17,7 @@ struct TableEdit {
     func loading(over live: NFTable?) -> String {
         let id = wanted.id
         guard !wanted.parts.isEmpty else { return live == nil ? "" : "delete table \(id)\n" }
-        let present = live?.withoutTrial ?? NFTable(id)
+        let present = live?.withoutTrial.withoutTemporary ?? NFTable(id)
         let isWanted = { (part: NFTable.Part) -> Bool in
             guard let same = wanted.part(part.kind, part.name) else { return false }
             return part.kind == "chain" ? part.hook == same.hook : part.lasting == same.lasting
@@ -32,13 +32,16 @@ struct TableEdit {
             id, lines: wanted.lines, parts: wanted.parts.filter { $0.kind == "chain" || !kept.contains($0.name) })
         let bases = Set(wanted.chains.filter { $0.hook != nil }.map(\.name))
         let gates = trial.gates.sorted { $0.key < $1.key }.filter { bases.contains($0.key) && hasGateSet(live) }
+        // What led to temporary entries was flushed with its chain; they are ahead of the gate too.
+        let led = bases.sorted().filter { live?.placeOfTemporaryJump(in: $0) != nil }
         return lines.map { "\($0)\n" }.joined() + block.text
             + gates.map { "insert rule \(id) \($0.key) \($0.value)\n" }.joined()
+            + led.map { "insert rule \(id) \($0) \(TemporaryParts.tableJump)\n" }.joined()
     }
 
     /// How a table differs from the wanted one, apart from a trial; empty if it does not.
     func differences(_ live: NFTable?) -> [String] {
-        let present = live?.withoutTrial ?? NFTable(wanted.id)
+        let present = live?.withoutTrial.withoutTemporary ?? NFTable(wanted.id)
         let parts = present.parts.filter { !isOfTrial($0) }
         let missing = wanted.parts.filter { part in !parts.contains { $0.isLike(part) } }
         let strange = parts.filter { part in !wanted.parts.contains { $0.isLike(part) } }

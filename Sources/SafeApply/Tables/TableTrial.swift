@@ -109,7 +109,12 @@ struct TableTrial: Sendable, Equatable {
         let places = gates.sorted { $0.key < $1.key }.filter { gate in
             live?.part("chain", gate.key) != nil || made.contains { $0.name == gate.key }
         }
-        return block.text + places.map { "insert rule \(id) \($0.key) \($0.value)\n" }.joined()
+        return block.text
+            + places.map { chain, gate in
+                // Temporary entries decide first.
+                live?.placeOfTemporaryJump(in: chain).map { "add rule \(id) \(chain) index \($0) \(gate)\n" }
+                    ?? "insert rule \(id) \(chain) \(gate)\n"
+            }.joined()
     }
 
     /// Whether a table contains the complete, unchanged trial.
@@ -130,7 +135,7 @@ extension NFTable {
     ///   - plan: the rules of the change: where they are permanent, their sets and chains stay.
     /// - Returns: the text for nft(8); "" if nothing is left.
     static func removingTrial(from handles: NFTable, trial: TableTrial?, plan: NFTable?) -> String {
-        let rest = handles.withoutHandles.withoutTrial
+        let rest = handles.withoutHandles.withoutTrial.withoutTemporary
         let isPermanent = plan.map { Set($0.chains.map(\.text)) == Set(rest.chains.map(\.text)) } ?? false
         // A chain and a set may have the same name.
         let added = isPermanent ? [] : trial.map { $0.parts + $0.made } ?? []
