@@ -28,9 +28,11 @@ struct OffCommand: ContextCommand {
             do throws(ChangeError) { removal = try await Removal(in: changeRunner.environment) } catch {
                 throw Failure(error)
             }
-            guard let removal else { return try reportNothing(in: context) }
+            guard let removal else { return try await reportNothing(changeRunner, in: context) }
             let effects = await OffEffects(of: removal, in: changeRunner.environment)
             for sentence in effects.sentences { context.console.say(Wrapping.text(sentence)) }
+            let entries = await TemporaryRunner.list(removal.backend, in: changeRunner.environment)
+            if !entries.isEmpty { context.console.say(Wrapping.text(Self.temporary(entries.count))) }
             if let offer = changeRunner.offer(since: nil) { context.console.say(Wrapping.text(offer)) }
             let request = try await request(removal, changeRunner, in: context)
             return try await changeRunner.carryOut(request, detach: detach, report, in: context)
@@ -39,7 +41,22 @@ struct OffCommand: ContextCommand {
 
     private static let nothing = "Nothing to remove: no rules of latchkey's are active or loaded at boot."
 
-    private func reportNothing(in context: CommandContext) throws(Failure) -> ProgramStatus {
+    private static func temporary(_ count: Int) -> String {
+        "What \"latchkey allow\" and \"latchkey block\" made goes too when you keep this: \(count) "
+            + (count == 1 ? "entry." : "entries.")
+    }
+
+    private func reportNothing(
+        _ changeRunner: ChangeRunner, in context: CommandContext
+    ) async throws(Failure) -> ProgramStatus {
+        // Entries outlive rules that were pending and never kept.
+        let backend = try await TemporaryRunner.used(changeRunner)
+        if await !TemporaryRunner.list(backend, in: changeRunner.environment).isEmpty {
+            do { try await TemporaryEntries(backend, in: changeRunner.environment).removeAll() } catch {
+                throw Failure(error)
+            }
+            context.console.say("Temporary entries were removed.\n")
+        }
         if report.json {
             let shown = ChangeReport(
                 outcome: .kept, change: nil, snapshot: nil, reason: Self.nothing, verified: true)

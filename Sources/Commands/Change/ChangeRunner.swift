@@ -75,6 +75,7 @@ struct ChangeRunner: Sendable {
     ) async throws(Failure) -> ChangeRequest {
         let backend = try await backend(options.backend)
         try await requirePossible(plan, with: backend)
+        try await TemporaryRunner.requireUnblocked(plan.answers.admins, backend, in: environment)
         var request = ChangeRequest(
             id: freshID(), scope: plan.answers.existing == .keep ? .inputChain : .tables,
             rules: PerFamily(ipv4: composed.rules.ipv4?.text, ipv6: composed.rules.ipv6?.text),

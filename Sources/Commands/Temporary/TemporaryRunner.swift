@@ -65,12 +65,12 @@ struct TemporaryRunner: Sendable {
             let nearest = Suggestion.nearest(to: text, among: planner.catalog.names)
             throw Failure(
                 .badData, PlanError.unknownService(text, nearest: nearest).description,
-                activeRules: Failure.nothingChanged, next: "latchkey services lists all; a port is written as 8080/tcp.")
+                activeRules: Failure.nothingChanged, next: "name a service, or write a port as 8080/tcp.")
         }
         guard template.protocols.isEmpty else {
             let names = template.protocols.map { $0.rawValue.uppercased() }.joined(separator: " and ")
             throw Failure(
-                .badData, "The service \(text) also needs the protocol \(names), which has no ports.",
+                .badData, "The service \(text) also needs \(names): only ports can be allowed for a while.",
                 activeRules: Failure.nothingChanged, next: "allow everything from this source, or add it to the answers.")
         }
         // Where sshd listens decides, as in a plan.
@@ -99,14 +99,23 @@ struct TemporaryRunner: Sendable {
             next: "block a smaller network, or do it from another address.")
     }
 
-    /// The admins of the kept answers.
+    /// The admins of the kept answers, and of the answers of a pending change.
     ///
     /// - Throws: `Failure` with status 65 for answers that cannot be read.
     private func admins() async throws(Failure) -> [CIDR] {
         let path = context.layout.answers
-        guard SecureFiles.exists(path) else { return [] }
+        var texts: [NamedText] = []
+        if SecureFiles.exists(path) { texts.append(try NamedText(name: path, path: path, in: context)) }
+        if let journal = try? JournalFile(layout: context.layout).read(), !journal.state.isFinal,
+            let answers = journal.request.answers
+        {
+            texts.append(NamedText(name: "the pending answers", text: answers.text))
+        }
+        guard !texts.isEmpty else { return [] }
         let planner = try await Planner(templates, in: context)
-        return try planner.answers(try NamedText(name: path, path: path, in: context)).admins.all
+        var admins: [CIDR] = []
+        for text in texts { admins += try planner.answers(text).admins.all }
+        return admins
     }
 
     // MARK: - Adding and removing
@@ -118,22 +127,50 @@ struct TemporaryRunner: Sendable {
         // Answers that are being edited stop no one from being allowed.
         let admins = (try? await admins()) ?? []
         let moved: [TemporaryEntry]
+        let overlaps: [TemporaryEntry]
         do {
             let turn = try await changeRunner.client.takeTurn()
             defer { withExtendedLifetime(turn) {} }
-            moved = try await TemporaryEntries(backend, in: changeRunner.environment).add(
-                entry, admins: CIDR.merged(admins))
-        } catch { throw Failure(error) }
+            let entries = try await TemporaryEntries(backend, in: changeRunner.environment)
+            overlaps = try await entries.list().filter { Self.overlap($0, entry) }
+            try Self.requireEffect(entry, beside: overlaps)
+            moved = try await entries.add(entry, admins: CIDR.merged(admins))
+        } catch let error as ChangeError { throw Failure(error) } catch let error as Failure { throw error } catch {
+            throw Failure(.failed, "\(error)")
+        }
         let shown = TemporaryReport(entry)
         let sentence =
             shown.statement
             + (entry.secondsLeft.map { " for \(TemporaryReport.duration($0))." } ?? " until reboot.")
         try context.console.result(report.json ? try shown.json() : Wrapping.text(sentence))
         for earlier in moved {
-            context.console.say(Wrapping.text("Before: \(TemporaryReport(earlier).sentence)"))
+            context.console.say(Wrapping.text("It replaces: \(TemporaryReport(earlier).sentence)"))
         }
+        for overlap in overlaps { context.console.say(Wrapping.text(Self.note(overlap, beside: entry))) }
         if entry.secondsLeft == nil { context.console.say(Wrapping.text(Self.lasting(entry, context.layout.answers))) }
         return .done
+    }
+
+    /// Whether one of two entries allows and the other blocks, and they share addresses without being of the same source.
+    private static func overlap(_ one: TemporaryEntry, _ other: TemporaryEntry) -> Bool {
+        one.verdict != other.verdict && one.source != other.source
+            && (one.source.contains(other.source) || other.source.contains(one.source))
+    }
+
+    /// Refuses to block what a larger network is allowed: what is allowed comes first.
+    private static func requireEffect(_ entry: TemporaryEntry, beside overlaps: [TemporaryEntry]) throws(Failure) {
+        let larger = overlaps.first { $0.opening == nil && $0.source.contains(entry.source) }
+        guard entry.verdict == .block, let larger else { return }
+        throw Failure(
+            .badData, "\(entry.source) is in \(larger.source), which is allowed for a while: blocking it has no effect.",
+            activeRules: Failure.nothingChanged, next: "first sudo latchkey forget \(larger.source)")
+    }
+
+    /// What an entry with the other verdict means for a new one.
+    private static func note(_ overlap: TemporaryEntry, beside entry: TemporaryEntry) -> String {
+        let (allowed, blocked) = entry.verdict == .allow ? (entry, overlap) : (overlap, entry)
+        return "\(TemporaryReport(blocked).statement), but what is allowed comes first: "
+            + "\(TemporaryReport(allowed).statement)."
     }
 
     /// How an entry can be made to last.
@@ -163,12 +200,12 @@ struct TemporaryRunner: Sendable {
             defer { withExtendedLifetime(turn) {} }
             let entries = try await TemporaryEntries(backend, in: changeRunner.environment)
             forgotten = try await entries.remove(source)
-            if forgotten.isEmpty {
-                let others = try await entries.list().map { TemporaryReport($0).sentence }
+            guard !forgotten.isEmpty else {
+                let others = try await entries.list().map { "\n    \(TemporaryReport($0).sentence)" }
                 throw Failure(
-                    .nothingPending, "There is no temporary entry for \(source).",
-                    next: others.isEmpty
-                        ? "nothing: there are none at all." : "name one of these: \(others.joined(separator: " "))")
+                    .nothingPending,
+                    "There is no temporary entry for exactly \(source)"
+                        + (others.isEmpty ? ", and none at all." : ". There are:" + others.joined()))
             }
         } catch let error as ChangeError { throw Failure(error) } catch let error as Failure { throw error } catch {
             throw Failure(.failed, "\(error)")
@@ -180,12 +217,30 @@ struct TemporaryRunner: Sendable {
     }
 
     /// The backend in which entries may be, also after the rules have gone.
-    private static func used(_ changeRunner: ChangeRunner) async throws(Failure) -> Backend {
+    ///
+    /// - Throws: `Failure` if there is none.
+    static func used(_ changeRunner: ChangeRunner) async throws(Failure) -> Backend {
         if let backend = try await backend(changeRunner) { return backend }
         do {
             if let status = try await changeRunner.client.current() { return status.backend }
         } catch { throw Failure(error) }
         return try await changeRunner.backend()
+    }
+
+    /// Refuses answers whose admins are blocked for a while.
+    ///
+    /// - Throws: `Failure` with status 65.
+    static func requireUnblocked(
+        _ admins: AddressList, _ backend: Backend, in environment: ChangeEnvironment
+    ) async throws(Failure) {
+        let blocked = await list(backend, in: environment).filter { $0.verdict == .block }.map(\.source)
+        guard !blocked.isEmpty else { return }
+        for admin in admins.all {
+            guard let network = blocked.first(where: { $0.contains(admin) || admin.contains($0) }) else { continue }
+            throw Failure(
+                .badData, "The admin \(admin) is blocked for a while: \(network).", activeRules: Failure.nothingChanged,
+                next: "sudo latchkey forget \(network)")
+        }
     }
 
     /// All temporary entries of a backend; none where they cannot be read, so that `status` shows the rest.

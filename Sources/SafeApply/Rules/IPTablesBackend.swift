@@ -8,6 +8,8 @@ struct IPTablesBackend: RuleBackend {
     let kernel: LiveRules
     let plan: PerFamily<RuleSet>
     let previous: PerFamily<RuleSet>
+    /// The rules as they were read first, with temporary entries; empty for a change that another guard began.
+    private(set) var active = PerFamily<RuleSet>()
     var gateKind: GateKind
     var trials: PerFamily<Trial>
     let environment: ChangeEnvironment
@@ -52,13 +54,15 @@ struct IPTablesBackend: RuleBackend {
             live[family] = try await kernel.read(family)
         }
         // Temporary entries are no part of a change: they stay as they are, ahead of its rules.
-        for (family, rules) in live.present { live[family] = rules.withoutTemporary }
+        let active = live
+        for (family, rules) in active.present { live[family] = rules.withoutTemporary }
         let sets: String
         do { sets = TemporaryParts.removed(fromSets: try await savedSets ?? "") } catch let error as HostError { throw .host(error) } catch {
             throw .refused(reason: "\(error)")
         }
         try self.init(
             request, kernel, previous: live, sets: sets, gateKind: .recent, environment, isElsewhere: isElsewhere)
+        self.active = active
     }
 
     /// Takes over a change that another guard began.

@@ -75,10 +75,10 @@ extension IPTablesBackend {
             let lines = gatedFamilies.compactMap { Gate(.set, $0, seconds: gateSeconds).setLine }.joined()
             try await ChangeError.wrap { () async throws(HostError) in try await sets.restoreMissing(lines) }
         }
-        let before = previous
+        let (before, active) = (previous, active)
         let loaded = try await kernel.eachFamily(gatedFamilies) { family throws(ChangeError) in
             guard let trial = trials[family] else { return true }
-            let known = again ? try await kernel.read(family) : before[family] ?? RuleSet()
+            let known = again ? try await kernel.read(family) : active[family] ?? before[family] ?? RuleSet()
             return try await load(trial, over: known, family)
         }
         guard loaded.present.allSatisfy({ $0.value }) else {

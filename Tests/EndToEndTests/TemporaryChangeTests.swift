@@ -1,0 +1,131 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Temporary entries beside changes.
+@Suite("Temporary entries and changes", .kernel, .tool("ipset"), .inTurn)
+struct TemporaryChangeTests {
+    @Test(
+        "entries stay in effect while a change is pending, after its rollback and after its keep",
+        arguments: TemporaryCase.all)
+    func changes(_ test: TemporaryCase) async throws {
+        try await TemporaryServer.with(test) { server in
+            let (machine, outside) = (server.machine, server.outside)
+            let files = try await bootFiles(machine)
+            for address in TemporaryServer.strangers { try await server.must("allow", address, "7/tcp", "--for", "5m") }
+            func expectEntries(_ what: Comment, ports: [Int]) async throws {
+                for port in ports { #expect(try await outside.reachesByBoth(port), what) }
+                #expect(try await outside.reachesByNeither(11), what)
+                let status = try await machine.status()
+                #expect(status.truth("drift") == false, what)
+                let left = (status.objects("temporary") ?? []).filter { $0.texts("what") == ["7/tcp"] }
+                    .compactMap { $0.number("secondsLeft") }
+                #expect(left.count == 2 && left.allSatisfy { (100...300).contains($0) }, what)
+            }
+            try await expectEntries("before", ports: [7])
+            try machine.root.write(
+                Answers.keep.replacing("[8080/tcp]", with: "[8443/tcp]").replacing("keep", with: test.existing.rawValue),
+                to: "\(test.existing.rawValue).yaml")
+            try await server.begin()
+            try await expectEntries("pending", ports: [7, 8443])
+            for network in TemporaryServer.networks { try await server.must("allow", network, "9/tcp") }
+            try await expectEntries("made while pending", ports: [7, 9, 8443])
+            try await server.must("revert")
+            try await expectEntries("rolled back", ports: [7, 9, 8080])
+            #expect(try await outside.reachesByNeither(8443))
+
+            try await server.begin()
+            for network in TemporaryServer.networks { try await server.must("forget", network) }
+            try await expectEntries("forgotten while pending", ports: [7, 8443])
+            #expect(try await outside.reachesByNeither(9))
+            try await server.must("confirm")
+            try await expectEntries("kept", ports: [7, 8443])
+            #expect(try await outside.reachesByNeither(8080))
+            let saved = try await bootFiles(machine)
+            #expect(!saved.contains("temporary") && saved != files)
+
+            for address in TemporaryServer.strangers { try await server.must("block", address) }
+            #expect(try await outside.reachesByNeither(8443))
+            let off = try await server.must("off", "--no-rehearsal", "--detach", "--deadline", "5m")
+            let said = off.errors.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            #expect(said.contains("goes too when you keep this: 2 entries."), "\(said)")
+            try await server.must("confirm")
+            #expect(try await outside.reachesByBoth(11))
+            #expect(try await machine.rules() == Machine.none)
+            #expect(try await machine.namespace.mustRun(["ipset", "list", "-n"]) == "")
+            if test.backend == .nft { #expect(try await machine.listing() == "") }
+            try await server.must("allow", "198.51.100.7", status: 69)
+        }
+    }
+
+    @Test("a snapshot taken beside entries restores the rules without them", arguments: TemporaryCase.all)
+    func snapshots(_ test: TemporaryCase) async throws {
+        try await TemporaryServer.with(test) { server in
+            let before = try await server.state()
+            for address in TemporaryServer.strangers { try await server.must("allow", address, "7/tcp") }
+            try await server.begin()
+            let id = try #require(try await server.machine.status().text("snapshot"))
+            try await server.must("confirm")
+            try await server.must("snapshots", "restore", id, "--no-rehearsal", "--detach", "--deadline", "5m")
+            #expect(try await server.outside.reachesByBoth(7))
+            try await server.must("confirm")
+            #expect(try await server.outside.reachesByBoth(7))
+            #expect(try await server.machine.status().truth("drift") == false)
+            #expect(try JSON(await server.must("snapshots", "diff", id, "--json")).truth("same") == true)
+            for address in TemporaryServer.strangers { try await server.must("forget", address) }
+            #expect(try await server.state() == before)
+            try await server.must("snapshots", "restore", id, "--no-rehearsal", "--detach", "--deadline", "5m")
+            try await server.must("confirm")
+            #expect(try await server.state() == before, "the entries of that time do not come back")
+            try await server.expectAnswers()
+        }
+    }
+
+    @Test("entries are no obstacle to a rehearsal, and doctor counts none of their rules", arguments: TemporaryCase.backends)
+    func rehearsed(_ test: TemporaryCase) async throws {
+        try await TemporaryServer.with(test) { server in
+            let backend = test.hasOwnTable ? "nftables" : test.backend.rawValue
+            let rules = try await server.must("doctor", status: 0).output.split(separator: "\n").first {
+                $0.contains("rules ")
+            }
+            for network in ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8:bad::/48", "2001:db8:2::/48"] {
+                try await server.must("block", network)
+            }
+            try await server.must("allow", "2001:db8::/33")
+            let doctor = try await server.must("doctor").output
+            #expect(doctor.split(separator: "\n").first { $0.contains("rules ") } == rules)
+            #expect(!doctor.contains("latchkey-temporary"))
+            let words = ["--answers", "\(server.machine.root.path)/keep.yaml", "--backend", backend]
+            let rehearsal = try await Latchkey.run(
+                ["rehearse"] + words, root: server.machine.root, in: server.machine.namespace)
+            #expect(rehearsal.status == 0, "\(rehearsal.errors)")
+        }
+    }
+
+    @Test("entries made while nothing was ever kept go with latchkey off", arguments: TemporaryCase.backends)
+    func first(_ test: TemporaryCase) async throws {
+        try await Machine.withOutside(test.backend) { machine, outside in
+            let server = TemporaryServer(machine: machine, outside: outside, test: test)
+            try await server.begin()
+            try await server.send(from: NamespacePair.strangers)
+            for network in TemporaryServer.networks { try await server.must("block", network) }
+            #expect(try await outside.reachesByNeither(80))
+            try await server.must("revert")
+            #expect(try await outside.reachesByNeither(80), "what is blocked stays so")
+            #expect(try await server.listed().count == 2)
+            try await server.must("off", "--no-rehearsal", "--detach", "--deadline", "5m")
+            if try await machine.status().text("state") == "pending" { try await server.must("confirm") }
+            #expect(try await outside.reachesByBoth(7))
+            #expect(try await machine.rules() == Machine.none)
+            #expect(try await machine.namespace.mustRun(["ipset", "list", "-n"]) == "")
+        }
+    }
+
+    /// The files that are loaded at boot, with their content.
+    private func bootFiles(_ machine: Machine) async throws -> String {
+        try await machine.namespace.mustRun([
+            "sh", "-c",
+            "cd \(machine.root.path); for f in $(find etc var/lib/latchkey/restore -type f | sort); do cat \"$f\"; done",
+        ])
+    }
+}
