@@ -14,23 +14,28 @@ package struct IPSets: Sendable {
     ///
     /// - Throws: what running the tool throws.
     package func dump() async throws(HostError) -> String {
-        // Without the module there are no sets; asking ipset would load it.
-        guard SecureFiles.exists("/sys/module/ip_set") || !SecureFiles.exists("/sys/module") else { return "" }
+        guard Self.hasModule else { return "" }
         return try await runner.check(Command(program, ["save"])).text
     }
 
-    /// One set and its entries; nil if there is no such set.
+    /// The names of all sets.
     ///
     /// - Throws: what running the tool throws.
-    package func dump(_ name: String) async throws(HostError) -> String? {
-        guard SecureFiles.exists("/sys/module/ip_set") || !SecureFiles.exists("/sys/module") else { return nil }
-        let command = Command(program, ["save", name])
-        let result = try await runner.run(command)
-        guard result.status != 0 else { return result.text }
-        guard result.message.contains("does not exist") else {
-            throw .toolFailed(command: command.words, status: result.status, message: result.message)
-        }
-        return nil
+    package func names() async throws(HostError) -> [String] {
+        guard Self.hasModule else { return [] }
+        return try await runner.check(Command(program, ["list", "-n"])).text.split(separator: "\n").map(String.init)
+    }
+
+    /// One set and its entries, as `dump` prints them.
+    ///
+    /// - Throws: what running the tool throws; `toolFailed` where there is no such set.
+    package func dump(_ name: String) async throws(HostError) -> String {
+        try await runner.check(Command(program, ["save", name])).text
+    }
+
+    /// Without the module there are no sets; asking ipset would load it.
+    private static var hasModule: Bool {
+        SecureFiles.exists("/sys/module/ip_set") || !SecureFiles.exists("/sys/module")
     }
 
     /// Creates missing sets and entries; existing ones don't change.

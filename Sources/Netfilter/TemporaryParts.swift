@@ -7,7 +7,7 @@ package enum TemporaryParts {
     /// The chain in latchkey's own table of nftables.
     package static let tableChain = "temporary"
     /// The prefix of the names of the sets for iptables.
-    package static let setPrefix = "latchkey-temporary-"
+    package static let setPrefix = "latchkey-temp-"
     /// The prefix of the names of the sets in latchkey's own table.
     package static let tableSetPrefix = "temporary-"
     /// The comment of the rule that leads to the chain.

@@ -8,8 +8,10 @@ import Netfilter
 struct IPTablesTemporaryRules: TemporaryBackend {
     private let kernel: LiveRules
 
-    /// More elements than any list of temporary entries; the kernel reserves nothing for them.
+    /// Many more than anybody adds; the kernel reserves nothing for them.
     private static let mostElements = 4_194_304
+    /// The word for the set of networks that no entry blocks.
+    private static let admins = "admin"
 
     /// The rules of one of the iptables backends.
     ///
@@ -18,63 +20,53 @@ struct IPTablesTemporaryRules: TemporaryBackend {
 
     // MARK: - Sets
 
-    private static func name(_ list: String, _ family: Family) -> String {
-        "\(TemporaryParts.setPrefix)\(list)\(family == .ipv4 ? 4 : 6)"
+    private static func name(_ word: String, _ family: Family) -> String {
+        "\(TemporaryParts.setPrefix)\(word)-\(family == .ipv4 ? 4 : 6)"
+    }
+
+    /// The sets that exist in a family; that of the admins is not among them.
+    private func lists(_ family: Family) async throws(ChangeError) -> [TemporaryElement.List] {
+        guard let sets = kernel.sets else { return [] }
+        let names = try await ChangeError.wrap { () async throws(HostError) in try await sets.names() }
+        let end = Self.name("", family).suffix(2)
+        return names.filter { $0.hasPrefix(TemporaryParts.setPrefix) && $0.hasSuffix(end) }.compactMap { name in
+            TemporaryElement.List(name.dropFirst(TemporaryParts.setPrefix.count).dropLast(end.count))
+        }.sorted { $0.place < $1.place }
     }
 
     func elements() async throws(ChangeError) -> [TemporaryElement] {
         guard let sets = kernel.sets else { return [] }
         var found: [TemporaryElement] = []
         for family in Family.allCases {
-            for list in TemporaryElement.List.allCases {
-                let name = Self.name(list.rawValue, family)
+            for list in try await lists(family) {
+                let name = Self.name(list.word, family)
                 let text = try await ChangeError.wrap { () async throws(HostError) in try await sets.dump(name) }
-                found += (text ?? "").split(separator: "\n").compactMap { Self.element(in: list, $0) }
+                found += text.split(separator: "\n").compactMap { Self.element(in: list, $0) }
             }
         }
         return found
     }
 
-    /// The element of a line such as `add NAME 192.0.2.0/24,tcp:80 timeout 7198 comment "80/tcp"`.
+    /// The element of a line such as `add NAME 192.0.2.0/24 timeout 7198 comment "80/tcp"`.
     private static func element(in list: TemporaryElement.List, _ line: Substring) -> TemporaryElement? {
-        let words = line.split(separator: " ", maxSplits: 3)
-        guard words.count > 2, words[0] == "add" else { return nil }
-        let key = words[2].split(separator: ",", maxSplits: 1)
-        guard let source = key.first.flatMap({ try? CIDR(parsing: String($0)) }) else { return nil }
-        let rest = words.count > 3 ? words[3] : ""
-        let label = rest.split(separator: "comment \"", maxSplits: 1).last.map { String($0.dropLast()) }
-        let options = rest.split(separator: " ", maxSplits: 2)
-        let seconds = options.count > 1 && options[0] == "timeout" ? Int(options[1]) : nil
-        var element = TemporaryElement(
-            list: list, source: source, ports: nil, label: rest.contains("comment \"") ? label ?? "" : "",
-            secondsLeft: seconds == 0 ? nil : seconds)
-        guard list == .ports else { return element }
-        let port = (key.last ?? "").split(separator: ":")
-        guard port.count == 2, let ports = try? PortSpec(parsing: "\(port[1])/\(port[0])") else { return nil }
-        element.ports = ports
-        return element
-    }
-
-    private static func key(_ element: TemporaryElement) -> String {
-        let ports = element.ports.map { ",\($0.transport.rawValue):\($0.range)" } ?? ""
-        return "\(name(element.list.rawValue, element.source.family)) \(element.source)\(ports)"
+        let words = line.split(separator: " ", maxSplits: 6)
+        guard words.count > 2, words[0] == "add", let source = try? CIDR(parsing: String(words[2])) else { return nil }
+        let seconds = words.count > 4 && words[3] == "timeout" ? Int(words[4]) : nil
+        let label = words.count > 6 && words[5] == "comment" ? words[6].dropFirst().dropLast() : ""
+        return TemporaryElement(
+            list: list, source: source, label: String(label), secondsLeft: seconds == 0 ? nil : seconds)
     }
 
     /// The commands for ipset that make the sets of a family.
-    private static func creation(_ family: Family, admins: [CIDR]) -> String {
-        let inet = family == .ipv4 ? "inet" : "inet6"
-        let timed = TemporaryElement.List.allCases.map { list in
-            "create \(name(list.rawValue, family)) hash:net\(list == .ports ? ",port" : "") family \(inet) timeout 0 comment "
-                + "maxelem \(mostElements)\n"
-        }
-        let set = name(adminList, family)
-        let own = admins.filter { $0.family == family }.flatMap(halves)
-        return timed.joined() + "create \(set) hash:net family \(inet) maxelem \(mostElements)\nflush \(set)\n"
-            + own.map { "add \(set) \($0)\n" }.joined()
+    private static func creation(
+        _ lists: [TemporaryElement.List], _ family: Family, admins networks: [CIDR]
+    ) -> String {
+        let kind = "hash:net family \(family == .ipv4 ? "inet" : "inet6") maxelem \(mostElements)"
+        let set = name(admins, family)
+        return lists.map { "create \(name($0.word, family)) \(kind) timeout 0 comment\n" }.joined()
+            + "create \(set) \(kind)\nflush \(set)\n"
+            + networks.filter { $0.family == family }.flatMap(halves).map { "add \(set) \($0)\n" }.joined()
     }
-
-    /// The name of the list of networks that no entry blocks.
-    private static let adminList = "admin"
 
     /// A set does not take a network of length 0.
     private static func halves(_ network: CIDR) -> [String] {
@@ -85,59 +77,80 @@ struct IPTablesTemporaryRules: TemporaryBackend {
     // MARK: - Rules
 
     /// The rules of the chain, as iptables-save prints them.
-    private static func rules(_ family: Family) -> [String] {
-        func lookUp(_ list: String, _ direction: String, _ comment: String, _ verdict: String) -> String {
-            "-A \(TemporaryParts.chain) -m set --match-set \(name(list, family)) \(direction) -m comment --comment "
+    private static func rules(_ lists: [TemporaryElement.List], _ family: Family) -> [String] {
+        func lookUp(_ word: String, _ comment: String, _ verdict: String, match: String = "") -> String {
+            "-A \(TemporaryParts.chain) \(match)-m set --match-set \(name(word, family)) src -m comment --comment "
                 + "\"\(TemporaryParts.comment), \(comment)\" -j \(verdict)"
         }
         // What the addresses of neighbours need (RFC 4861).
         let neighbours = (133...136).map { type in
             "-A \(TemporaryParts.chain) -p ipv6-icmp -m icmp6 --icmpv6-type \(type) -m hl --hl-eq 255 -j RETURN"
         }
+        var allowed: [String] = []
+        var blocked: [String] = []
+        for list in lists {
+            switch list {
+            case .allow: allowed.append(lookUp(list.word, "allowed", "ACCEPT"))
+            case .block: blocked.append(lookUp(list.word, "blocked", "DROP"))
+            case .ports(let ports):
+                let transport = ports.transport.rawValue
+                let match = "-p \(transport) -m \(transport) --dport \(ports.range.iptablesText) "
+                allowed.append(lookUp(list.word, "allowed", "ACCEPT", match: match))
+            }
+        }
         return [
             "-A \(TemporaryParts.chain) -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
             "-A \(TemporaryParts.chain) -i lo -j RETURN",
-        ] + (family == .ipv6 ? neighbours : []) + [
-            lookUp("allow", "src", "allowed", "ACCEPT"), lookUp("ports", "src,dst", "allowed ports", "ACCEPT"),
-            lookUp(adminList, "src", "admins", "RETURN"), lookUp("block", "src", "blocked", "DROP"),
-        ]
+        ] + (family == .ipv6 ? neighbours : []) + allowed + [lookUp(admins, "admins", "RETURN")] + blocked
     }
 
     private static let jump = "-m comment --comment \"\(TemporaryParts.comment)\" -j \(TemporaryParts.chain)"
 
     /// Whether a dump shows the whole chain, and that the rule that leads there is ahead of latchkey's.
-    private static func isComplete(_ live: RuleSet, _ family: Family) -> Bool {
+    private static func isComplete(_ live: RuleSet, _ lists: [TemporaryElement.List], _ family: Family) -> Bool {
         let chain = live["filter"]?.rules(in: TemporaryParts.chain) ?? []
         let input = InputChain(of: live).rules
         guard let place = input.firstIndex(where: \.isTemporary) else { return false }
-        return chain.map(\.withoutCounters.text) == rules(family)
+        return chain.map(\.withoutCounters.text) == rules(lists, family)
             && !input[..<place].contains { $0.isGate || $0.isOwned }
     }
 
     func isActive(_ family: Family) async throws(ChangeError) -> Bool {
-        Self.isComplete(try await kernel.read(family), family)
+        Self.isComplete(try await kernel.read(family), try await lists(family), family)
     }
 
     func edit(
         adding added: [TemporaryElement], removing removed: [TemporaryElement], admins: [CIDR]
     ) async throws(ChangeError) {
         guard let sets = kernel.sets else { throw .host(.toolMissing(name: "ipset", lookedIn: [])) }
+        // What has no elements any more goes.
+        let all = try await elements() + added
         let families = Family.allCases.filter { family in added.contains { $0.source.family == family } }
+        let used = families.map { family in
+            (family, Set(all.filter { $0.source.family == family }.map(\.list)).sorted { $0.place < $1.place })
+        }
         let lines =
-            families.map { Self.creation($0, admins: admins) }
+            used.map { Self.creation($1, $0, admins: admins) }
             + added.map { "add \(Self.key($0)) timeout \($0.secondsLeft ?? 0) comment \"\($0.label)\"\n" }
             // Last: a source that moves from one list to the other is never in none.
             + removed.map { "del \(Self.key($0))\n" }
         try await ChangeError.wrap { () async throws(HostError) in try await sets.restoreMissing(lines.joined()) }
-        for family in families {
+        for (family, lists) in used {
             let live = try await kernel.read(family)
-            guard !Self.isComplete(live, family) else { continue }
-            let text =
-                ["*filter", ":\(TemporaryParts.chain) - \(Counters.zero.text)"] + Self.rules(family)
-                + Self.deletions(in: live) + ["-I INPUT 1 \(Self.jump)", "COMMIT"]
-            try await kernel.load(
-                RestoreInput(text: text.joined(separator: "\n") + "\n", flush: false, counters: false), family)
+            if !Self.isComplete(live, lists, family) {
+                let text =
+                    ["*filter", ":\(TemporaryParts.chain) - \(Counters.zero.text)"] + Self.rules(lists, family)
+                    + Self.deletions(in: live) + ["-I INPUT 1 \(Self.jump)", "COMMIT"]
+                try await kernel.load(
+                    RestoreInput(text: text.joined(separator: "\n") + "\n", flush: false, counters: false), family)
+            }
+            let stale = try await self.lists(family).filter { !lists.contains($0) }
+            await sets.remove(stale.map { Self.name($0.word, family) })
         }
+    }
+
+    private static func key(_ element: TemporaryElement) -> String {
+        "\(name(element.list.word, element.source.family)) \(element.source)"
     }
 
     /// The commands that delete all rules of INPUT that lead to the chain.
@@ -158,9 +171,9 @@ struct IPTablesTemporaryRules: TemporaryBackend {
                 RestoreInput(text: text.joined(separator: "\n") + "\n", flush: false, counters: false), family)
             return true
         }
-        let names = (TemporaryElement.List.allCases.map(\.rawValue) + [Self.adminList]).flatMap { list in
-            Family.allCases.map { Self.name(list, $0) }
+        for family in Family.allCases {
+            let words = try await lists(family).map(\.word) + [Self.admins]
+            await kernel.sets?.remove(words.map { Self.name($0, family) })
         }
-        await kernel.sets?.remove(names)
     }
 }

@@ -57,10 +57,13 @@ struct NFTablesTemporaryRules: TemporaryBackend {
                 reason: "There is no table \(Self.table) with a chain for incoming packets, in which alone an entry could "
                     + "open anything. Apply the answers again: sudo latchkey apply.")
         }
-        let known = Self.sets(of: live)
-        let new = Set(added.map(TemporarySet.init)).subtracting(known)
-        var text = new.sorted { $0.name < $1.name }.map(\.creation).joined()
-        text += Self.chain(known + new, live: live, admins: admins)
+        // What has no elements any more goes.
+        let known = Set(Self.sets(of: live))
+        let used = Set((try await elements() + added).map(TemporarySet.init))
+        var text = used.subtracting(known).sorted { $0.name < $1.name }.map(\.creation).joined()
+        text += Self.chain(used, live: live, admins: admins)
+        text += known.subtracting(used).sorted { $0.name < $1.name }.map { "delete set \(Self.table) \($0.name)\n" }
+            .joined()
         if !Self.isActive(live) {
             text += "insert rule \(Self.table) \(input.name) \(TemporaryParts.tableJump)\n"
         }
@@ -71,7 +74,7 @@ struct NFTablesTemporaryRules: TemporaryBackend {
     }
 
     /// The commands that fill the chain.
-    private static func chain(_ sets: [TemporarySet], live: NFTable, admins: [CIDR]) -> String {
+    private static func chain(_ sets: Set<TemporarySet>, live: NFTable, admins: [CIDR]) -> String {
         var text = "add chain \(table) \(TemporaryParts.tableChain)\n"
         text += "flush chain \(table) \(TemporaryParts.tableChain)\n"
         var returns: [String] = []
@@ -84,26 +87,24 @@ struct NFTablesTemporaryRules: TemporaryBackend {
             text += "add element \(table) \(name) { \(own.map(\.description).joined(separator: ", ")) }\n"
             returns.append("\(family == .ipv4 ? "ip" : "ip6") saddr @\(name) return")
         }
-        func rules(_ list: TemporaryElement.List) -> [String] {
-            sets.filter { $0.list == list }.sorted {
-                ($0.family.rawValue, $1.prefixLength) < ($1.family.rawValue, $0.prefixLength)
-            }.map { $0.rule }
-        }
+        // Of networks inside each other it does not matter which is looked up first.
+        let lookUps = sets.sorted { ($0.list.place.0, $0.name) < ($1.list.place.0, $1.name) }
         let all =
             [
                 "ct state established,related return", "iif \"lo\" return",
                 // What the addresses of neighbours need (RFC 4861).
                 "icmpv6 type { 133, 134, 135, 136 } ip6 hoplimit 255 return",
-            ] + rules(.allow) + rules(.ports) + returns + rules(.block)
+            ] + lookUps.filter { $0.list != .block }.map { $0.rule } + returns
+            + lookUps.filter { $0.list == .block }.map { $0.rule }
         return text + all.map { "add rule \(table) \(TemporaryParts.tableChain) \($0)\n" }.joined()
     }
 
     /// The commands that add or delete elements.
     private static func command(_ verb: String, _ elements: [TemporaryElement], isTimed: Bool = false) -> String {
         Dictionary(grouping: elements, by: TemporarySet.init).sorted { $0.key.name < $1.key.name }.map { set, elements in
-            let keys = elements.flatMap { element in
+            let keys = elements.map { element in
                 let time = element.secondsLeft.map { " timeout \($0)s" } ?? ""
-                return set.keys(of: element).map { isTimed ? "\($0)\(time) comment \"\(element.label)\"" : $0 }
+                return "\(element.source.address)" + (isTimed ? "\(time) comment \"\(element.label)\"" : "")
             }
             return "\(verb) element \(table) \(set.name) { \(keys.joined(separator: ", ")) }\n"
         }.joined()

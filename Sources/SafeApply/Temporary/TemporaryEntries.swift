@@ -79,7 +79,7 @@ package struct TemporaryEntries: Sendable {
         let earlier = before.filter { $0.source == entry.source }
         let now = try await backend.elements().filter { $0.source == entry.source }
         let new = now.filter { element in
-            !earlier.contains { $0.list == element.list && $0.ports == element.ports }
+            !earlier.contains { $0.list == element.list }
         }
         try await backend.edit(adding: earlier, removing: new, admins: admins)
     }
