@@ -82,6 +82,10 @@ struct TraceCommand: ContextCommand {
             if let piece { try await rehearsalRunner.change(piece, on: stage).makePermanent() }
             trace = try await rehearsal.trace(expectation)
         } catch { throw Failure(rehearsal: error) }
+        notes += await TemporaryRunner.list(rehearsalRunner.backend, in: rehearsalRunner.environment)
+            .filter { $0.source.contains(from) }.map {
+                "This temporary entry comes first and is not part of the trace: \(TemporaryReport($0).sentence)"
+            }
         for note in notes { context.console.say(Wrapping.text(note)) }
         if report.json {
             try context.console.result(TraceReport(expectation, trace, notes: notes).json())

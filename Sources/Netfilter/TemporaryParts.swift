@@ -15,6 +15,18 @@ package enum TemporaryParts {
     /// The rule that leads to the chain of latchkey's own table.
     package static let tableJump = "jump \(tableChain) comment \"\(comment)\""
 
+    /// A rule file without the lines about the chain, each of which becomes an empty line.
+    ///
+    /// - Parameter text: in iptables-save's format.
+    /// - Returns: the text, with as many lines.
+    package static func removed(fromRules text: String) -> String {
+        guard text.contains(chain) else { return text }
+        return text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            let words = line.split(whereSeparator: \.isWhitespace)
+            return words.contains { $0 == chain || $0 == ":\(chain)" } ? "" : line
+        }.joined(separator: "\n")
+    }
+
     /// The lines of ipset's output without these sets.
     ///
     /// - Parameter sets: what `ipset save` prints.
@@ -67,9 +79,10 @@ extension NFTable {
         parts.contains { part in part.isTemporary || part.hook != nil && part.rules.contains(where: \.isTemporaryJump) }
     }
 
-    /// The place of the rule that leads to temporary entries among the rules of a base chain; nil if it has none.
+    /// Where the rule that leads to temporary entries is among the rules of a base chain.
     ///
     /// - Parameter chain: the chain's name.
+    /// - Returns: its place, counted from 0; nil if there is no such rule.
     package func placeOfTemporaryJump(in chain: String) -> Int? {
         id == .latchkey ? part("chain", chain)?.rules.lastIndex(where: \.isTemporaryJump) : nil
     }

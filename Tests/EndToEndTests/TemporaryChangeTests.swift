@@ -24,7 +24,8 @@ struct TemporaryChangeTests {
             }
             try await expectEntries("before", ports: [7])
             try machine.root.write(
-                Answers.keep.replacing("[8080/tcp]", with: "[8443/tcp]").replacing("keep", with: test.existing.rawValue),
+                Answers.keep.replacing("[8080/tcp]", with: "[8443/tcp]").replacing(
+                    "keep", with: test.existing.rawValue),
                 to: "\(test.existing.rawValue).yaml")
             try await server.begin()
             try await expectEntries("pending", ports: [7, 8443])
@@ -81,14 +82,18 @@ struct TemporaryChangeTests {
         }
     }
 
-    @Test("entries are no obstacle to a rehearsal, and doctor counts none of their rules", arguments: TemporaryCase.backends)
+    @Test(
+        "entries are no obstacle to a rehearsal, and doctor counts none of their rules",
+        arguments: TemporaryCase.backends)
     func rehearsed(_ test: TemporaryCase) async throws {
         try await TemporaryServer.with(test) { server in
             let backend = test.hasOwnTable ? "nftables" : test.backend.rawValue
             let rules = try await server.must("doctor", status: 0).output.split(separator: "\n").first {
                 $0.contains("rules ")
             }
-            for network in ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8:bad::/48", "2001:db8:2::/48"] {
+            for network in [
+                "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8:bad::/48", "2001:db8:2::/48",
+            ] {
                 try await server.must("block", network)
             }
             try await server.must("allow", "2001:db8::/33")
@@ -118,6 +123,40 @@ struct TemporaryChangeTests {
             #expect(try await outside.reachesByBoth(7))
             #expect(try await machine.rules() == Machine.none)
             #expect(try await machine.namespace.mustRun(["ipset", "list", "-n"]) == "")
+        }
+    }
+
+    @Test("entries end when another backend is kept", arguments: TestBackend.installed)
+    func switched(_ backend: TestBackend) async throws {
+        let test = TemporaryCase(backend: backend, existing: .keep)
+        try await TemporaryServer.with(test) { server in
+            for network in TemporaryServer.networks { try await server.must("block", network) }
+            try await server.machine.begin(.keep, "--backend", "nftables")
+            for address in TemporaryServer.strangers { try await server.must("allow", address) }
+            try await server.must("confirm")
+            #expect(try await server.outside.reachesByBoth(7), "entries of the new backend stay")
+            #expect(try await server.machine.rules() == Machine.none)
+            #expect(try await server.machine.namespace.mustRun(["ipset", "list", "-n"]) == "")
+            for address in TemporaryServer.strangers { try await server.must("forget", address) }
+            try await server.expectAnswers()
+        }
+    }
+
+    @Test("a file made by iptables-save beside entries is applied without them", arguments: TestBackend.installed)
+    func handWritten(_ backend: TestBackend) async throws {
+        let test = TemporaryCase(backend: backend, existing: .keep)
+        try await TemporaryServer.with(test) { server in
+            for address in TemporaryServer.strangers { try await server.must("allow", address, "7/tcp") }
+            let dump = try await server.machine.dump(.ipv4)
+            #expect(dump.contains("latchkey-temporary"))
+            let file = try server.machine.root.write(dump.replacing("443", with: "444"), to: "own.rules")
+            try await server.must("apply", "--rules", file, "--backend", backend.rawValue, "--no-rehearsal", "--detach")
+            #expect(try await server.outside.reachesByBoth(7))
+            try await server.must("confirm")
+            #expect(try await server.outside.reachesByBoth(7))
+            #expect(try await server.machine.status().truth("drift") == false)
+            for address in TemporaryServer.strangers { try await server.must("forget", address) }
+            try await server.expectAnswers()
         }
     }
 

@@ -25,7 +25,9 @@ struct TemporaryRefusalTests {
     func badInput(_ test: TemporaryCase) async throws {
         try await TemporaryServer.with(test) { server in
             let before = try await server.state()
-            for source in ["0.0.0.0/0", "::/0", "203.0.113.9/24", "wg0", "203.0.113.300", "ff02::1", "", "fe80::1%eth0"] {
+            for source in [
+                "0.0.0.0/0", "::/0", "203.0.113.9/24", "wg0", "203.0.113.300", "ff02::1", "", "fe80::1%eth0",
+            ] {
                 try await server.must("allow", source, status: 65)
                 try await server.must("block", source, status: 65)
             }
@@ -43,7 +45,8 @@ struct TemporaryRefusalTests {
             }
             #expect(try await server.state() == before)
             let unknown = try await server.must("forget", "203.0.113.9", status: 6)
-            #expect(Self.words(unknown).contains("There is no temporary entry for exactly 203.0.113.9, and none at all."))
+            #expect(
+                Self.words(unknown).contains("There is no temporary entry for exactly 203.0.113.9, and none at all."))
             try await server.must("allow", "203.0.113.0/24")
             let listed = try await server.must("forget", "203.0.113.9", status: 6)
             #expect(Self.words(listed).contains("There are: 203.0.113.0/24 may reach everything until reboot."))

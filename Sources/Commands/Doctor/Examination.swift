@@ -58,6 +58,12 @@ struct Examination: Sendable {
                     .missing, "iptables", error.description,
                     remedy: "Install nftables or iptables: apt-get install nftables, or dnf install nftables"))
         }
+        if let chosen = try? await backend(options), chosen != .nftables, toolbox.find("ipset") == nil {
+            findings.append(
+                .found(
+                    .note, "ipset", "not installed: needed for \"latchkey allow\" and \"block\", and for long lists",
+                    remedy: "apt-get install ipset"))
+        }
         let needed = [
             ("ip", "iproute2", "rehearsals and \"latchkey try\""),
             ("unshare", "util-linux", "rehearsals and \"latchkey try\""),

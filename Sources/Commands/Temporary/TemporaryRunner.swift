@@ -71,7 +71,8 @@ struct TemporaryRunner: Sendable {
             let names = template.protocols.map { $0.rawValue.uppercased() }.joined(separator: " and ")
             throw Failure(
                 .badData, "The service \(text) also needs \(names): only ports can be allowed for a while.",
-                activeRules: Failure.nothingChanged, next: "allow everything from this source, or add it to the answers.")
+                activeRules: Failure.nothingChanged,
+                next: "allow everything from this source, or add it to the answers.")
         }
         // Where sshd listens decides, as in a plan.
         let isSSH = text == "ssh" && !planner.sshPorts.isEmpty
@@ -162,7 +163,8 @@ struct TemporaryRunner: Sendable {
         let larger = overlaps.first { $0.opening == nil && $0.source.contains(entry.source) }
         guard entry.verdict == .block, let larger else { return }
         throw Failure(
-            .badData, "\(entry.source) is in \(larger.source), which is allowed for a while: blocking it has no effect.",
+            .badData,
+            "\(entry.source) is in \(larger.source), which is allowed for a while: blocking it has no effect.",
             activeRules: Failure.nothingChanged, next: "first sudo latchkey forget \(larger.source)")
     }
 
@@ -182,7 +184,8 @@ struct TemporaryRunner: Sendable {
             case (.allow, let opening?):
                 "to \"from\" of " + (opening.service.map { "the service \($0)" } ?? "a service with these ports")
             }
-        return "After a reboot it is gone. To make it last, add \(entry.source) \(place) in \(path) and run: sudo latchkey "
+        return
+            "After a reboot it is gone. To make it last, add \(entry.source) \(place) in \(path) and run: sudo latchkey "
             + "apply"
     }
 

@@ -79,10 +79,9 @@ package struct ChangeClient: Sendable {
         }
     }
 
-    /// Takes the lock under which a change begins, so that none begins while it is held; a pending one goes on.
+    /// Takes the lock under which a change begins; it is held as long as the result exists.
     ///
-    /// - Returns: the lock, which is held as long as it exists.
-    /// - Throws: `pending` if it is held by another process for a minute; `host`.
+    /// - Throws: `pending` if another process holds it for a minute; `host`.
     package func takeTurn() async throws(ChangeError) -> FileLock {
         try ChangeError.wrap { () throws(HostError) in try SecureFiles.makeFolder(layout.run) }
         let end = now.advanced(milliseconds: Self.startTime)

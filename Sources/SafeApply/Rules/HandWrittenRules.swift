@@ -28,7 +28,8 @@ package struct HandWrittenRules: Sendable {
             return nil
         }
         // iptables-legacy-restore does not accept a last COMMIT without a line end.
-        let whole = text.hasSuffix("\n") ? text : text + "\n"
+        // A file made by iptables-save may name temporary entries, whose sets are not part of it.
+        let whole = TemporaryParts.removed(fromRules: text.hasSuffix("\n") ? text : text + "\n")
         do {
             try await there.load(RestoreInput(text: whole, flush: true, counters: false), family)
         } catch .host(.rulesRefused(let command, let line, let message)) {

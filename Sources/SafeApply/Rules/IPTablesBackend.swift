@@ -57,7 +57,9 @@ struct IPTablesBackend: RuleBackend {
         let active = live
         for (family, rules) in active.present { live[family] = rules.withoutTemporary }
         let sets: String
-        do { sets = TemporaryParts.removed(fromSets: try await savedSets ?? "") } catch let error as HostError { throw .host(error) } catch {
+        do { sets = TemporaryParts.removed(fromSets: try await savedSets ?? "") } catch let error as HostError {
+            throw .host(error)
+        } catch {
             throw .refused(reason: "\(error)")
         }
         try self.init(

@@ -44,7 +44,8 @@ package struct RuleRemoval: Sendable, Equatable {
                 }
                 chains += (live[name]?.chains ?? []).filter { chain in
                     chain.policy == nil && chain.name.hasPrefix(ownChainPrefix)
-                        && !chain.name.hasPrefix(Trial.chainPrefix) && chain.name != TemporaryParts.chain && !chains.contains { $0.name == chain.name }
+                        && !chain.name.hasPrefix(Trial.chainPrefix) && chain.name != TemporaryParts.chain
+                        && !chains.contains { $0.name == chain.name }
                 }
                 guard !rules.isEmpty || !chains.isEmpty else { return nil }
                 return Table(name, chains: chains.map { Chain($0.name, policy: $0.policy) }, rules: rules)

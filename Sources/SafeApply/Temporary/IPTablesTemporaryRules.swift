@@ -112,7 +112,7 @@ struct IPTablesTemporaryRules: TemporaryBackend {
         let input = InputChain(of: live).rules
         guard let place = input.firstIndex(where: \.isTemporary) else { return false }
         return chain.map(\.withoutCounters.text) == rules(lists, family)
-            && !input[..<place].contains { $0.isGate || $0.isOwned }
+            && !input[..<place].contains { $0.isOwned && $0.comment?.hasSuffix("emergency opening") != true }
     }
 
     func isActive(_ family: Family) async throws(ChangeError) -> Bool {

@@ -54,7 +54,8 @@ struct NFTablesTemporaryRules: TemporaryBackend {
         let live = try await kernel.readWithoutElements(Self.table)
         guard let live, let input = Self.input(of: live) else {
             throw .refused(
-                reason: "There is no table \(Self.table) with a chain for incoming packets, in which alone an entry could "
+                reason:
+                    "There is no table \(Self.table) with a chain for incoming packets, in which alone an entry could "
                     + "open anything. Apply the answers again: sudo latchkey apply.")
         }
         // What has no elements any more goes.
@@ -83,7 +84,8 @@ struct NFTablesTemporaryRules: TemporaryBackend {
             let own = admins.filter { $0.family == family }
             if live.part("set", name) != nil { text += "flush set \(table) \(name)\n" }
             guard !own.isEmpty else { continue }
-            text += "add set \(table) \(name) { type \(family == .ipv4 ? "ipv4_addr" : "ipv6_addr"); flags interval; }\n"
+            text +=
+                "add set \(table) \(name) { type \(family == .ipv4 ? "ipv4_addr" : "ipv6_addr"); flags interval; }\n"
             text += "add element \(table) \(name) { \(own.map(\.description).joined(separator: ", ")) }\n"
             returns.append("\(family == .ipv4 ? "ip" : "ip6") saddr @\(name) return")
         }
@@ -101,7 +103,8 @@ struct NFTablesTemporaryRules: TemporaryBackend {
 
     /// The commands that add or delete elements.
     private static func command(_ verb: String, _ elements: [TemporaryElement], isTimed: Bool = false) -> String {
-        Dictionary(grouping: elements, by: TemporarySet.init).sorted { $0.key.name < $1.key.name }.map { set, elements in
+        Dictionary(grouping: elements, by: TemporarySet.init).sorted { $0.key.name < $1.key.name }.map {
+            set, elements in
             let keys = elements.map { element in
                 let time = element.secondsLeft.map { " timeout \($0)s" } ?? ""
                 return "\(element.source.address)" + (isTimed ? "\(time) comment \"\(element.label)\"" : "")

@@ -55,4 +55,3 @@ package struct TemporaryEntry: Sendable, Equatable {
 
     private static let servicePrefix = "service "
 }
-

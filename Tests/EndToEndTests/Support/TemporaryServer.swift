@@ -49,7 +49,9 @@ struct TemporaryServer {
 
     /// Runs latchkey, which must end with a status.
     @discardableResult
-    func must(_ words: String..., status: Int32 = 0, at location: SourceLocation = #_sourceLocation) async throws
+    func must(
+        _ words: String..., status: Int32 = 0, at location: SourceLocation = #_sourceLocation
+    ) async throws
         -> Finished
     {
         let finished = try await Latchkey.run(words, root: machine.root, in: machine.namespace, timeout: .seconds(90))
