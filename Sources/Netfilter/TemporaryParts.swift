@@ -79,12 +79,12 @@ extension NFTable {
         parts.contains { part in part.isTemporary || part.hook != nil && part.rules.contains(where: \.isTemporaryJump) }
     }
 
-    /// Where the rule that leads to temporary entries is among the rules of a base chain.
+    /// Where the first rule that leads to temporary entries is among the rules of a base chain.
     ///
     /// - Parameter chain: the chain's name.
     /// - Returns: its place, counted from 0; nil if there is no such rule.
     package func placeOfTemporaryJump(in chain: String) -> Int? {
-        id == .latchkey ? part("chain", chain)?.rules.lastIndex(where: \.isTemporaryJump) : nil
+        id == .latchkey ? part("chain", chain)?.rules.firstIndex(where: \.isTemporaryJump) : nil
     }
 }
 

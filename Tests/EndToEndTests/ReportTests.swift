@@ -16,7 +16,8 @@ struct ReportTests {
             #expect(
                 idle.kinds == [
                     "state": "text", "change": "null", "secondsLeft": "null", "guard": "null", "backend": "text",
-                    "snapshot": "null", "drift": "bool", "freshConnectionSeen": "bool", "gate": "null",
+                    "snapshot": "null", "drift": "bool", "freshConnectionSeen": "bool", "temporary": "texts",
+                    "gate": "null",
                 ])
             #expect(idle.text("state") == "idle")
 
@@ -30,7 +31,8 @@ struct ReportTests {
             #expect(
                 pending.kinds == [
                     "state": "text", "change": "text", "secondsLeft": "number", "guard": "object", "backend": "text",
-                    "snapshot": "text", "drift": "bool", "freshConnectionSeen": "bool", "gate": "text",
+                    "snapshot": "text", "drift": "bool", "freshConnectionSeen": "bool", "temporary": "texts",
+                    "gate": "text",
                 ])
             #expect(pending.object("guard")?.kinds == ["pid": "number", "supervisor": "text"])
             #expect(pending.object("guard")?.text("supervisor") == "process")
