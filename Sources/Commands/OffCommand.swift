@@ -42,8 +42,8 @@ struct OffCommand: ContextCommand {
     private static let nothing = "Nothing to remove: no rules of latchkey's are active or loaded at boot."
 
     private static func temporary(_ count: Int) -> String {
-        "What \"latchkey allow\" and \"latchkey block\" made goes too when you keep this: \(count) "
-            + (count == 1 ? "entry." : "entries.")
+        (count == 1 ? "The temporary entry is" : "The \(count) temporary entries are")
+            + " removed too when you keep this."
     }
 
     private func reportNothing(

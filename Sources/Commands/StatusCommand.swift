@@ -45,14 +45,16 @@ struct StatusCommand: ContextCommand {
                 shown.drift = true
                 trouble = error
             }
-            shown.temporary = await TemporaryRunner.list(used, in: changeRunner.environment).map(TemporaryReport.init)
+            let entries = await TemporaryRunner.list(used, in: changeRunner.environment)
+            shown.temporary = entries.map(TemporaryReport.init)
+            let flushed = await TemporaryRunner.trouble(entries, used, in: changeRunner.environment)
             let reason = if let status { status.words } else { try await interruption(changeRunner) }
             try context.console.result(
                 report.json
                     ? shown.json()
                     : shown.text(
-                        reason: reason, trouble: trouble, bootLoader: BootLoader(used, in: changeRunner.environment))
-                        + (counters?.text ?? ""))
+                        reason: reason, trouble: trouble, flushed: flushed,
+                        bootLoader: BootLoader(used, in: changeRunner.environment)))
             return .done
         } catch let error as ChangeError { throw Failure(error) }
     }
@@ -125,7 +127,7 @@ extension StatusReport {
     }
 
     /// The report for people.
-    func text(reason: String?, trouble: ChangeError? = nil, bootLoader: BootLoader?) -> String {
+    func text(reason: String?, trouble: ChangeError? = nil, flushed: String? = nil, bootLoader: BootLoader?) -> String {
         var lines: [String] =
             switch state {
             case .idle where change != nil:
@@ -156,7 +158,7 @@ extension StatusReport {
         if state == .kept, bootLoader == nil {
             lines.append("Nothing here loads rules at boot: the kept rules are active until reboot.")
         }
-        lines += temporary.map { "Temporary: \($0.sentence)" }
+        lines += temporary.map { "Temporary: \($0.sentence)" } + [flushed].compactMap(\.self)
         lines.append("Backend: \(Backend(rawValue: backend)?.title ?? backend).")
         return lines.flatMap { Wrapping.lines($0, rest: "  ") }.joined(separator: "\n") + "\n"
     }

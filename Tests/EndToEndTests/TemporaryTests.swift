@@ -80,6 +80,35 @@ struct TemporaryTests {
         }
     }
 
+    @Test("entries made at the same time are all there", arguments: TemporaryCase.backends)
+    func together(_ test: TemporaryCase) async throws {
+        try await TemporaryServer.with(test) { server in
+            let sources = (1...5).map { "203.0.113.\($0)" } + (1...3).map { "2001:db8:7:\($0)::/64" }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for source in sources {
+                    group.addTask { try await server.must("allow", source, "7/tcp", "--for", "1h") }
+                }
+                try await group.waitForAll()
+            }
+            #expect(try await server.listed() == sources.map { "allow \($0) 7/tcp" })
+        }
+    }
+
+    @Test("status says that another program has flushed the rules of entries", arguments: TestBackend.installed)
+    func flushed(_ backend: TestBackend) async throws {
+        try await TemporaryServer.with(TemporaryCase(backend: backend, existing: .keep)) { server in
+            for network in TemporaryServer.networks { try await server.must("block", network) }
+            let words = "The temporary entries are not in effect"
+            #expect(try await !server.must("status").output.contains(words))
+            try await server.machine.iptables("-D INPUT 1")
+            #expect(try await server.must("status").output.contains(words))
+            #expect(try await server.outside.reaches(80, .ipv4))
+            try await server.must("block", TemporaryServer.networks[0], "--for", "1h")
+            #expect(try await !server.must("status").output.contains(words))
+            #expect(try await server.outside.reachesByNeither(80))
+        }
+    }
+
     @Test("a source is in one list only", arguments: TemporaryCase.backends)
     func moved(_ test: TemporaryCase) async throws {
         try await TemporaryServer.with(test) { server in

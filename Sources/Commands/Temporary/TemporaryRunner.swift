@@ -204,7 +204,9 @@ struct TemporaryRunner: Sendable {
             let entries = try await TemporaryEntries(backend, in: changeRunner.environment)
             forgotten = try await entries.remove(source)
             guard !forgotten.isEmpty else {
-                let others = try await entries.list().map { "\n    \(TemporaryReport($0).sentence)" }
+                let others = try await entries.list().flatMap { entry in
+                    Wrapping.lines(TemporaryReport(entry).sentence, first: "\n    ", rest: "\n      ")
+                }
                 throw Failure(
                     .nothingPending,
                     "There is no temporary entry for exactly \(source)"
@@ -244,6 +246,16 @@ struct TemporaryRunner: Sendable {
                 .badData, "The admin \(admin) is blocked for a while: \(network).", activeRules: Failure.nothingChanged,
                 next: "sudo latchkey forget \(network)")
         }
+    }
+
+    /// What to say of entries whose rules another program has flushed; nil if they are in effect.
+    static func trouble(
+        _ entries: [TemporaryEntry], _ backend: Backend, in environment: ChangeEnvironment
+    ) async -> String? {
+        let isActive = try? await TemporaryEntries(backend, in: environment).areActive(entries)
+        guard !entries.isEmpty, isActive == false else { return nil }
+        return "The temporary entries are not in effect: another program removed their rules. \"latchkey allow\" or "
+            + "\"latchkey block\" loads them again."
     }
 
     /// All temporary entries of a backend; none where they cannot be read, so that `status` shows the rest.

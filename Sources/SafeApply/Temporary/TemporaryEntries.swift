@@ -42,6 +42,18 @@ package struct TemporaryEntries: Sendable {
         TemporaryEntry.listed(try await backend.elements())
     }
 
+    /// Whether the rules that look entries up are there and ahead of latchkey's; another program may have flushed them.
+    ///
+    /// - Parameter entries: the present entries.
+    /// - Returns: whether they are, in the families of the entries.
+    /// - Throws: if the rules cannot be read.
+    package func areActive(_ entries: [TemporaryEntry]) async throws(ChangeError) -> Bool {
+        for family in Family.allCases where entries.contains(where: { $0.source.family == family }) {
+            guard try await backend.isActive(family) else { return false }
+        }
+        return true
+    }
+
     /// Adds an entry, reads it back, and removes the same source from the other list.
     ///
     /// - Parameters:
