@@ -12,6 +12,7 @@ struct ApplyCommand: ContextCommand {
     @OptionGroup var answers: AnswersOptions
     @OptionGroup var templates: TemplateOptions
     @OptionGroup var change: ChangeOptions
+    @OptionGroup var observation: ObservationOptions
     @OptionGroup var report: ReportOptions
     @Flag(help: "Return once the new rules are active and pending; don't wait for the outcome.") var detach = false
     @Option(
@@ -28,6 +29,11 @@ struct ApplyCommand: ContextCommand {
         if rules != nil || rules6 != nil, answers.file != nil {
             throw ValidationError("--rules replaces --answers: use only one of them.")
         }
+        if observation.count > 1 { throw ValidationError("Use only one of --observe, --enforce and --stop-observing.") }
+        if observation.count > 0, rules != nil { throw ValidationError("Rules from a file cannot be observed.") }
+        if observation.enforce || observation.stopObserving, answers.file != nil {
+            throw ValidationError("--enforce and --stop-observing concern the observed answers: leave --answers out.")
+        }
         if rules6 != nil, rules == nil { throw ValidationError("--rules6 requires --rules.") }
         if rules == "-", rules6 == "-" { throw ValidationError("Only one of --rules and --rules6 can be -.") }
     }
@@ -36,6 +42,10 @@ struct ApplyCommand: ContextCommand {
         try await report.reporting(in: context) { () async throws(Failure) in
             try context.requireRoot("apply")
             let changeRunner = ChangeRunner(in: context)
+            if observation.stopObserving {
+                return try await ObservationRunner(changeRunner).end(report, in: context)
+            }
+            if observation.observe { return try await observe(changeRunner, in: context) }
             let request = try await request(changeRunner, in: context)
             return try await changeRunner.carryOut(request, detach: detach, report, in: context)
         }
@@ -48,7 +58,9 @@ struct ApplyCommand: ContextCommand {
     ) async throws(Failure) -> ChangeRequest {
         let caller = Caller(context.facts)
         if let rules { return try await handWritten(rules, rules6, caller, changeRunner, in: context) }
-        let file = try answers.read(in: context)
+        let file =
+            observation.enforce
+            ? try ObservationRunner(changeRunner).observedAnswers() : try answers.read(in: context)
         let planner = try await Planner(templates, in: context)
         let plan = try planner.plan(try planner.answers(file))
         let backend = try await changeRunner.backend(change.backend)
@@ -72,6 +84,18 @@ struct ApplyCommand: ContextCommand {
             plan, rules: rules, caller: caller, options: change, layout: context.layout)
         request.takeOver = takeOver
         return request
+    }
+
+    /// Loads the rules so that they count what they would drop.
+    private func observe(
+        _ changeRunner: ChangeRunner, in context: CommandContext
+    ) async throws(Failure) -> ProgramStatus {
+        let planner = try await Planner(templates, in: context)
+        let plan = try planner.plan(try planner.answers(try answers.read(in: context)))
+        let backend = try await changeRunner.backend(change.backend)
+        try await changeRunner.requireNothingPending()
+        let rules = try planner.rules(plan, for: backend)
+        return try await ObservationRunner(changeRunner).begin(plan, rules, backend, report, in: context)
     }
 
     private func handWritten(

@@ -21,6 +21,7 @@ struct DoctorCommand: ContextCommand {
         findings += await machine.ssh()
         findings.append(machine.listening)
         findings += await machine.firewalls(backend)
+        findings += await machine.observation()
         findings += await machine.published(backend)
         findings += await machine.rehearsal(backend)
         findings += [machine.supervision, await machine.persistence(backend)]

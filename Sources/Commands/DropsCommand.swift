@@ -26,16 +26,23 @@ struct DropsCommand: ContextCommand {
     func run(in context: CommandContext) async throws -> ProgramStatus {
         try context.requireRoot("drops")
         let environment = ChangeRunner(in: context).environment
-        let kept: KeptRules
-        do {
-            guard let found = try Persistence(environment).lastKept() else {
-                throw Failure(
-                    .missing, "No rules of latchkey's are kept on this machine, so none of its rules drops packets.",
-                    next: "sudo latchkey")
-            }
-            kept = found
-        } catch let error as ChangeError { throw Failure(error) }
-        let explanation = try await DropExplanation(kept, templates, in: context)
+        let observation = Observation(environment)
+        let kept: KeptRules?
+        do { kept = try Persistence(environment).lastKept() } catch { throw Failure(error) }
+        let explanation: DropExplanation
+        let total: UInt64?
+        if let observed = observation.current() {
+            explanation = try await DropExplanation(
+                observing: NamedText(name: "the observed answers", text: observed.answers), templates, in: context)
+            total = await observation.dropped()
+        } else if let kept {
+            explanation = try await DropExplanation(kept, templates, in: context)
+            total = await AnswerCounters(of: kept, in: environment)?.dropped
+        } else {
+            throw Failure(
+                .missing, "No rules of latchkey's are kept on this machine, so none of its rules drops packets.",
+                next: "sudo latchkey")
+        }
         let log = KernelLog(layout: context.layout, toolbox: environment.toolbox, runner: environment.runner)
         let now = environment.clock.date()
         do {
@@ -43,7 +50,7 @@ struct DropsCommand: ContextCommand {
                 try self.follow(log, explanation, from: since.map { now - $0.seconds }, in: context)
                 return .done
             }
-            try await printReport(log, explanation, kept, until: now, environment, in: context)
+            try await printReport(log, explanation, total, until: now, in: context)
             return .done
         } catch let error as HostError {
             throw Failure(
@@ -53,20 +60,19 @@ struct DropsCommand: ContextCommand {
     }
 
     private func printReport(
-        _ log: KernelLog, _ explanation: DropExplanation, _ kept: KeptRules, until now: Int64,
-        _ environment: ChangeEnvironment, in context: CommandContext
+        _ log: KernelLog, _ explanation: DropExplanation, _ total: UInt64?, until now: Int64,
+        in context: CommandContext
     ) async throws {
         let period = since ?? .standard
         let begin = now - period.seconds
-        let total = await AnswerCounters(of: kept, in: environment)?.dropped
         let reading: KernelLog.Reading
         var notes: [String] = explanation.notes
-        do throws(HostError) { reading = try await log.read(since: begin, containing: LoggedPacket.dropPrefix) } catch {
+        do throws(HostError) { reading = try await log.read(since: begin, containing: explanation.prefix) } catch {
             // Without logging, the totals are still worth showing.
             guard !explanation.isLogging else { throw error }
             reading = KernelLog.Reading(entries: [], source: .kmsg)
         }
-        let packets = DroppedPackets(reading.entries, explain: explanation.reason)
+        let packets = DroppedPackets(reading.entries, prefix: explanation.prefix, explain: explanation.reason)
         if packets.packets.isEmpty, explanation.isLogging, !Self.isFirstNetwork { notes.append(Self.otherNetwork) }
         if let oldest = reading.oldest, oldest > begin * 1_000_000 {
             notes.append("The kernel log goes back only to \(DropsText.minute(oldest / 1_000_000)) UTC.")
@@ -92,7 +98,7 @@ struct DropsCommand: ContextCommand {
             context.console.say(Wrapping.text(Self.otherNetwork))
         }
         try log.follow(since: since) { entry in
-            for dropped in DroppedPackets([entry], explain: explanation.reason).packets {
+            for dropped in DroppedPackets([entry], prefix: explanation.prefix, explain: explanation.reason).packets {
                 try context.console.result(
                     report.json ? DropLine(dropped).json() : DropsText.line(dropped) + "\n")
             }

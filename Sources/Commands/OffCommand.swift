@@ -28,6 +28,9 @@ struct OffCommand: ContextCommand {
             do throws(ChangeError) { removal = try await Removal(in: changeRunner.environment) } catch {
                 throw Failure(error)
             }
+            do throws(ChangeError) { try await Observation(changeRunner.environment).end() } catch {
+                throw Failure(error)
+            }
             guard let removal else { return try await reportNothing(changeRunner, in: context) }
             let effects = await OffEffects(of: removal, in: changeRunner.environment)
             for sentence in effects.sentences { context.console.say(Wrapping.text(sentence)) }

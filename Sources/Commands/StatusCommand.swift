@@ -46,6 +46,10 @@ struct StatusCommand: ContextCommand {
                 trouble = error
             }
             let entries = await TemporaryRunner.list(used, in: changeRunner.environment)
+            let observation = Observation(changeRunner.environment)
+            let observed = observation.current()
+            let observedDrops = await observation.dropped()
+            shown.observing = observed != nil && observedDrops != nil
             shown.temporary = entries.map(TemporaryReport.init)
             let flushed = await TemporaryRunner.trouble(entries, used, in: changeRunner.environment)
             let reason = if let status { status.words } else { try await interruption(changeRunner) }
@@ -54,7 +58,11 @@ struct StatusCommand: ContextCommand {
                     ? shown.json()
                     : shown.text(
                         reason: reason, trouble: trouble, flushed: flushed,
-                        bootLoader: BootLoader(used, in: changeRunner.environment)))
+                        bootLoader: BootLoader(used, in: changeRunner.environment))
+                        + (counters?.text ?? "")
+                        + (observed.map {
+                            Wrapping.text(ObservationRunner.sentence($0, dropped: observedDrops))
+                        } ?? ""))
             return .done
         } catch let error as ChangeError { throw Failure(error) }
     }

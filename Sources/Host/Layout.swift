@@ -35,6 +35,8 @@ package struct Layout: Sendable, Equatable {
     package var journal: String { run + "/journal.json" }
     /// When the gates of the pending trial were last renewed.
     package var renewal: String { run + "/renewed" }
+    /// The record of the plan that is observed.
+    package var observation: String { run + "/observation.json" }
     /// The guard's socket.
     package var socket: String { run + "/guard.sock" }
     /// The record of the last kept change.

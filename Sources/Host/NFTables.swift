@@ -60,8 +60,8 @@ package struct NFTables: Sendable {
     static func judgingInput(_ json: [UInt8]) -> [String] { judgingInput(InputHookChain.read(json)) }
 
     private static func judgingInput(_ chains: [InputHookChain]) -> [String] {
-        Set(chains.filter { !$0.isOfIPTables && $0.tableTitle != "\(NFTable.Name.latchkey)" }.map(\.tableTitle))
-            .sorted()
+        let own = [NFTable.Name.latchkey, TemporaryParts.observedTable].map(\.description)
+        return Set(chains.filter { !$0.isOfIPTables && !own.contains($0.tableTitle) }.map(\.tableTitle)).sorted()
     }
 
     /// The chains that decide about incoming packets, iptables' own too, in the order in which a packet passes them.

@@ -45,6 +45,8 @@ package struct LoggedPacket: Hashable, Sendable {
 
     /// The beginning of the lines about packets that latchkey's rules drop.
     package static let dropPrefix = "latchkey drop: "
+    /// The same while a plan is observed, and its rules drop nothing.
+    package static let observedPrefix = "latchkey would drop: "
 
     /// The family of its addresses.
     package var family: Family { source.family }

@@ -1,9 +1,15 @@
-/// The names of the parts that hold temporary entries, beside latchkey's rules.
+/// The names of the parts that hold temporary entries, and those that observe a plan, beside latchkey's rules.
 ///
 /// They are not part of any plan: a change neither makes nor removes them, and they are not saved for boot.
 package enum TemporaryParts {
     /// The chain in the filter tables of iptables.
     package static let chain = "latchkey-temporary"
+    /// The chain in the filter tables of iptables that observes a plan.
+    package static let observedChain = "latchkey-observed"
+    /// The table of nftables that observes a plan.
+    package static let observedTable = NFTable.Name("inet", "latchkey-observed")
+    /// The chains in the filter tables of iptables.
+    package static let chains = [chain, observedChain]
     /// The chain in latchkey's own table of nftables.
     package static let tableChain = "temporary"
     /// The prefix of the names of the sets for iptables.
@@ -20,10 +26,10 @@ package enum TemporaryParts {
     /// - Parameter text: in iptables-save's format.
     /// - Returns: the text, with as many lines.
     package static func removed(fromRules text: String) -> String {
-        guard text.contains(chain) else { return text }
+        guard chains.contains(where: text.contains) else { return text }
         return text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
             let words = line.split(whereSeparator: \.isWhitespace)
-            return words.contains { $0 == chain || $0 == ":\(chain)" } ? "" : line
+            return words.contains { word in chains.contains { word == $0 || word == ":\($0)" } } ? "" : line
         }.joined(separator: "\n")
     }
 
@@ -41,18 +47,21 @@ package enum TemporaryParts {
 }
 
 extension Rule {
-    /// Whether it is in the chain for temporary entries, or leads there.
-    package var isTemporary: Bool { chain == TemporaryParts.chain || jumpsTo == TemporaryParts.chain }
+    /// Whether it is in a chain for temporary entries or for an observation, or leads there.
+    package var isTemporary: Bool {
+        TemporaryParts.chains.contains(chain) || jumpsTo.map(TemporaryParts.chains.contains) ?? false
+    }
 }
 
 extension RuleSet {
-    /// The same rules without the chain for temporary entries and the rules that lead there.
+    /// The same rules without the chains for temporary entries and an observation, and the rules that lead there.
     package var withoutTemporary: RuleSet {
-        guard tables.contains(where: { $0.chain(TemporaryParts.chain) != nil }) else { return self }
+        let isThere = { (table: Table) in TemporaryParts.chains.contains { table.chain($0) != nil } }
+        guard tables.contains(where: isThere) else { return self }
         return mapTables { table in
             let entries = table.entries.filter { entry in
                 switch entry.statement {
-                case .chain(let chain): chain.name != TemporaryParts.chain
+                case .chain(let chain): !TemporaryParts.chains.contains(chain.name)
                 case .rule(let rule): !rule.isTemporary
                 case .command, .note: true
                 }

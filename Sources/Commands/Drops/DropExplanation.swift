@@ -11,6 +11,8 @@ struct DropExplanation: Sendable {
     let isLogging: Bool
     /// What else there is to know, a sentence each.
     let notes: [String]
+    /// How the messages of the rules begin.
+    let prefix: String
 
     /// An explanation by a plan.
     init(plan: Plan, catalog: TemplateCatalog, isLogging: Bool, notes: [String] = []) {
@@ -18,6 +20,23 @@ struct DropExplanation: Sendable {
         self.catalog = catalog
         self.isLogging = isLogging
         self.notes = notes
+        prefix = LoggedPacket.dropPrefix
+    }
+
+    /// An explanation by answers that are observed, whose rules always log.
+    ///
+    /// - Parameters:
+    ///   - answers: the answers.
+    ///   - templates: where templates come from.
+    ///   - context: the machine.
+    /// - Throws: `Failure` with status 65 for answers or templates with mistakes.
+    init(observing answers: NamedText, _ templates: TemplateOptions, in context: CommandContext) async throws(Failure) {
+        let planner = try await Planner(templates, in: context)
+        plan = try planner.plan(try planner.answers(answers))
+        catalog = planner.catalog
+        isLogging = true
+        notes = ["These packets were not dropped: the answers are only observed."]
+        prefix = LoggedPacket.observedPrefix
     }
 
     /// Reads the kept answers.
@@ -29,6 +48,7 @@ struct DropExplanation: Sendable {
     /// - Throws: `Failure` with status 65 for answers or templates with mistakes.
     init(_ kept: KeptRules, _ templates: TemplateOptions, in context: CommandContext) async throws(Failure) {
         let text = kept.rules.present.map(\.value).joined() + (kept.tables ?? "")
+        prefix = LoggedPacket.dropPrefix
         isLogging = text.contains("\"\(LoggedPacket.dropPrefix)\"")
         let path = context.layout.answers
         // Rules from a file have no answers; a file of answers beside them is an earlier change's.

@@ -23,12 +23,15 @@ struct DroppedPackets: Sendable {
     ///
     /// - Parameters:
     ///   - entries: the messages, which may contain anything.
+    ///   - prefix: how latchkey's messages begin.
     ///   - explain: the reason for a packet.
-    init(_ entries: [KernelLog.Entry], explain: (LoggedPacket) -> String) {
+    init(
+        _ entries: [KernelLog.Entry], prefix: String = LoggedPacket.dropPrefix, explain: (LoggedPacket) -> String
+    ) {
         // The same few packets come again and again.
         var reasons: [LoggedPacket: String] = [:]
-        for entry in entries where entry.text.hasPrefix(LoggedPacket.dropPrefix) {
-            guard let packet = LoggedPacket(parsing: entry.text) else {
+        for entry in entries where entry.text.hasPrefix(prefix) {
+            guard let packet = LoggedPacket(parsing: entry.text, prefix: prefix) else {
                 unreadable += 1
                 continue
             }

@@ -55,6 +55,8 @@ package struct StatusReport: Report, Equatable {
     /// The counters of the kept rules; left out if nothing is kept, a change is pending or they cannot be read.
     package var counters: [Counter]?
 
+    /// Whether answers are observed, which block nothing.
+    package var observing = false
     /// The temporary entries, by source.
     package var temporary: [TemporaryReport]
 

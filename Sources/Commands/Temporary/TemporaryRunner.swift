@@ -86,7 +86,7 @@ struct TemporaryRunner: Sendable {
     ///
     /// - Throws: `Failure` with status 65 for an admin, 4 for the address of the present SSH connection.
     func requireBlockable(_ source: CIDR) async throws(Failure) {
-        for admin in try await admins() where admin.contains(source) || source.contains(admin) {
+        for admin in try await admins().networks where admin.contains(source) || source.contains(admin) {
             throw Failure(
                 .badData, "\(source) would block the admin \(admin).", activeRules: Failure.nothingChanged,
                 next: "remove it from the admins in \(context.layout.answers) first, and apply the answers.")
@@ -103,7 +103,7 @@ struct TemporaryRunner: Sendable {
     /// The admins of the kept answers, and of the answers of a pending change.
     ///
     /// - Throws: `Failure` with status 65 for answers that cannot be read.
-    private func admins() async throws(Failure) -> [CIDR] {
+    private func admins() async throws(Failure) -> UnblockedSources {
         let path = context.layout.answers
         var texts: [NamedText] = []
         if SecureFiles.exists(path) { texts.append(try NamedText(name: path, path: path, in: context)) }
@@ -112,11 +112,11 @@ struct TemporaryRunner: Sendable {
         {
             texts.append(NamedText(name: "the pending answers", text: answers.text))
         }
-        guard !texts.isEmpty else { return [] }
+        guard !texts.isEmpty else { return UnblockedSources() }
         let planner = try await Planner(templates, in: context)
-        var admins: [CIDR] = []
-        for text in texts { admins += try planner.answers(text).admins.all }
-        return admins
+        var lists: [AddressList] = []
+        for text in texts { lists.append(try planner.answers(text).admins) }
+        return UnblockedSources(CIDR.merged(lists.flatMap(\.all)), interfaces: lists.flatMap(\.interfaces))
     }
 
     // MARK: - Adding and removing
@@ -126,7 +126,7 @@ struct TemporaryRunner: Sendable {
     /// - Throws: `Failure` if the kernel or a tool does not make it.
     func add(_ entry: TemporaryEntry, _ report: ReportOptions) async throws(Failure) -> ProgramStatus {
         // Answers that are being edited stop no one from being allowed.
-        let admins = (try? await admins()) ?? []
+        let admins = (try? await admins()) ?? UnblockedSources()
         let moved: [TemporaryEntry]
         let overlaps: [TemporaryEntry]
         do {
@@ -135,7 +135,7 @@ struct TemporaryRunner: Sendable {
             let entries = try await TemporaryEntries(backend, in: changeRunner.environment)
             overlaps = try await entries.list().filter { Self.overlap($0, entry) }
             try Self.requireEffect(entry, beside: overlaps)
-            moved = try await entries.add(entry, admins: CIDR.merged(admins))
+            moved = try await entries.add(entry, admins: admins)
         } catch let error as ChangeError { throw Failure(error) } catch let error as Failure { throw error } catch {
             throw Failure(.failed, "\(error)")
         }

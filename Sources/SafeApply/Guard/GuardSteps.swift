@@ -126,6 +126,10 @@ extension Guard {
             notes.append("The rules are active until reboot. They could not be saved to disk: \(error)")
             environment.log.error("The rules are kept, but not saved to disk: \(error)")
         }
+        // What was observed is now active, or out of date.
+        do { try await Observation(environment).end() } catch {
+            notes.append("The observation could not be ended: \(error)")
+        }
         journal.notes = notes.isEmpty ? nil : notes
         finish(.persisted)
     }

@@ -44,7 +44,7 @@ package struct RuleRemoval: Sendable, Equatable {
                 }
                 chains += (live[name]?.chains ?? []).filter { chain in
                     chain.policy == nil && chain.name.hasPrefix(ownChainPrefix)
-                        && !chain.name.hasPrefix(Trial.chainPrefix) && chain.name != TemporaryParts.chain
+                        && !chain.name.hasPrefix(Trial.chainPrefix) && !TemporaryParts.chains.contains(chain.name)
                         && !chains.contains { $0.name == chain.name }
                 }
                 guard !rules.isEmpty || !chains.isEmpty else { return nil }

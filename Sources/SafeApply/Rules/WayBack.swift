@@ -156,7 +156,7 @@ struct WayBack {
             } else if line == "\t}" {
                 chain = nil
             } else if let name = chain, line.hasPrefix("\t\t"), !line.hasPrefix("\t\ttype "),
-                !line.contains("jump \(TemporaryParts.chain)")
+                !TemporaryParts.chains.contains(where: { line.contains("jump \($0)") })
             {
                 rules[name]?.append(String(line.dropFirst(2)))
             }

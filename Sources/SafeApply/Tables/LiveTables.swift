@@ -83,6 +83,11 @@ package struct LiveTables: Sendable {
         return try Self.parsed(listing).first
     }
 
+    /// A table as nft lists it, with the counts of its counters; nil if there is none.
+    ///
+    /// - Throws: `host` if nft fails.
+    func listWithCounters(_ name: NFTable.Name) async throws(ChangeError) -> String? { try await list([], name) }
+
     /// A set with its elements and the time that each has left, as JSON.
     ///
     /// - Throws: `host` if nft fails.

@@ -77,7 +77,9 @@ struct IPTablesTemporaryRules: TemporaryBackend {
     // MARK: - Rules
 
     /// The rules of the chain, as iptables-save prints them.
-    private static func rules(_ lists: [TemporaryElement.List], _ family: Family) -> [String] {
+    private static func rules(
+        _ lists: [TemporaryElement.List], _ family: Family, _ interfaces: [InterfaceName]
+    ) -> [String] {
         func lookUp(_ word: String, _ comment: String, _ verdict: String, match: String = "") -> String {
             "-A \(TemporaryParts.chain) \(match)-m set --match-set \(name(word, family)) src -m comment --comment "
                 + "\"\(TemporaryParts.comment), \(comment)\" -j \(verdict)"
@@ -101,17 +103,25 @@ struct IPTablesTemporaryRules: TemporaryBackend {
         return [
             "-A \(TemporaryParts.chain) -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
             "-A \(TemporaryParts.chain) -i lo -j RETURN",
-        ] + (family == .ipv6 ? neighbours : []) + allowed + [lookUp(admins, "admins", "RETURN")] + blocked
+        ] + (family == .ipv6 ? neighbours : []) + allowed + [lookUp(admins, "admins", "RETURN")]
+            + interfaces.map { interface in
+                "-A \(TemporaryParts.chain) -i \(interface) -m comment --comment \"\(TemporaryParts.comment), admins\" "
+                    + "-j RETURN"
+            } + blocked
     }
 
     private static let jump = "-m comment --comment \"\(TemporaryParts.comment)\" -j \(TemporaryParts.chain)"
 
     /// Whether a dump shows the whole chain, and that the rule that leads there is ahead of latchkey's.
-    private static func isComplete(_ live: RuleSet, _ lists: [TemporaryElement.List], _ family: Family) -> Bool {
+    private static func isComplete(
+        _ live: RuleSet, _ lists: [TemporaryElement.List], _ family: Family, _ interfaces: [InterfaceName]? = nil
+    ) -> Bool {
         let chain = live["filter"]?.rules(in: TemporaryParts.chain) ?? []
         let input = InputChain(of: live).rules
         guard let place = input.firstIndex(where: \.isTemporary) else { return false }
-        return chain.map(\.withoutCounters.text) == rules(lists, family)
+        let present = chain.map(\.withoutCounters.text)
+        let wanted = rules(lists, family, interfaces ?? chain.compactMap(\.adminInterface))
+        return present == wanted
             && !input[..<place].contains { $0.isOwned && $0.comment?.hasSuffix("emergency opening") != true }
     }
 
@@ -120,7 +130,7 @@ struct IPTablesTemporaryRules: TemporaryBackend {
     }
 
     func edit(
-        adding added: [TemporaryElement], removing removed: [TemporaryElement], admins: [CIDR]
+        adding added: [TemporaryElement], removing removed: [TemporaryElement], admins: UnblockedSources
     ) async throws(ChangeError) {
         guard let sets = kernel.sets else { throw .host(.toolMissing(name: "ipset", lookedIn: [])) }
         // What has no elements any more goes.
@@ -130,16 +140,17 @@ struct IPTablesTemporaryRules: TemporaryBackend {
             (family, Set(all.filter { $0.source.family == family }.map(\.list)).sorted { $0.place < $1.place })
         }
         let lines =
-            used.map { Self.creation($1, $0, admins: admins) }
+            used.map { Self.creation($1, $0, admins: admins.networks) }
             + added.map { "add \(Self.key($0)) timeout \($0.secondsLeft ?? 0) comment \"\($0.label)\"\n" }
             // Last: a source that moves from one list to the other is never in none.
             + removed.map { "del \(Self.key($0))\n" }
         try await ChangeError.wrap { () async throws(HostError) in try await sets.restoreMissing(lines.joined()) }
         for (family, lists) in used {
             let live = try await kernel.read(family)
-            if !Self.isComplete(live, lists, family) {
+            if !Self.isComplete(live, lists, family, admins.interfaces) {
                 let text =
-                    ["*filter", ":\(TemporaryParts.chain) - \(Counters.zero.text)"] + Self.rules(lists, family)
+                    ["*filter", ":\(TemporaryParts.chain) - \(Counters.zero.text)"] 
+                    + Self.rules(lists, family, admins.interfaces)
                     + Self.deletions(in: live) + ["-I INPUT 1 \(Self.jump)", "COMMIT"]
                 try await kernel.load(
                     RestoreInput(text: text.joined(separator: "\n") + "\n", flush: false, counters: false), family)
@@ -175,5 +186,15 @@ struct IPTablesTemporaryRules: TemporaryBackend {
             let words = try await lists(family).map(\.word) + [Self.admins]
             await kernel.sets?.remove(words.map { Self.name($0, family) })
         }
+    }
+}
+
+extension Rule {
+    /// The interface of the admins that it is about; nil for other rules.
+    fileprivate var adminInterface: InterfaceName? {
+        guard comment == "\(TemporaryParts.comment), admins", case .inInterface(let name, false)? = matches.first else {
+            return nil
+        }
+        return try? InterfaceName(parsing: name)
     }
 }

@@ -46,7 +46,7 @@ struct NFTablesTemporaryRules: TemporaryBackend {
     }
 
     func edit(
-        adding added: [TemporaryElement], removing removed: [TemporaryElement], admins: [CIDR]
+        adding added: [TemporaryElement], removing removed: [TemporaryElement], admins: UnblockedSources
     ) async throws(ChangeError) {
         // Added first, because deleting an element that has just ended would fail.
         let removal = Self.command("add", removed) + Self.command("delete", removed)
@@ -75,13 +75,13 @@ struct NFTablesTemporaryRules: TemporaryBackend {
     }
 
     /// The commands that fill the chain.
-    private static func chain(_ sets: Set<TemporarySet>, live: NFTable, admins: [CIDR]) -> String {
+    private static func chain(_ sets: Set<TemporarySet>, live: NFTable, admins: UnblockedSources) -> String {
         var text = "add chain \(table) \(TemporaryParts.tableChain)\n"
         text += "flush chain \(table) \(TemporaryParts.tableChain)\n"
         var returns: [String] = []
         for family in Family.allCases {
             let name = "\(TemporaryParts.tableSetPrefix)admins-\(family.rawValue)"
-            let own = admins.filter { $0.family == family }
+            let own = admins.networks.filter { $0.family == family }
             if live.part("set", name) != nil { text += "flush set \(table) \(name)\n" }
             guard !own.isEmpty else { continue }
             text +=
@@ -89,6 +89,7 @@ struct NFTablesTemporaryRules: TemporaryBackend {
             text += "add element \(table) \(name) { \(own.map(\.description).joined(separator: ", ")) }\n"
             returns.append("\(family == .ipv4 ? "ip" : "ip6") saddr @\(name) return")
         }
+        returns += admins.interfaces.map { "iifname \"\($0)\" return" }
         // Of networks inside each other it does not matter which is looked up first.
         let lookUps = sets.sorted { ($0.list.place.0, $0.name) < ($1.list.place.0, $1.name) }
         let all =

@@ -12,10 +12,10 @@ protocol TemporaryBackend: Sendable {
     /// - Parameters:
     ///   - added: the elements to add; one that is there gets the new time.
     ///   - removed: the elements to remove, which are there.
-    ///   - admins: the networks that no entry blocks.
+    ///   - admins: the sources that no entry blocks.
     /// - Throws: if a part of it fails.
     func edit(
-        adding added: [TemporaryElement], removing removed: [TemporaryElement], admins: [CIDR]
+        adding added: [TemporaryElement], removing removed: [TemporaryElement], admins: UnblockedSources
     ) async throws(ChangeError)
 
     /// Whether packets of a family pass the rules ahead of all others.

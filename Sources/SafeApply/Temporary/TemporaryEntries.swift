@@ -58,10 +58,10 @@ package struct TemporaryEntries: Sendable {
     ///
     /// - Parameters:
     ///   - entry: the entry; one that is there gets the new time.
-    ///   - admins: the networks that no entry blocks; none is inside another.
+    ///   - admins: the sources that no entry blocks.
     /// - Returns: the entries of the same source in the other list, which were removed.
     /// - Throws: if a step fails; what was done is undone then.
-    package func add(_ entry: TemporaryEntry, admins: [CIDR]) async throws(ChangeError) -> [TemporaryEntry] {
+    package func add(_ entry: TemporaryEntry, admins: UnblockedSources) async throws(ChangeError) -> [TemporaryEntry] {
         guard families.contains(entry.source.family) else {
             throw .refused(reason: "This kernel has no \(entry.source.family.title).")
         }
@@ -85,7 +85,7 @@ package struct TemporaryEntries: Sendable {
 
     /// Brings back the elements of a source as they were.
     private func undo(
-        _ entry: TemporaryEntry, to before: [TemporaryElement], admins: [CIDR]
+        _ entry: TemporaryEntry, to before: [TemporaryElement], admins: UnblockedSources
     ) async throws(ChangeError) {
         guard !before.isEmpty else { return try await backend.removeAll() }
         let earlier = before.filter { $0.source == entry.source }
@@ -107,7 +107,7 @@ package struct TemporaryEntries: Sendable {
         if gone.count == before.count {
             try await backend.removeAll()
         } else {
-            try await backend.edit(adding: [], removing: gone, admins: [])
+            try await backend.edit(adding: [], removing: gone, admins: UnblockedSources())
         }
         guard try await !backend.elements().contains(where: { $0.source == source }) else {
             throw .refused(reason: "The kernel still shows an entry of \(source).")
