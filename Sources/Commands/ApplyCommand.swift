@@ -57,6 +57,10 @@ struct ApplyCommand: ContextCommand {
         _ changeRunner: ChangeRunner, in context: CommandContext
     ) async throws(Failure) -> ChangeRequest {
         let caller = Caller(context.facts)
+        var change = change
+        if observation.enforce, change.backend.named == nil, let observed = changeRunner.observedBackend {
+            change.backend.backend = observed
+        }
         if let rules { return try await handWritten(rules, rules6, caller, changeRunner, in: context) }
         let file =
             observation.enforce

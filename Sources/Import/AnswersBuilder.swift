@@ -280,7 +280,8 @@ struct AnswersBuilder {
                 rest.subtract(template.ports)
                 offers += list.map {
                     Offer(
-                        source: $0, traffic: Traffic(template.ports), title: "services: \(template.name), from \(names)")
+                        source: $0, traffic: Traffic(template.ports), title: "services: \(template.name), from \(names)"
+                    )
                 }
             }
             // What is open over one family only is told instead.

@@ -100,7 +100,9 @@ extension Plan {
         guard type == (packet.family == .ipv4 ? 8 : 128) else {
             return acceptsAnything(from: packet) ? .allowedNow : .unaskedICMP
         }
-        guard acceptsPing(from: packet.source, on: packet.interface) else { return .ping(answers.ping, hasAdmins: !answers.admins.isEmpty) }
+        guard acceptsPing(from: packet.source, on: packet.interface) else {
+            return .ping(answers.ping, hasAdmins: !answers.admins.isEmpty)
+        }
         return answers.ping == .limited && !acceptsAnything(from: packet) ? .pingLimit : .allowedNow
     }
 
@@ -193,7 +195,8 @@ extension AddressList {
     /// The first of the addresses and networks, and how many more there are.
     fileprivate var briefly: String {
         let items =
-            networks.map(\.description) + interfaces.map { "interface \($0)" } + files.map { "the addresses in \($0.path.quoted())" }
+            networks.map(\.description) + interfaces.map { "interface \($0)" }
+            + files.map { "the addresses in \($0.path.quoted())" }
         guard items.count > 3 else { return DropReason.listed(items) }
         return DropReason.listed(Array(items.prefix(2)) + ["\(items.count - 2) more"])
     }

@@ -9,7 +9,7 @@ struct ReportTests {
         #expect(
             try StatusReport(state: .idle, backend: "nft").json() == """
                 {"backend":"nft","change":null,"drift":false,"freshConnectionSeen":false,"gate":null,"guard":null,\
-                "secondsLeft":null,"snapshot":null,"state":"idle","temporary":[]}
+                "observing":false,"secondsLeft":null,"snapshot":null,"state":"idle","temporary":[]}
 
                 """)
     }
@@ -23,8 +23,8 @@ struct ReportTests {
         #expect(
             try report.json() == """
                 {"backend":"legacy","change":"20260101-120000","drift":true,"freshConnectionSeen":true,"gate":"recent",\
-                "guard":{"pid":4711,"supervisor":"process"},"secondsLeft":47,"snapshot":"20260101-120000",\
-                "state":"pending","temporary":[]}
+                "guard":{"pid":4711,"supervisor":"process"},"observing":false,"secondsLeft":47,\
+                "snapshot":"20260101-120000","state":"pending","temporary":[]}
 
                 """)
     }

@@ -17,6 +17,7 @@ struct ReportTests {
                 idle.kinds == [
                     "state": "text", "change": "null", "secondsLeft": "null", "guard": "null", "backend": "text",
                     "snapshot": "null", "drift": "bool", "freshConnectionSeen": "bool", "temporary": "texts",
+                    "observing": "bool",
                     "gate": "null",
                 ])
             #expect(idle.text("state") == "idle")
@@ -32,6 +33,7 @@ struct ReportTests {
                 pending.kinds == [
                     "state": "text", "change": "text", "secondsLeft": "number", "guard": "object", "backend": "text",
                     "snapshot": "text", "drift": "bool", "freshConnectionSeen": "bool", "temporary": "texts",
+                    "observing": "bool",
                     "gate": "text",
                 ])
             #expect(pending.object("guard")?.kinds == ["pid": "number", "supervisor": "text"])

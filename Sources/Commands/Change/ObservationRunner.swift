@@ -78,11 +78,16 @@ struct ObservationRunner: Sendable {
         "End:      sudo latchkey apply --stop-observing",
     ]
 
+    /// The note of a review while answers are observed.
+    static let note =
+        "Answers are observed now, and block nothing. When you keep this change, the observation ends."
+
     /// The sentence for `status` and `doctor`.
     ///
     /// - Parameters:
     ///   - record: what is observed.
     ///   - dropped: how many packets would have been dropped; nil if the rules are gone.
+    /// - Returns: one or two sentences.
     static func sentence(_ record: Observation.Record, dropped: UInt64?) -> String {
         guard let dropped else {
             return "Answers were to be observed, but another program has removed the rules that count: run "
@@ -90,6 +95,13 @@ struct ObservationRunner: Sendable {
         }
         return "Answers are observed, and block nothing: they would have dropped \(dropped) "
             + "packet\(dropped == 1 ? "" : "s") since \(DropsText.minute(record.since)) UTC. See \"latchkey drops\"."
+    }
+}
+
+extension ChangeRunner {
+    /// The backend of the rules that are observed; nil if nothing is.
+    var observedBackend: BackendOptions.Choice? {
+        Observation(environment).current().flatMap { BackendOptions.Choice(rawValue: $0.backend.rawValue) }
     }
 }
 

@@ -47,6 +47,7 @@ struct SetupActions: WizardActions {
             rulesRemoved: removed, rulesAdded: added, replacedRules: replaced.map(\.withoutCounters.text),
             notes: [
                 ChangeRunner.note(of: retirement), takingOver ? ChangeRunner.note(of: takeOver) : nil,
+                rehearsalRunner.flatMap { Observation($0.environment).current() }.map { _ in ObservationRunner.note },
             ].compactMap(\.self)
                 + (live == nil ? ["The current rules could not be read, so all rules count as new."] : []),
             obstacle: obstacle)

@@ -91,7 +91,8 @@ package struct Observation: Sendable {
         var total: UInt64 = 0
         for (family, _) in kernel.tools.present {
             guard let live = try? await kernel.read(family),
-                live["filter"]?.rules(in: "INPUT").contains(where: { $0.jumpsTo == TemporaryParts.observedChain }) == true
+                live["filter"]?.rules(in: "INPUT").contains(where: { $0.jumpsTo == TemporaryParts.observedChain })
+                    == true
             else { return nil }
             total += ObservedRules.dropped(in: live)
         }

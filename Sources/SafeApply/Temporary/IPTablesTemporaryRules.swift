@@ -149,7 +149,7 @@ struct IPTablesTemporaryRules: TemporaryBackend {
             let live = try await kernel.read(family)
             if !Self.isComplete(live, lists, family, admins.interfaces) {
                 let text =
-                    ["*filter", ":\(TemporaryParts.chain) - \(Counters.zero.text)"] 
+                    ["*filter", ":\(TemporaryParts.chain) - \(Counters.zero.text)"]
                     + Self.rules(lists, family, admins.interfaces)
                     + Self.deletions(in: live) + ["-I INPUT 1 \(Self.jump)", "COMMIT"]
                 try await kernel.load(
