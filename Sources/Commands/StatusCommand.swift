@@ -163,8 +163,10 @@ extension StatusReport {
                     ? "Another program changed the new rules. The next confirm loads them again."
                     : "Drift: the active rules are no longer the rules that were kept.")
         }
-        if state == .kept, bootLoader == nil {
-            lines.append("Nothing here loads rules at boot: the kept rules are active until reboot.")
+        if state == .kept {
+            lines.append(
+                bootLoader.map { "At boot, \($0.name) loads the kept rules." }
+                    ?? "Nothing here loads rules at boot: the kept rules are active until reboot.")
         }
         lines += temporary.map { "Temporary: \($0.sentence)" } + [flushed].compactMap(\.self)
         lines.append("Backend: \(Backend(rawValue: backend)?.title ?? backend).")

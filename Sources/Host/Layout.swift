@@ -65,13 +65,15 @@ package enum BootPath {
     package static let servicesIPv4 = "/etc/sysconfig/iptables"
     package static let servicesIPv6 = "/etc/sysconfig/ip6tables"
     package static let servicesProgram = "/usr/libexec/iptables/iptables.init"
-    /// The files that latchkey's own unit loads.
+    /// The files that latchkey's own unit or script loads.
     package static let restoreFolder = "/var/lib/latchkey/restore"
     /// latchkey's own unit, and the link that makes systemd start it.
     package static let restoreUnit = "/etc/systemd/system/latchkey-restore.service"
     package static let restoreLink = "/etc/systemd/system/multi-user.target.wants/latchkey-restore.service"
     /// The link that makes systemd start latchkey's own unit together with nftables.service.
     package static let restoreLinkForNFTables = "/etc/systemd/system/nftables.service.wants/latchkey-restore.service"
+    /// latchkey's own script for OpenRC, without systemd.
+    package static let restoreScript = "/etc/init.d/latchkey-restore"
     /// The folder for the administrator's unit files.
     package static let systemUnits = "/etc/systemd/"
 }

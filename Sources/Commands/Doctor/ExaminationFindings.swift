@@ -197,22 +197,15 @@ extension Examination {
     }
 
     func persistence(_ options: BackendOptions) async -> Finding {
-        if (try? await backend(options)) == .nftables {
-            return environment.initSystem.isSystemd
-                ? .ok("boot", "latchkey-restore.service loads kept rules; the first kept change creates it")
-                : .found(
-                    .warning, "boot", "Nothing loads nftables at boot: kept rules are active only until reboot.",
-                    remedy: "Without systemd, use iptables with netfilter-persistent (--backend nft).")
-        }
-        return switch BootLoader(environment) {
-        case .netfilterPersistent: .ok("boot", "netfilter-persistent loads /etc/iptables/rules.v4 and rules.v6")
-        case .iptablesServices: .ok("boot", "iptables-services loads /etc/sysconfig/iptables and ip6tables")
-        case .ownUnit: .ok("boot", "latchkey-restore.service loads kept rules; the first kept change creates it")
-        case nil:
-            .found(
+        let used = (try? await backend(options)) ?? .nft
+        if let loader = BootLoader(used, in: environment) { return .ok("boot", loader.clause) }
+        return used == .nftables
+            ? .found(
+                .warning, "boot", "Nothing loads nftables at boot: kept rules are active only until reboot.",
+                remedy: "Without systemd and OpenRC, use iptables with netfilter-persistent (--backend nft).")
+            : .found(
                 .warning, "boot", "Nothing loads rules at boot: kept rules are active only until reboot.",
                 remedy: "Install netfilter-persistent (Debian: apt-get install iptables-persistent).")
-        }
     }
 }
 

@@ -37,6 +37,21 @@ package struct FactSource: Sendable, Equatable {
         Self.text("\(proc)/\(name)", limit: 64 << 20).map(Self.lines(of:))
     }
 
+    /// The value that a settings file of the shell assigns to a variable, without blanks and quotes.
+    ///
+    /// - Parameters:
+    ///   - key: The name of the variable.
+    ///   - absolute: The file.
+    /// - Returns: The value, or `nil` when nothing is assigned.
+    func assignment(to key: String, in absolute: String) -> String? {
+        let values = (lines(absolute) ?? []).compactMap { line -> Substring? in
+            let words = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            return words.count == 2 && words[0].filter { !$0.isWhitespace } == key ? words[1] : nil
+        }
+        // As in the shell, which reads these files, the last assignment counts.
+        return values.last?.filter { !$0.isWhitespace && $0 != "\"" && $0 != "'" }
+    }
+
     /// Whether something is at a path of the machine; a dangling symbolic link counts.
     func exists(_ absolute: String) -> Bool {
         var info = stat()

@@ -134,7 +134,7 @@ extension OtherFirewalls {
     private static let keepers = [
         KnownFirewall(
             name: "iptables-services", role: .keeper, units: ["iptables.service", "ip6tables.service"],
-            files: ["/usr/lib/systemd/system/iptables.service", "/usr/libexec/iptables/iptables.init"],
+            files: [BootPath.servicesProgram],
             meaning: "It loads /etc/sysconfig/iptables at boot; latchkey saves rules there.",
             remedy: "If it is not enabled: systemctl enable iptables ip6tables"),
         KnownFirewall(

@@ -60,6 +60,8 @@ package struct OtherFirewalls: Sendable {
         let running = Set(ProcessTable(source).all().filter { $0.state != "Z" }.map(\.name))
         let units = SystemdUnits(source)
         return Self.known.compactMap { known -> FirewallFinding? in
+            // Arch's package iptables has units of the same names as Red Hat's iptables-services.
+            if known.role == .keeper, !known.files.contains(where: source.exists) { return nil }
             var state: FirewallFinding.State
             if known.processes.contains(where: { name in running.contains { $0.hasPrefix(name) } }) {
                 state = .running
@@ -103,13 +105,6 @@ package struct OtherFirewalls: Sendable {
     }
 
     private func isSet(_ setting: KnownFirewall.Setting) -> Bool {
-        let assignments = (source.lines(setting.file) ?? []).compactMap { line -> Substring? in
-            let words = line.split(separator: "=", maxSplits: 1)
-            guard words.count == 2, words[0].filter({ !$0.isWhitespace }) == setting.key else { return nil }
-            return words[1]
-        }
-        // As in the shell, which reads these files, the last assignment counts.
-        let value = assignments.last?.filter { !$0.isWhitespace && $0 != "\"" && $0 != "'" }
-        return value?.lowercased() == setting.value
+        source.assignment(to: setting.key, in: setting.file)?.lowercased() == setting.value
     }
 }

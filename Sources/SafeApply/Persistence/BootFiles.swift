@@ -1,3 +1,4 @@
+import Glibc
 import Host
 import Netfilter
 
@@ -24,16 +25,15 @@ struct BootFiles: Sendable {
     ///
     /// - Throws: `host`, `badRules`, `refused` if nothing on this machine loads rules at boot.
     func save(_ kept: PerFamily<RuleSet>, backend: Backend) async throws(ChangeError) -> Saved {
-        switch BootLoader(environment) {
-        case .ownUnit: return try await saveForOwnUnit(kept, backend)
-        case let service?: return try await save(kept, for: service)
-        case nil:
+        guard let loader = BootLoader(environment) else {
             throw .refused(
                 reason:
-                    "This machine has neither systemd nor netfilter-persistent, and latchkey supports no other way to "
-                    + "load rules at boot. Install netfilter-persistent (Debian: iptables-persistent), apply again and "
-                    + "keep.")
+                    "This machine has neither systemd, nor OpenRC, nor netfilter-persistent, and latchkey supports no "
+                    + "other way to load rules at boot. Install netfilter-persistent (Debian: iptables-persistent), "
+                    + "apply again and keep.")
         }
+        guard let service = loader.service else { return try await saveForOwn(kept, backend) }
+        return try await save(kept, for: service)
     }
 
     /// Restores the files of a snapshot.
@@ -49,9 +49,9 @@ struct BootFiles: Sendable {
         if unitsChanged, SecureFiles.exists(layout.path(TableBootText.rulesFile)) { await startUnit() }
         let paths = files.filter { $0.content != .absent }.map { layout.path($0.path) }.filter { $0 != layout.answers }
         var saved = Saved(paths: paths)
-        let own = Set(RestoreUnit.all.map(layout.path))
+        let own = Set((RestoreUnit.all + RestoreScript.all).map(layout.path))
         let others = paths.filter { !own.contains($0) }
-        if !others.isEmpty, [nil, .ownUnit].contains(BootLoader(environment)) {
+        if !others.isEmpty, BootLoader(environment)?.isOwn ?? true {
             saved.notes.append(
                 "Nothing on this machine loads \(others.joined(separator: ", ")) at boot any more. Install the package "
                     + "that did (netfilter-persistent), or apply your answers and keep them.")
@@ -62,46 +62,60 @@ struct BootFiles: Sendable {
     // MARK: - For an installed service
 
     private func save(
-        _ kept: PerFamily<RuleSet>, for service: BootLoader
+        _ kept: PerFamily<RuleSet>, for service: BootService
     ) async throws(ChangeError) -> Saved {
         var saved = Saved()
         var files = PerFamily<RuleSet>()
-        for family in Family.allCases {
-            let path = layout.path(service.rules(family))
-            let file = try read(path)
+        for (family, bare) in service.rules.present {
+            let path = layout.path(bare)
+            // A service that saves the active rules at shutdown may have saved a trial that was pending then.
+            let file = try read(path)?.withoutTrial
             // Rules that were kept before this service was installed must not be lost with latchkey's own unit.
             let earlier = try read(layout.path(RestoreUnit.rules(family))).map(SavedRules.withoutCommands)
             let added = [earlier, kept[family]].compactMap(\.self)
             files[family] = added.isEmpty ? file : added.reduce(file ?? RuleSet()) { SavedRules.merged($1, into: $0) }
             if !added.isEmpty { saved.paths.append(path) }
         }
-        if let path = service.sets(in: layout).map(layout.path) {
-            if try await saveSets(of: files, to: path, keepingOthers: true) { saved.paths.append(path) }
+        let sets = service.setsFile(in: layout).map(layout.path)
+        var areSaved = false
+        if let sets {
+            areSaved = try await saveSets(of: files, to: sets, keepingOthers: service.sets != .own)
+            if areSaved { saved.paths.append(sets) }
         } else if let names = Self.list(Self.sets(of: files)) {
             saved.notes.append(
                 "At boot, nothing creates the sets that the saved rules name (\(names)). Rules that name a missing set are "
                     + "not loaded: install \(service.setsPackage), apply again and keep.")
         }
         for (family, rules) in files.present {
-            let path = layout.path(service.rules(family))
-            if saved.paths.contains(path) { try write(SavedRules.text(rules), to: path, folderMode: 0o755) }
+            guard let bare = service.rules[family], saved.paths.contains(layout.path(bare)) else { continue }
+            try write(SavedRules.text(rules), to: layout.path(bare), folderMode: 0o755)
         }
-        try await removeOwnUnit()
+        guard areSaved, service.sets == .own, let sets, let command = setsCommand else {
+            try await removeOwn()
+            return saved
+        }
+        try removeFiles(except: [sets])
+        saved.paths.append(try await writeOwn(RestoreSteps([command], before: service.orderNames)))
         return saved
     }
 
-    /// Removes latchkey's own unit and its files.
-    func removeOwnUnit() async throws(ChangeError) {
+    /// The command that creates the sets of latchkey's own unit or script; nil without the program ipset.
+    private var setsCommand: String? {
+        environment.toolbox.find("ipset").map { "\(bare($0)) -exist -file \(RestoreUnit.sets) restore" }
+    }
+
+    /// Removes latchkey's own unit, script and their files.
+    func removeOwn() async throws(ChangeError) {
         let hadUnit = SecureFiles.exists(layout.path(BootPath.restoreUnit))
-        for path in RestoreUnit.all {
+        for path in RestoreUnit.all + RestoreScript.all {
             try ChangeError.wrap { () throws(HostError) in try SecureFiles.remove(layout.path(path)) }
         }
         if hadUnit { try await reloadSystemd() }
     }
 
-    // MARK: - For latchkey's own unit
+    // MARK: - For latchkey's own unit or script
 
-    private func saveForOwnUnit(_ kept: PerFamily<RuleSet>, _ backend: Backend) async throws(ChangeError) -> Saved {
+    private func saveForOwn(_ kept: PerFamily<RuleSet>, _ backend: Backend) async throws(ChangeError) -> Saved {
         var files = PerFamily<RuleSet>()
         for family in Family.allCases {
             let file = try read(layout.path(RestoreUnit.rules(family))).map(SavedRules.withoutCommands)
@@ -113,10 +127,8 @@ struct BootFiles: Sendable {
         var saved = Saved()
         var commands: [String] = []
         let sets = layout.path(RestoreUnit.sets)
-        if try await saveSets(of: files, to: sets, keepingOthers: false),
-            let program = environment.toolbox.find("ipset")
-        {
-            commands.append("\(bare(program)) -exist -file \(RestoreUnit.sets) restore")
+        if try await saveSets(of: files, to: sets, keepingOthers: false), let command = setsCommand {
+            commands.append(command)
             saved.paths.append(sets)
         }
         for (family, rules) in files.present {
@@ -125,15 +137,14 @@ struct BootFiles: Sendable {
             try write(SavedRules.textWithoutFlush(rules), to: path, folderMode: 0o700)
             commands.append("\(bare(tool.restore)) -w 10 --noflush \(RestoreUnit.rules(family))")
             saved.paths.append(path)
-            commands += RestoreUnit.jumps(PublishedRules(in: rules["filter"]), program: bare(tool.main))
+            commands += RestoreSteps.jumps(PublishedRules(in: rules["filter"]), program: bare(tool.main))
         }
         try removeFiles(except: saved.paths)
-        try await writeUnit(RestoreUnit.text(commands), links: [BootPath.restoreLink])
-        saved.paths.append(layout.path(BootPath.restoreUnit))
+        saved.paths.append(try await writeOwn(RestoreSteps(commands)))
         return saved
     }
 
-    /// Removes the files of latchkey's own unit that it no longer loads.
+    /// Removes the files of latchkey's own unit or script that it no longer loads.
     ///
     /// - Parameter paths: the files that it loads, with the layout's root.
     /// - Throws: `host`.
@@ -143,27 +154,44 @@ struct BootFiles: Sendable {
         }
     }
 
-    /// Writes latchkey's own unit and enables it.
+    /// Writes latchkey's own unit or, with OpenRC, its script, and the links that start it.
     ///
-    /// - Parameters:
-    ///   - text: the unit.
-    ///   - links: the links that make systemd start it.
+    /// - Parameter steps: what it does.
+    /// - Returns: its path, with the layout's root.
     /// - Throws: `host`.
-    func writeUnit(_ text: String, links: [String]) async throws(ChangeError) {
+    func writeOwn(_ steps: RestoreSteps) async throws(ChangeError) -> String {
+        let initSystem = environment.initSystem
+        guard initSystem.isSystemd else {
+            let level = RestoreScript.level(steps, initSystem.services)
+            try write(
+                RestoreScript.text(steps), to: BootPath.restoreScript, mode: 0o755, links: [RestoreScript.link(level)],
+                of: RestoreScript.links)
+            return layout.path(BootPath.restoreScript)
+        }
+        try write(
+            RestoreUnit.text(steps), to: BootPath.restoreUnit, mode: 0o644, links: RestoreUnit.links(steps),
+            of: RestoreUnit.links)
+        try await reloadSystemd()
+        return layout.path(BootPath.restoreUnit)
+    }
+
+    /// Writes a file, the links to it, and none of the other links.
+    private func write(
+        _ text: String, to bare: String, mode: mode_t, links: [String], of all: [String]
+    ) throws(ChangeError) {
         try ChangeError.wrap { () throws(HostError) in
-            try SecureFiles.makeFolder(layout.path(BootPath.systemUnits) + "system", mode: 0o755)
-            try SecureFiles.write(Array(text.utf8), to: layout.path(BootPath.restoreUnit), mode: 0o644)
-            for link in RestoreUnit.links {
+            try SecureFiles.makeFolder(SecureFiles.folder(of: layout.path(bare)), mode: 0o755)
+            try SecureFiles.write(Array(text.utf8), to: layout.path(bare), mode: mode)
+            for link in all {
                 let path = layout.path(link)
                 guard links.contains(link) else {
                     try SecureFiles.remove(path)
                     continue
                 }
                 try SecureFiles.makeFolder(SecureFiles.folder(of: path), mode: 0o755)
-                try SecureFiles.link(path, to: BootPath.restoreUnit)
+                try SecureFiles.link(path, to: bare)
             }
         }
-        try await reloadSystemd()
     }
 
     /// A path at boot, without the layout's root.

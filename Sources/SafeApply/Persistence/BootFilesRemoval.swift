@@ -11,7 +11,7 @@ extension BootFiles {
     func remove(_ plan: PerFamily<RuleSet>) async throws(ChangeError) -> Saved {
         let notes = try removeFromServices(plan)
         try await stopUnit()
-        try await removeOwnUnit()
+        try await removeOwn()
         // Not if somebody else has put a file there.
         try? SecureFiles.removeEmptyFolder(layout.path(BootPath.restoreFolder))
         return Saved(notes: notes)
@@ -25,7 +25,7 @@ extension BootFiles {
     func removeFromServices(_ plan: PerFamily<RuleSet>) throws(ChangeError) -> [String] {
         var notes: [String] = []
         var left = PerFamily<[RuleSet]>()
-        for (family, bare) in Self.servicePaths {
+        for (family, bare) in BootService.files {
             let path = layout.path(bare)
             guard let file = try read(path) else { continue }
             let removal = RuleRemoval(plan[family] ?? RuleSet())
@@ -45,8 +45,8 @@ extension BootFiles {
     /// - Returns: whether anything would have to be removed.
     /// - Throws: `host`, `badRules`.
     func contain(_ plan: PerFamily<RuleSet>) throws(ChangeError) -> Bool {
-        if RestoreUnit.all.contains(where: { SecureFiles.exists(layout.path($0)) }) { return true }
-        for (family, bare) in Self.servicePaths {
+        if (RestoreUnit.all + RestoreScript.all).contains(where: { SecureFiles.exists(layout.path($0)) }) { return true }
+        for (family, bare) in BootService.files {
             guard let file = try read(layout.path(bare)) else { continue }
             if RuleRemoval(plan[family] ?? RuleSet()).concerns(file) { return true }
         }
@@ -69,12 +69,21 @@ extension BootFiles {
         try write(rest.joined(separator: "\n"), to: path, folderMode: 0o755)
     }
 
-    /// Stops latchkey's own unit, which does nothing more than to forget that it ran.
+    /// Stops latchkey's own unit or script, which does nothing more than to forget that it ran.
     private func stopUnit() async throws(ChangeError) {
-        guard environment.initSystem.isRunning, SecureFiles.exists(layout.path(BootPath.restoreUnit)),
-            let systemctl = environment.toolbox.find("systemctl")
-        else { return }
-        let unit = SecureFiles.name(of: BootPath.restoreUnit)
-        _ = try? await environment.runner.run(Command(systemctl, ["stop", unit]))
+        guard environment.initSystem.isOfThisMachine else { return }
+        let command: Command
+        if environment.initSystem.isSystemd {
+            guard SecureFiles.exists(BootPath.restoreUnit), let systemctl = environment.toolbox.find("systemctl") else {
+                return
+            }
+            command = Command(systemctl, ["stop", SecureFiles.name(of: BootPath.restoreUnit)])
+        } else {
+            guard SecureFiles.exists(BootPath.restoreScript), let service = environment.toolbox.find("rc-service") else {
+                return
+            }
+            command = Command(service, [SecureFiles.name(of: BootPath.restoreScript), "stop"])
+        }
+        _ = try? await environment.runner.run(command)
     }
 }

@@ -3,7 +3,7 @@ import Netfilter
 
 // The files for nftables: always for latchkey's own unit.
 extension BootFiles {
-    /// Writes the kept tables, and the unit that loads them.
+    /// Writes the kept tables, and the unit or script that loads them.
     ///
     /// - Parameters:
     ///   - tables: all tables that are kept.
@@ -12,9 +12,11 @@ extension BootFiles {
     /// - Returns: the files.
     /// - Throws: `host`, `refused` if nothing on this machine loads rules at boot.
     func save(_ tables: [NFTable], sshPorts: [UInt16], retiring: Retirement?) async throws(ChangeError) -> Saved {
-        guard environment.initSystem.isSystemd else {
+        guard BootLoader(.nftables, in: environment) != nil else {
             throw .refused(
-                reason: "This machine has no systemd, and latchkey supports no other way to load nftables at boot.")
+                reason:
+                    "This machine has neither systemd nor OpenRC, and latchkey supports no other way to load nftables at "
+                    + "boot.")
         }
         if let retiring, retiring.backend != .nftables { _ = try removeFromServices(try retiring.removed()) }
         let nft = try ChangeError.wrap { () throws(HostError) in bare(try environment.toolbox.need("nft")) }
@@ -23,16 +25,16 @@ extension BootFiles {
             files.append((TableBootText.fallbackFile, text))
         }
         guard !tables.isEmpty else {
-            try await removeOwnUnit()
+            try await removeOwn()
             return Saved()
         }
         for file in files { try write(file.text, to: layout.path(file.path), folderMode: 0o700) }
         let paths = files.map { layout.path($0.path) }
         try removeFiles(except: paths)
         let commands = files.map { "\(nft) -f \($0.path)" }
-        try await writeUnit(RestoreUnit.text(nftables: commands), links: RestoreUnit.links)
+        let own = try await writeOwn(RestoreSteps(nftables: commands))
         await startUnit()
-        return Saved(paths: paths + [layout.path(BootPath.restoreUnit)])
+        return Saved(paths: paths + [own])
     }
 
     /// Starts the unit, because systemd reloads and restarts only active units together with nftables.service.
@@ -43,10 +45,4 @@ extension BootFiles {
         let unit = SecureFiles.name(of: BootPath.restoreUnit)
         _ = try? await environment.runner.run(Command(systemctl, ["--no-block", "start", unit]))
     }
-
-    /// The files that other services load into iptables, without the layout's root.
-    static let servicePaths: [(Family, String)] = [
-        (.ipv4, BootPath.persistentIPv4), (.ipv6, BootPath.persistentIPv6), (.ipv4, BootPath.servicesIPv4),
-        (.ipv6, BootPath.servicesIPv6),
-    ]
 }

@@ -5,73 +5,65 @@ import Netfilter
 ///
 /// Used to save kept rules, and by `doctor` and `status`.
 package enum BootLoader: Sendable, Equatable {
-    /// netfilter-persistent of Debian.
-    case netfilterPersistent
-    /// iptables-services of Red Hat's systems.
-    case iptablesServices
+    /// A service of the system, from its own files.
+    case service(BootService)
     /// latchkey-restore.service, which latchkey writes itself.
     case ownUnit
+    /// /etc/init.d/latchkey-restore, which latchkey writes itself for OpenRC.
+    case ownScript
 
     /// What loads the rules of a backend at boot; nil if nothing does.
     package init?(_ backend: Backend, in environment: ChangeEnvironment) {
-        guard backend == .nftables else {
-            self.init(environment)
-            return
-        }
-        guard environment.initSystem.isSystemd else { return nil }
-        self = .ownUnit
-    }
-
-    /// What loads the rules of iptables at boot; nil if nothing does.
-    package init?(_ environment: ChangeEnvironment) {
-        if Self.isNetfilterPersistentInUse(environment) {
-            self = .netfilterPersistent
-        } else if SecureFiles.exists(environment.layout.path(BootPath.servicesProgram)) {
-            self = .iptablesServices
+        if backend != .nftables, let service = BootService.all.first(where: { $0.isInUse(in: environment) }) {
+            self = .service(service)
         } else if environment.initSystem.isSystemd {
             self = .ownUnit
+        } else if environment.initSystem.isOpenRC {
+            self = .ownScript
         } else {
             return nil
         }
     }
 
-    /// The file for the rules of a family, without the layout's root.
-    package func rules(_ family: Family) -> String {
+    /// What loads the rules of iptables at boot; nil if nothing does.
+    package init?(_ environment: ChangeEnvironment) { self.init(.nft, in: environment) }
+
+    /// Whether latchkey writes it.
+    var isOwn: Bool { service == nil }
+
+    /// The service of the system, or nil.
+    var service: BootService? { if case .service(let service) = self { service } else { nil } }
+
+    /// Its name for a person.
+    package var name: String {
         switch self {
-        case .netfilterPersistent: family == .ipv4 ? BootPath.persistentIPv4 : BootPath.persistentIPv6
-        case .iptablesServices: family == .ipv4 ? BootPath.servicesIPv4 : BootPath.servicesIPv6
-        case .ownUnit: RestoreUnit.rules(family)
+        case .service(let service): service.name
+        case .ownUnit: SecureFiles.name(of: BootPath.restoreUnit)
+        case .ownScript: BootPath.restoreScript
         }
     }
 
-    /// The file for sets, without the layout's root; nil if nothing loads them.
-    func sets(in layout: Layout) -> String? {
-        switch self {
-        case .netfilterPersistent:
-            SecureFiles.exists(layout.path(BootPath.persistentSetsPlugin)) ? BootPath.persistentSets : nil
-        case .iptablesServices: nil
-        case .ownUnit: RestoreUnit.sets
-        }
+    /// What it loads, as a clause that begins with its name.
+    package var clause: String {
+        guard let service else { return "\(name) loads kept rules; the first kept change creates it" }
+        return "\(name) loads \(service.rules.present.map(\.value).joined(separator: " and "))"
     }
 
-    /// The package that makes it load sets.
-    var setsPackage: String {
-        switch self {
-        case .netfilterPersistent: "ipset-persistent"
-        case .iptablesServices: "ipset-service"
-        case .ownUnit: "ipset"
-        }
-    }
-
-    /// Whether netfilter-persistent loads iptables' rules at boot.
+    /// Whether a service overwrites its file with the active rules at each shutdown, a pending trial included.
     ///
-    /// It needs the plug-in of Debian's iptables-persistent and, with systemd, must be enabled; otherwise the rules would
-    /// be lost at boot. Under another root, whose packages may be incomplete, the program is enough.
-    private static func isNetfilterPersistentInUse(_ environment: ChangeEnvironment) -> Bool {
-        guard environment.toolbox.find("netfilter-persistent") != nil else { return false }
+    /// With OpenRC that is the default. Gentoo's unit for systemd always does it.
+    static func savesActiveRules(in environment: ChangeEnvironment) -> Bool {
         let initSystem = environment.initSystem
-        guard initSystem.isOfThisMachine else { return true }
-        guard SecureFiles.exists(BootPath.persistentRulesPlugin) else { return false }
-        return !initSystem.isSystemd || initSystem.units.isEnabled("netfilter-persistent.service")
+        if initSystem.isOpenRC {
+            return ["iptables", "ip6tables"].contains { name in
+                let setting = initSystem.services.setting("SAVE_ON_STOP", of: name)?.lowercased() ?? ""
+                return !initSystem.services.levels(of: name).isEmpty && ["yes", "y", "true", "on", "1"].contains(setting)
+            }
+        }
+        return initSystem.isSystemd
+            && ["iptables-restore.service", "ip6tables-restore.service"].contains { unit in
+                initSystem.units.isEnabled(unit)
+                    && initSystem.units.values(of: "ExecStop", in: unit).contains { $0.value.contains("tables-save") }
+            }
     }
 }

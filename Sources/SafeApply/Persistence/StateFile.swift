@@ -20,10 +20,8 @@ package struct StateFile: Codable, Sendable, Equatable {
 
     /// The files that a kept change to new rules writes, except the record of what was kept.
     package static let paths =
-        [
-            Layout().answers, BootPath.persistentIPv4, BootPath.persistentIPv6, BootPath.persistentSets,
-            BootPath.servicesIPv4, BootPath.servicesIPv6,
-        ] + RestoreUnit.all
+        [Layout().answers] + BootService.files.map(\.path) + [BootPath.persistentSets] + RestoreUnit.all
+        + RestoreScript.all
 
     /// The current content of these files.
     ///

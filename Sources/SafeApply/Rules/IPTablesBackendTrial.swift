@@ -9,6 +9,11 @@ extension IPTablesBackend {
         var trouble: ChangeError?
         let first = gateKind
         for kind in [gateKind] + Self.weaker(than: gateKind) {
+            // Such a service would save the trial at a shutdown. Behind a gate of another kind, its file would not be
+            // loaded at boot, or the trial would be active without a guard.
+            if kind != .recent, !isElsewhere, BootLoader.savesActiveRules(in: environment) {
+                throw trouble ?? .refused(reason: Self.savedAtShutdown)
+            }
             setGate(kind)
             do {
                 try await loadOnce(again: again || kind != first)
@@ -24,6 +29,11 @@ extension IPTablesBackend {
         }
         throw trouble ?? .refused(reason: "The trial could not be loaded.")
     }
+
+    private static let savedAtShutdown =
+        "This kernel has no usable match \"recent\", and the service iptables saves the active rules at each shutdown: "
+        + "a reboot could activate rules that were not kept. Set SAVE_ON_STOP=\"no\" in /etc/conf.d/iptables and "
+        + "/etc/conf.d/ip6tables, and apply again."
 
     /// Whether this process may open and close the gates that are loaded.
     private var isGateUsable: Bool {
