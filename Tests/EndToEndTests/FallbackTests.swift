@@ -71,7 +71,7 @@ struct FallbackTests {
     }
 
     /// Makes the lists of the match read-only: /proc is mounted read-only here.
-    private static func forbidRecent(on machine: Machine, andSets: Bool) async throws {
+    static func forbidRecent(on machine: Machine, andSets: Bool) async throws {
         try await machine.namespace.mustRun([
             "sh", "-euc", "mount --bind /proc /proc && mount -o remount,bind,ro /proc",
         ])

@@ -33,7 +33,7 @@ struct BootFiles: Sendable {
                     + "apply again and keep.")
         }
         guard let service = loader.service else { return try await saveForOwn(kept, backend) }
-        return try await save(kept, for: service)
+        return try await save(kept, for: service, backend)
     }
 
     /// Restores the files of a snapshot.
@@ -62,7 +62,7 @@ struct BootFiles: Sendable {
     // MARK: - For an installed service
 
     private func save(
-        _ kept: PerFamily<RuleSet>, for service: BootService
+        _ kept: PerFamily<RuleSet>, for service: BootService, _ backend: Backend
     ) async throws(ChangeError) -> Saved {
         var saved = Saved()
         var files = PerFamily<RuleSet>()
@@ -90,12 +90,17 @@ struct BootFiles: Sendable {
             guard let bare = service.rules[family], saved.paths.contains(layout.path(bare)) else { continue }
             try write(SavedRules.text(rules), to: layout.path(bare), folderMode: 0o755)
         }
-        guard areSaved, service.sets == .own, let sets, let command = setsCommand else {
+        if BootLoader.savesActiveRules(in: environment) {
+            // At the next shutdown, the service writes rules of all programs to its file. If one of them names a set,
+            // the service may be unable to load that file at boot.
+            let own = try await saveForOwn(kept, backend, fallbackFor: service.orderNames(environment.families))
+            saved.paths += own.paths.filter { !saved.paths.contains($0) }
+        } else if areSaved, service.sets == .own, let sets, let command = setsCommand {
+            try removeFiles(except: [sets])
+            saved.paths.append(try await writeOwn(RestoreSteps([command], before: service.orderNames(environment.families))))
+        } else {
             try await removeOwn()
-            return saved
         }
-        try removeFiles(except: [sets])
-        saved.paths.append(try await writeOwn(RestoreSteps([command], before: service.orderNames)))
         return saved
     }
 
@@ -115,7 +120,9 @@ struct BootFiles: Sendable {
 
     // MARK: - For latchkey's own unit or script
 
-    private func saveForOwn(_ kept: PerFamily<RuleSet>, _ backend: Backend) async throws(ChangeError) -> Saved {
+    private func saveForOwn(
+        _ kept: PerFamily<RuleSet>, _ backend: Backend, fallbackFor services: [String] = []
+    ) async throws(ChangeError) -> Saved {
         var files = PerFamily<RuleSet>()
         for family in Family.allCases {
             let file = try read(layout.path(RestoreUnit.rules(family))).map(SavedRules.withoutCommands)
@@ -140,7 +147,9 @@ struct BootFiles: Sendable {
             commands += RestoreSteps.jumps(PublishedRules(in: rules["filter"]), program: bare(tool.main))
         }
         try removeFiles(except: saved.paths)
-        saved.paths.append(try await writeOwn(RestoreSteps(commands)))
+        var steps = RestoreSteps(commands)
+        steps.fallbackFor = services
+        saved.paths.append(try await writeOwn(steps))
         return saved
     }
 
@@ -162,10 +171,9 @@ struct BootFiles: Sendable {
     func writeOwn(_ steps: RestoreSteps) async throws(ChangeError) -> String {
         let initSystem = environment.initSystem
         guard initSystem.isSystemd else {
-            let level = RestoreScript.level(steps, initSystem.services)
             try write(
-                RestoreScript.text(steps), to: BootPath.restoreScript, mode: 0o755, links: [RestoreScript.link(level)],
-                of: RestoreScript.links)
+                RestoreScript.text(steps), to: BootPath.restoreScript, mode: 0o755,
+                links: RestoreScript.links(initSystem.services), of: RestoreScript.links)
             return layout.path(BootPath.restoreScript)
         }
         try write(
@@ -175,21 +183,22 @@ struct BootFiles: Sendable {
         return layout.path(BootPath.restoreUnit)
     }
 
-    /// Writes a file, the links to it, and none of the other links.
+    /// Writes a file and links, and removes the other links.
     private func write(
-        _ text: String, to bare: String, mode: mode_t, links: [String], of all: [String]
+        _ text: String, to bare: String, mode: mode_t, links: [(path: String, target: String)],
+        of all: [(path: String, target: String)]
     ) throws(ChangeError) {
         try ChangeError.wrap { () throws(HostError) in
             try SecureFiles.makeFolder(SecureFiles.folder(of: layout.path(bare)), mode: 0o755)
             try SecureFiles.write(Array(text.utf8), to: layout.path(bare), mode: mode)
             for link in all {
-                let path = layout.path(link)
-                guard links.contains(link) else {
+                let path = layout.path(link.path)
+                guard links.contains(where: { $0.path == link.path }) else {
                     try SecureFiles.remove(path)
                     continue
                 }
                 try SecureFiles.makeFolder(SecureFiles.folder(of: path), mode: 0o755)
-                try SecureFiles.link(path, to: bare)
+                try SecureFiles.link(path, to: link.target)
             }
         }
     }

@@ -45,7 +45,9 @@ extension BootFiles {
     /// - Returns: whether anything would have to be removed.
     /// - Throws: `host`, `badRules`.
     func contain(_ plan: PerFamily<RuleSet>) throws(ChangeError) -> Bool {
-        if (RestoreUnit.all + RestoreScript.all).contains(where: { SecureFiles.exists(layout.path($0)) }) { return true }
+        if (RestoreUnit.all + RestoreScript.all).contains(where: { SecureFiles.exists(layout.path($0)) }) {
+            return true
+        }
         for (family, bare) in BootService.files {
             guard let file = try read(layout.path(bare)) else { continue }
             if RuleRemoval(plan[family] ?? RuleSet()).concerns(file) { return true }
@@ -72,18 +74,11 @@ extension BootFiles {
     /// Stops latchkey's own unit or script, which does nothing more than to forget that it ran.
     private func stopUnit() async throws(ChangeError) {
         guard environment.initSystem.isOfThisMachine else { return }
-        let command: Command
-        if environment.initSystem.isSystemd {
-            guard SecureFiles.exists(BootPath.restoreUnit), let systemctl = environment.toolbox.find("systemctl") else {
-                return
-            }
-            command = Command(systemctl, ["stop", SecureFiles.name(of: BootPath.restoreUnit)])
-        } else {
-            guard SecureFiles.exists(BootPath.restoreScript), let service = environment.toolbox.find("rc-service") else {
-                return
-            }
-            command = Command(service, [SecureFiles.name(of: BootPath.restoreScript), "stop"])
+        let isSystemd = environment.initSystem.isSystemd
+        guard let program = environment.toolbox.find(isSystemd ? "systemctl" : "rc-service") else { return }
+        let paths = isSystemd ? [BootPath.restoreUnit] : [BootPath.restoreScript, RestoreScript.again]
+        for name in paths.filter(SecureFiles.exists).map(SecureFiles.name) {
+            _ = try? await environment.runner.run(Command(program, isSystemd ? ["stop", name] : [name, "stop"]))
         }
-        _ = try? await environment.runner.run(command)
     }
 }

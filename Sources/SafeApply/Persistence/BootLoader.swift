@@ -57,7 +57,8 @@ package enum BootLoader: Sendable, Equatable {
         if initSystem.isOpenRC {
             return ["iptables", "ip6tables"].contains { name in
                 let setting = initSystem.services.setting("SAVE_ON_STOP", of: name)?.lowercased() ?? ""
-                return !initSystem.services.levels(of: name).isEmpty && ["yes", "y", "true", "on", "1"].contains(setting)
+                return !initSystem.services.levels(of: name).isEmpty
+                    && ["yes", "y", "true", "on", "1"].contains(setting)
             }
         }
         return initSystem.isSystemd

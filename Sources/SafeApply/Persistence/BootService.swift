@@ -93,10 +93,10 @@ package struct BootService: Sendable, Equatable {
     }
 
     /// Its units or services by the names that another unit or service uses to be ordered before them.
-    var orderNames: [String] {
+    func orderNames(_ families: [Family]) -> [String] {
         switch condition {
         case .netfilterPersistent, .program: []
-        case .units(let names), .services(let names, _): names.present.map(\.value)
+        case .units(let names), .services(let names, _): families.compactMap { names[$0] }
         }
     }
 

@@ -23,6 +23,9 @@ struct RestoreSteps: Sendable, Equatable {
     /// The services that load rules of iptables when they start, and remove those that are there.
     static let ruleServices = ["iptables", "ip6tables", "iptables-restore", "ip6tables-restore"]
 
+    /// The services of the system that load the same rules: if all of them have, these steps are not needed.
+    var fallbackFor: [String] = []
+
     /// The steps for iptables: each command runs twice, which changes nothing the second time.
     init(_ commands: [String], before laterServices: [String] = []) {
         attempts = commands

@@ -12,11 +12,12 @@ enum RestoreUnit {
     /// The files with rules and sets.
     static let files = [sets, TableBootText.rulesFile, TableBootText.fallbackFile] + Family.allCases.map(rules)
 
-    /// All links that may make systemd start it.
+    /// The links that make systemd start it, each with its target; the second one is for nftables.
     static let links = [BootPath.restoreLink, BootPath.restoreLinkForNFTables]
+        .map { (path: $0, target: BootPath.restoreUnit) }
 
     /// All of its files.
-    static let all = links + [BootPath.restoreUnit] + files
+    static let all = links.map(\.path) + [BootPath.restoreUnit] + files
 
     /// The unit.
     ///
@@ -34,6 +35,11 @@ enum RestoreUnit {
         let earlier = ["local-fs.target", "systemd-modules-load.service"] + firewalls.map { "\($0).service" }
         var unit = "After=\(earlier.joined(separator: " "))"
         var service = steps.attempts.map { "ExecStart=-\($0)" } + steps.required.map { "ExecStart=\($0)" }
+        if !steps.fallbackFor.isEmpty {
+            // The rules that a service has loaded include those of other programs, which this unit would remove.
+            let loaded = steps.fallbackFor.map { "systemctl --quiet is-active \($0)" }.joined(separator: " && ")
+            service.insert("ExecCondition=/bin/sh -c '! { \(loaded); }'", at: 0)
+        }
         if steps.isForNFTables {
             unit += "\nPartOf=nftables.service\nReloadPropagatedFrom=nftables.service"
             service += steps.required.map { "ExecReload=\($0)" }
@@ -62,5 +68,7 @@ enum RestoreUnit {
     }
 
     /// The links that make systemd start it.
-    static func links(_ steps: RestoreSteps) -> [String] { steps.isForNFTables ? links : [BootPath.restoreLink] }
+    static func links(_ steps: RestoreSteps) -> [(path: String, target: String)] {
+        steps.isForNFTables ? links : Array(links.prefix(1))
+    }
 }
