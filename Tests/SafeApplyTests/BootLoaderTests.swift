@@ -173,7 +173,8 @@ struct BootLoaderTests {
         #expect(
             RestoreScript.text(steps).contains(
                 "in *-again) service_started iptables && service_started ip6tables && return 0 ;; esac\n"))
-        #expect(RestoreUnit.text(steps).contains("ExecCondition=/bin/sh -c '! { systemctl --quiet is-active iptables &&"))
+        #expect(
+            RestoreUnit.text(steps).contains("ExecCondition=/bin/sh -c '! { systemctl --quiet is-active iptables &&"))
     }
 
     @Test("the script and the unit run the same commands, and report only failures of the last ones")

@@ -13,6 +13,8 @@ package struct KnownFirewall: Sendable {
     var units: [String] = []
     var settings: [Setting] = []
     var files: [String] = []
+    /// The file without which units of these names belong to another program.
+    var program: String?
     var offSwitches: [String] = []
     /// How to stop it for good, if that takes more than its units.
     var control: ManagerControl?
@@ -135,6 +137,8 @@ extension OtherFirewalls {
         KnownFirewall(
             name: "iptables-services", role: .keeper, units: ["iptables.service", "ip6tables.service"],
             files: [BootPath.servicesProgram],
+            // Arch's package iptables has units of the same names.
+            program: BootPath.servicesProgram,
             meaning: "It loads /etc/sysconfig/iptables at boot; latchkey saves rules there.",
             remedy: "If it is not enabled: systemctl enable iptables ip6tables"),
         KnownFirewall(

@@ -60,8 +60,7 @@ package struct OtherFirewalls: Sendable {
         let running = Set(ProcessTable(source).all().filter { $0.state != "Z" }.map(\.name))
         let units = SystemdUnits(source)
         return Self.known.compactMap { known -> FirewallFinding? in
-            // Arch's package iptables has units of the same names as Red Hat's iptables-services.
-            if known.role == .keeper, !known.files.contains(where: source.exists) { return nil }
+            if let program = known.program, !source.exists(program) { return nil }
             var state: FirewallFinding.State
             if known.processes.contains(where: { name in running.contains { $0.hasPrefix(name) } }) {
                 state = .running

@@ -97,7 +97,8 @@ struct BootFiles: Sendable {
             saved.paths += own.paths.filter { !saved.paths.contains($0) }
         } else if areSaved, service.sets == .own, let sets, let command = setsCommand {
             try removeFiles(except: [sets])
-            saved.paths.append(try await writeOwn(RestoreSteps([command], before: service.orderNames(environment.families))))
+            saved.paths.append(
+                try await writeOwn(RestoreSteps([command], before: service.orderNames(environment.families))))
         } else {
             try await removeOwn()
         }
