@@ -172,6 +172,21 @@ struct OtherFirewallTests {
         #expect(found.map(\.state) == [.installed])
     }
 
+    @Test("units of iptables-services' names belong to another program where its own program is missing")
+    func sameUnits() throws {
+        let isEnabled: (FakeMachine) throws -> Void = { machine in
+            try machine.write("", to: "/usr/lib/systemd/system/iptables.service")
+            try machine.write("", to: "/etc/systemd/system/multi-user.target.wants/iptables.service")
+        }
+        #expect(try findings(isEnabled).isEmpty)
+        let found = try findings {
+            try isEnabled($0)
+            try $0.write("", to: "/usr/libexec/iptables/iptables.init")
+        }
+        #expect(found.map(\.name) == ["iptables-services"])
+        #expect(found.map(\.state) == [.enabled])
+    }
+
     @Test("conflicting firewalls come first, and every sentence fits a terminal")
     func order() throws {
         let found = try findings {
