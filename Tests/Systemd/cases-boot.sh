@@ -115,6 +115,59 @@ case_kept_persistent() {
         fail 'netfilter-persistent does not have the rules'
 }
 
+# Units like those of other systems: NAME loads FILE with iptables, ip6NAME loads FILE6 with ip6tables.
+rule_units() {
+    local tool name file
+    for tool in iptables ip6tables; do
+        name=${1/#iptables/$tool} file=$2
+        [[ $tool == iptables ]] || file=$3
+        # Debian's package leaves a link of one of these names.
+        inside "rm -f /etc/systemd/system/$name.service && mkdir -p ${file%/*} && $tool-save >$file && cat >/etc/systemd/system/$name.service" <<END
+[Unit]
+Before=network-pre.target
+Wants=network-pre.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/$tool-restore $file
+${4:+ExecStop=/bin/sh -c "/usr/sbin/$tool-save --counters >$file"}
+[Install]
+WantedBy=basic.target
+END
+        inside "systemctl enable --now $name.service" || fail "$name.service does not start"
+    done
+}
+
+# kept rules are loaded before the network starts: the units of Arch's package iptables
+case_kept_arch() {
+    fresh
+    rule_units iptables /etc/iptables/iptables.rules /etc/iptables/ip6tables.rules
+    keep_and_cut
+    inside 'test ! -e /etc/systemd/system/latchkey-restore.service' || fail 'latchkey has a unit beside them'
+}
+
+# Gentoo's units save the active rules at shutdown: if they cannot load them at boot, latchkey's unit loads those kept
+case_kept_gentoo() {
+    local kept
+    fresh
+    rule_units iptables-restore /var/lib/iptables/rules-save /var/lib/ip6tables/rules-save saving
+    lock_everybody_out 300
+    reboot
+    is_open || fail 'the pending rules decide'
+    answers 'services: [web]'
+    as_root 'latchkey apply --answers /root/answers.yaml --detach' || fail "apply said $?"
+    expect_status 0 as_root latchkey confirm
+    kept=$(rules)
+    reboot
+    [[ $(rules) == "$kept" ]] || differ 'other rules than those kept' "$kept"
+    inside 'systemctl --quiet is-active latchkey-restore.service' && fail 'the unit ran although it was not needed'
+    [[ -z $(inside 'systemctl --failed --no-legend') ]] || fail 'a unit has failed'
+    inside 'echo "-A INPUT -m set --match-set gone src -j DROP" >>/var/lib/iptables/rules-save'
+    power_cut
+    [[ $(rules) == "$kept" ]] || differ 'other rules than those kept' "$kept"
+    [[ $(inside 'latchkey status --json') == *'"drift":false'* ]] || fail 'drift'
+}
+
 # off: once it is kept nothing is loaded at boot, and a reboot before that brings the kept rules back
 case_off() {
     local kept

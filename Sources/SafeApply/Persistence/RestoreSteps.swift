@@ -14,8 +14,7 @@ struct RestoreSteps: Sendable, Equatable {
     /// The services of the system that load rules naming the sets that these commands create; none for all else.
     var laterServices: [String] = []
 
-    /// The names of the programs that other firewalls are started by; some of them remove everybody's rules when they
-    /// start.
+    /// The services of other firewalls; some of them remove everybody's rules when they start.
     static let otherFirewalls = [
         "nftables", "ufw", "firewalld", "shorewall", "shorewall6", "ferm", "firehol", "csf",
     ]
