@@ -11,6 +11,9 @@ struct SSHQuestion: QuestionScript {
 
     func remark(_ context: QuestionContext) -> String { "" }
 
+    /// The limit of the answer "limited".
+    private var usual: RateLimit { .usual }
+
     func introduction(_ context: QuestionContext, _ screen: Screen) -> [Line] {
         let admins = context.answers.admins.shown
         let meaning =
@@ -22,7 +25,7 @@ struct SSHQuestion: QuestionScript {
             }
         return screen.definitions([
             ("everyone", "any address can connect; sshd checks the key or password"),
-            ("limited", "like everyone, but at most \(RateLimit.usual.words) from one address"),
+            ("limited", "everyone, but at most \(usual.count) connections in \(usual.seconds) s from one address"),
             ("admins", meaning),
         ])
     }
@@ -32,8 +35,8 @@ struct SSHQuestion: QuestionScript {
             """
             SSH is how you log in to this server. With "everyone", any address can connect, and sshd asks for a \
             key or a password. This is safe if you use keys. With "limited", a program that tries many passwords is \
-            slowed down: one address can make \(RateLimit.usual.words) new connections, and then one every \
-            \(RateLimit.usual.seconds / RateLimit.usual.count) s. Logins that exist already and the addresses from \
+            slowed down: one address can make \(usual.count) new connections at once, and then one every \
+            \(usual.seconds / usual.count) s. Logins that exist already and the addresses from \
             question 1 are not limited. With "admins", only the addresses from question 1 can connect to sshd. You \
             can also enter addresses or networks. The port is the one that sshd listens on. To \
             open a different port, add "port 2222", for example. latchkey does not change the settings of sshd.
