@@ -61,9 +61,12 @@ package struct AnswerCounters: Equatable, Sendable {
 
     private mutating func add(_ comment: String, isDropped: Bool, _ packets: UInt64, _ bytes: UInt64) {
         guard comment != Self.logComment else { return }
-        // With iptables, the rule of each admin is named after the address.
-        var answer = String(comment.dropFirst(Rule.ownershipPrefix.count))
-        for admins in ["admins", "published ports, admins"] where answer.hasPrefix("\(admins) ") { answer = admins }
+        // A limit is no part of the answer's name.
+        var answer = String(comment.dropFirst(Rule.ownershipPrefix.count).replacing(#/, limit \d+\/\d+[smh]$/#, with: ""))
+        // With iptables, the rules of admins and of blocked sources are named after the address.
+        for whole in ["admins", "block"] {
+            for name in [whole, "published ports, \(whole)"] where answer.hasPrefix("\(name) ") { answer = name }
+        }
         if let index = counts.firstIndex(where: { $0.answer == answer && $0.isDropped == isDropped }) {
             counts[index].packets &+= packets
             counts[index].bytes &+= bytes
