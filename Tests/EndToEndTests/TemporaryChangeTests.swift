@@ -7,7 +7,7 @@ import Testing
 struct TemporaryChangeTests {
     @Test(
         "entries stay in effect while a change is pending, after its rollback and after its keep",
-        arguments: TemporaryCase.all)
+        arguments: Sampled.cases(TemporaryCase.all, oneOf: 2))
     func changes(_ test: TemporaryCase) async throws {
         try await TemporaryServer.with(test) { server in
             let (machine, outside) = (server.machine, server.outside)
@@ -61,7 +61,9 @@ struct TemporaryChangeTests {
         }
     }
 
-    @Test("a snapshot taken beside entries restores the rules without them", arguments: TemporaryCase.all)
+    @Test(
+        "a snapshot taken beside entries restores the rules without them",
+        arguments: Sampled.cases(TemporaryCase.all, oneOf: 2))
     func snapshots(_ test: TemporaryCase) async throws {
         try await TemporaryServer.with(test) { server in
             let before = try await server.state()
@@ -86,7 +88,7 @@ struct TemporaryChangeTests {
 
     @Test(
         "entries are no obstacle to a rehearsal, and doctor counts none of their rules",
-        arguments: TemporaryCase.backends)
+        arguments: Sampled.cases(TemporaryCase.backends, oneOf: 2))
     func rehearsed(_ test: TemporaryCase) async throws {
         try await TemporaryServer.with(test) { server in
             let backend = test.hasOwnTable ? "nftables" : test.backend.rawValue
@@ -109,7 +111,9 @@ struct TemporaryChangeTests {
         }
     }
 
-    @Test("entries made while nothing was ever kept go with latchkey off", arguments: TemporaryCase.backends)
+    @Test(
+        "entries made while nothing was ever kept go with latchkey off",
+        arguments: Sampled.cases(TemporaryCase.backends, oneOf: 2))
     func first(_ test: TemporaryCase) async throws {
         try await Machine.withOutside(test.backend) { machine, outside in
             let server = TemporaryServer(machine: machine, outside: outside, test: test)

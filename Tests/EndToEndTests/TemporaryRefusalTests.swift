@@ -21,7 +21,7 @@ struct TemporaryRefusalTests {
         }
     }
 
-    @Test("bad input exits with 65 or 64 and does nothing", arguments: TemporaryCase.backends)
+    @Test("bad input exits with 65 or 64 and does nothing", arguments: Sampled.cases(TemporaryCase.backends, oneOf: 2))
     func badInput(_ test: TemporaryCase) async throws {
         try await TemporaryServer.with(test) { server in
             let before = try await server.state()
@@ -55,7 +55,9 @@ struct TemporaryRefusalTests {
         }
     }
 
-    @Test("blocking the address of the present SSH connection exits with 4", arguments: TemporaryCase.backends)
+    @Test(
+        "blocking the address of the present SSH connection exits with 4",
+        arguments: Sampled.cases(TemporaryCase.backends, oneOf: 2))
     func caller(_ test: TemporaryCase) async throws {
         try await TemporaryServer.with(test) { server in
             for (address, source) in zip(TemporaryServer.strangers, TemporaryServer.networks) {
@@ -114,7 +116,7 @@ struct TemporaryRefusalTests {
         }
     }
 
-    @Test("answers whose admins are blocked are refused", arguments: TemporaryCase.backends)
+    @Test("answers whose admins are blocked are refused", arguments: Sampled.cases(TemporaryCase.backends, oneOf: 2))
     func blockedAdmin(_ test: TemporaryCase) async throws {
         try await TemporaryServer.with(test) { server in
             try await server.must("block", "203.0.113.0/24")

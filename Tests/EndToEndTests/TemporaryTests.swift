@@ -5,7 +5,7 @@ import Testing
 /// What packets meet while temporary entries are there.
 @Suite("latchkey allow, block and forget", .kernel, .tool("ipset"), .inTurn)
 struct TemporaryTests {
-    @Test("an allowed source gets in until the kernel ends it", arguments: TemporaryCase.all)
+    @Test("an allowed source gets in until the kernel ends it", arguments: Sampled.cases(TemporaryCase.all, oneOf: 2))
     func timed(_ test: TemporaryCase) async throws {
         try await TemporaryServer.with(test) { server in
             try await server.expectAnswers()
@@ -27,7 +27,9 @@ struct TemporaryTests {
         }
     }
 
-    @Test("a source that is allowed a port or a service reaches nothing else", arguments: TemporaryCase.backends)
+    @Test(
+        "a source that is allowed a port or a service reaches nothing else",
+        arguments: Sampled.cases(TemporaryCase.backends, oneOf: 2))
     func ports(_ test: TemporaryCase) async throws {
         try await TemporaryServer.with(test) { server in
             let (four, six) = (TemporaryServer.strangers[0], TemporaryServer.strangers[1])
@@ -55,7 +57,7 @@ struct TemporaryTests {
 
     @Test(
         "a blocked source is dropped, but its replies, others and admins are not, and what is allowed wins",
-        arguments: TemporaryCase.all)
+        arguments: Sampled.cases(TemporaryCase.all, oneOf: 2))
     func blocked(_ test: TemporaryCase) async throws {
         try await TemporaryServer.with(test) { server in
             let before = try await server.state()
@@ -80,7 +82,7 @@ struct TemporaryTests {
         }
     }
 
-    @Test("entries made at the same time are all there", arguments: TemporaryCase.backends)
+    @Test("entries made at the same time are all there", arguments: Sampled.cases(TemporaryCase.backends, oneOf: 2))
     func together(_ test: TemporaryCase) async throws {
         try await TemporaryServer.with(test) { server in
             let sources = (1...5).map { "203.0.113.\($0)" } + (1...3).map { "2001:db8:7:\($0)::/64" }
@@ -109,7 +111,7 @@ struct TemporaryTests {
         }
     }
 
-    @Test("a source is in one list only", arguments: TemporaryCase.backends)
+    @Test("a source is in one list only", arguments: Sampled.cases(TemporaryCase.backends, oneOf: 2))
     func moved(_ test: TemporaryCase) async throws {
         try await TemporaryServer.with(test) { server in
             let (four, six) = (TemporaryServer.strangers[0], TemporaryServer.strangers[1])
