@@ -62,7 +62,8 @@ package struct AnswerCounters: Equatable, Sendable {
     private mutating func add(_ comment: String, isDropped: Bool, _ packets: UInt64, _ bytes: UInt64) {
         guard comment != Self.logComment else { return }
         // A limit is no part of the answer's name.
-        var answer = String(comment.dropFirst(Rule.ownershipPrefix.count).replacing(#/, limit \d+\/\d+[smh]$/#, with: ""))
+        let title = comment.dropFirst(Rule.ownershipPrefix.count)
+        var answer = String(title.replacing(#/, limit \d+\/\d+[smh]$/#, with: ""))
         // With iptables, the rules of admins and of blocked sources are named after the address.
         for whole in ["admins", "block"] {
             for name in [whole, "published ports, \(whole)"] where answer.hasPrefix("\(name) ") { answer = name }
