@@ -83,6 +83,10 @@ let package = Package(
             name: "latchkey", dependencies: ["Commands"], swiftSettings: strict,
             linkerSettings: [
                 .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
+                // Hardening: all symbols are bound at the start, and the table of them is then read-only.
+                .unsafeFlags(
+                    ["-Xlinker", "-z", "-Xlinker", "relro", "-Xlinker", "-z", "-Xlinker", "now"],
+                    .when(configuration: .release)),
                 // FoundationEssentials' own parts, which a static link has to name.
                 .linkedLibrary("_FoundationCollections", .when(configuration: .release)),
                 .linkedLibrary("_FoundationCShims", .when(configuration: .release)),

@@ -12,7 +12,7 @@ every_case() {
     {
         printf '%s\n' "${long[@]}"
         cat "$here"/cases-*.sh | sed -n 's/^case_\([a-z_]*\)().*/\1/p'
-    } | awk '!seen[$0]++'
+    } | awk '!seen[$0]++' | if is_package; then grep '^package_'; else grep -v '^package_'; fi
 }
 
 title() { cat "$here"/cases-*.sh | sed -n "/^case_$1()/{x;s/^# //p;q};h"; }

@@ -1,29 +1,40 @@
 # shellcheck shell=bash
 # The server's root folder: only Debian's own packages. Sourced by run.
 
-suite=bookworm
-packages=systemd-sysv,dbus,libpam-systemd,openssh-server,iptables,nftables,ipset,iproute2,procps,sudo,libreadline8
+# LATCHKEY_SUITE=trixie runs the cases on Debian 13.
+suite=${LATCHKEY_SUITE:-bookworm}
+packages=systemd-sysv,dbus,libpam-systemd,openssh-server,iptables,nftables,ipset,iproute2,procps,sudo
+case $suite in
+    bookworm) packages+=,libreadline8 ;;
+    *) packages+=,libreadline8t64,dbus-user-session,systemd-resolved ;;
+esac
 # Removed again: cases that need them install them from these files, without a network.
 extras=netfilter-persistent,iptables-persistent
 # In a folder of their own that is laid over the server's, because the first of them cannot be installed beside the extras.
 managers=ufw,firewalld,fail2ban,python3-systemd
 
-# Prints the folder; creates it if it does not exist yet.
+# Prints the folder; creates it if it does not exist yet. With the argument "managers", also the other firewall
+# managers in a folder beside it.
 make_image() {
     local cache=${TMPDIR:-/tmp}/latchkey-server name
     name=$suite-$(cat "${BASH_SOURCE[0]}" | cksum | cut -d ' ' -f 1)
     mkdir -p -m 700 "$cache"
     (
         flock 9
-        [[ -e $cache/$name ]] && exit 0
-        echo 'making the server from the packages of Debian (a minute or two)' >&2
-        rm -rf --one-file-system "$cache/$name.part" "$cache/$name.managers"
-        build_image "$cache/$name.part" >"$cache/$name.log" 2>&1 || { tail -n 20 "$cache/$name.log" >&2; exit 1; }
-        add_managers "$cache/$name.part" "$cache/$name.managers" >>"$cache/$name.log" 2>&1 ||
-            { tail -n 20 "$cache/$name.log" >&2; exit 1; }
-        mv "$cache/$name.part" "$cache/$name"
+        make_once "$cache/$name" build_image || exit 1
+        [[ ${1:-} != managers ]] || make_once "$cache/$name.managers" add_managers "$cache/$name"
     ) 9>"$cache/lock" || return 1
     printf '%s\n' "$cache/$name"
+}
+
+# Makes a folder with a function that is given its path and the other arguments. If that fails, there is no folder.
+make_once() {
+    [[ ! -e $1 ]] || return 0
+    echo 'making the server from the packages of Debian (a minute or two)' >&2
+    rm -rf --one-file-system "$1.part"
+    "$2" "$1.part" "${@:3}" >"$1.log" 2>&1 && mv "$1.part" "$1" && return
+    tail -n 20 "$1.log" >&2
+    return 1
 }
 
 # Where this machine gets its packages of Debian; nothing if it does not say.
@@ -50,31 +61,31 @@ build_image() {
     configure_image "$1"
 }
 
-# Installs the firewall managers, none of them active, in the folder $2 over the server $1.
+# Installs the firewall managers, none of them active, in the folder $1 over the server $2.
 add_managers() {
-    local mirror debs=$1.managers
+    local mirror debs=$1.debs
     mirror=$(debian_mirror)
     mkdir -p "$debs"
     # Only downloads: the packages of the server are there already.
     debootstrap --variant=minbase --download-only --cache-dir="$debs" --include="$managers" "$suite" "$debs.root" \
         ${mirror:+"$mirror"} || return 1
-    mkdir -p "$2" "$2.work" "$2.root"
+    mkdir -p "$1" "$1.work" "$1.root"
     unshare --mount --propagation private -- "$BASH" -c '
-        mount -t overlay -o "lowerdir=$1,upperdir=$2,workdir=$2.work" overlay "$2.root" || exit 1
-        mkdir "$2.root/debs"
+        mount -t overlay -o "lowerdir=$2,upperdir=$1,workdir=$1.work" overlay "$1.root" || exit 1
+        mkdir "$1.root/debs"
         for deb in "$3"/*.deb; do
             name=${deb##*/}
-            [[ -e $2.root/var/lib/dpkg/info/${name%%_*}.list || -e $2.root/var/lib/dpkg/info/${name%%_*}:amd64.list ]] ||
-                cp "$deb" "$2.root/debs" || exit 1
+            [[ -e $1.root/var/lib/dpkg/info/${name%%_*}.list || -e $1.root/var/lib/dpkg/info/${name%%_*}:amd64.list ]] ||
+                cp "$deb" "$1.root/debs" || exit 1
         done
         # Several times: some packages can be unpacked only when others are configured.
         for try in 1 2 3 4; do
-            chroot "$2.root" env DEBIAN_FRONTEND=noninteractive dpkg --install --recursive /debs && break
+            chroot "$1.root" env DEBIAN_FRONTEND=noninteractive dpkg --install --recursive /debs && break
             [[ $try != 4 ]] || exit 1
         done
-        rm -rf "$2.root/debs"
-        chroot "$2.root" systemctl --quiet disable ufw firewalld fail2ban' bash "$1" "$2" "$debs" || return 1
-    rm -rf --one-file-system "$2.work" "$2.root" "$debs" "$debs.root"
+        rm -rf "$1.root/debs"
+        chroot "$1.root" systemctl --quiet disable ufw firewalld fail2ban' bash "$1" "$2" "$debs" || return 1
+    rm -rf --one-file-system "$1.work" "$1.root" "$debs" "$debs.root"
 }
 
 configure_image() {

@@ -9,6 +9,9 @@ ssh_options=(-F none -i "$work/key" -o IdentitiesOnly=yes -o BatchMode=yes -o St
     -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ConnectTimeout=5
     -o ServerAliveInterval=10)
 
+# Whether the cases are about the Debian package.
+is_package() { [[ $binary == *.deb ]]; }
+
 # Once per lane: mounts made here are visible only in the lane and end with it.
 prepare_lane() {
     mount -t tmpfs -o mode=755 tmpfs /run
@@ -16,6 +19,10 @@ prepare_lane() {
     mkdir -p "$work"
     ssh-keygen -q -t ed25519 -N '' -C latchkey-test -f "$work/key"
     ip link set lo up
+    if is_package; then
+        mounts=(--bind-ro="$binary:/opt/latchkey.deb")
+        return
+    fi
     # The program is one file; Debian lacks only Swift's libraries.
     mounts=(--bind-ro="$binary:/usr/local/sbin/latchkey")
     local name path
