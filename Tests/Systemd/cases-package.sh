@@ -3,9 +3,10 @@
 #
 # No case may see other rules than before after anything that dpkg does.
 
-# A fresh server, with the package installed as a person does it; $files lists its files before that.
+# A fresh server, with the package installed as a person does it; $files lists its files before that. Arguments as for
+# fresh.
 fresh_package() {
-    fresh
+    fresh "$@"
     # The package's documents are part of the cases.
     inside 'rm -f /etc/dpkg/dpkg.cfg.d/latchkey-test'
     files=$(all_files)
@@ -24,7 +25,7 @@ remove_package() {
 # What latchkey and dpkg may leave behind; dpkg's own lists and logs, and systemd's, do not count.
 all_files() {
     inside 'find /boot /etc /home /media /opt /root /run/latchkey* /srv /usr /var -xdev 2>/dev/null |
-        grep -v -e ^/var/lib/dpkg/ -e ^/var/log/ -e ^/var/cache/ -e ^/var/lib/systemd/ -e ^/var/lib/apt/ | sort'
+        grep -v -e ^/var/lib/dpkg/ -e ^/var/log/ -e ^/var/cache/ -e ^/var/tmp/ -e ^/var/lib/systemd/ -e ^/var/lib/apt/ | sort'
 }
 
 # The same package with a higher version, as a file that the server sees.
@@ -174,7 +175,6 @@ package_kept() {
     install_package
     still_kept 'after a new installation'
     [[ $(state) == kept ]] || fail "the state is $(state)"
-    # Messages of a terminal at 80 columns.
     remove_package purge || fail 'it cannot be purged'
     still_kept 'after the purge'
     is_open || fail 'SSH is closed'
@@ -214,3 +214,16 @@ case_package_kept_replace() {
 
 # nftables: kept rules survive reboot, upgrade and removal; a purge says how to open them
 case_package_kept_nftables() { package_kept --backend nftables; }
+
+# netfilter-persistent: a purge leaves its file, and says how to save the opened firewall in it
+case_package_purged_persistent() {
+    fresh_package persistent
+    keep_answers
+    inside 'grep -q latchkey /etc/iptables/rules.v4' || fail 'netfilter-persistent does not have the rules'
+    remove_package purge || fail 'it cannot be purged'
+    still_kept 'after the purge'
+    inside 'grep -q latchkey /etc/iptables/rules.v4' || fail 'the purge changed a file of netfilter-persistent'
+    opened_as_it_says
+    reboot
+    [[ $(everything) == "$before" ]] || fail "rules are loaded at boot: $(everything)"
+}
