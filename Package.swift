@@ -10,7 +10,6 @@ let strict: [SwiftSetting] = [
 ]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
-let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
@@ -31,7 +30,6 @@ let package = Package(
     products: [.executable(name: "latchkey", targets: ["latchkey"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
@@ -63,7 +61,7 @@ let package = Package(
         // Throwaway namespaces, probes, verdicts.
         room("Rehearsal", ["Policy", "Netfilter", "Host"]),
         // Snapshot, journal, change, guard, confirmation, persistence.
-        room("SafeApply", ["Netfilter", "Host", crypto, logging]),
+        room("SafeApply", ["Netfilter", "Host", logging]),
         // The wizard as data and a pure state machine.
         room("Interview", ["Policy", "Netfilter"]),
         // GNU Readline, and the Prompter on top of it.
@@ -84,8 +82,10 @@ let package = Package(
             linkerSettings: [
                 .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
                 // Hardening: all symbols are bound at the start, and the table of them is then read-only.
+                // Nothing looks up symbols of the program, and their names are a tenth of it.
                 .unsafeFlags(
-                    ["-Xlinker", "-z", "-Xlinker", "relro", "-Xlinker", "-z", "-Xlinker", "now"],
+                    ["relro", "now"].flatMap { ["-Xlinker", "-z", "-Xlinker", $0] }
+                        + ["-Xlinker", "--no-export-dynamic"],
                     .when(configuration: .release)),
                 // FoundationEssentials' own parts, which a static link has to name.
                 .linkedLibrary("_FoundationCollections", .when(configuration: .release)),

@@ -73,7 +73,8 @@ case_package_installed() {
     [[ -z $(inside 'pgrep latchkey') ]] || fail 'a process was started'
     inside 'latchkey doctor' || fail "doctor said $?"
     answers 'services: [web]'
-    inside 'latchkey plan --answers /root/answers.yaml' | grep -q 'latchkey: service web' || fail 'plan prints no rules'
+    [[ $(inside 'latchkey plan --answers /root/answers.yaml') == *'latchkey: service web'* ]] ||
+        fail 'plan prints no rules'
     inside 'latchkey rehearse --answers /root/answers.yaml' || fail "rehearse said $?"
     # Enabled without anything kept, it changes nothing.
     inside 'systemctl start latchkey-restore.service' || fail 'the unit cannot be started'

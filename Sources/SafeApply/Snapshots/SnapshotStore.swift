@@ -1,4 +1,3 @@
-import Crypto
 import Glibc
 import Host
 import Netfilter
@@ -27,7 +26,7 @@ package struct SnapshotStore: Sendable {
             for (name, text) in files(of: snapshot) {
                 let bytes = DumpText.bytes(text)
                 try ChangeError.wrap { () throws(HostError) in try SecureFiles.write(bytes, to: "\(folder)/\(name)") }
-                meta.sha256[name] = Self.sha256(bytes)
+                meta.sha256[name] = SHA256.hexadecimal(of: bytes)
             }
             meta.sha256[Self.metaName] = sum(of: meta)
             // meta.json comes last: a folder without it is not a snapshot.
@@ -58,7 +57,7 @@ package struct SnapshotStore: Sendable {
                 throw .damaged(path: path, reason: "a snapshot has no such file")
             }
             let bytes = try trusted(path)
-            guard Self.sha256(bytes) == sum else {
+            guard SHA256.hexadecimal(of: bytes) == sum else {
                 throw .damaged(path: path, reason: "its SHA-256 sum is not the one in meta.json")
             }
             texts[name] = DumpText.decode(bytes)
@@ -185,14 +184,6 @@ package struct SnapshotStore: Sendable {
     private func sum(of meta: Snapshot.Meta) -> String {
         var bare = meta
         bare.sha256[Self.metaName] = nil
-        return Self.sha256(Array(JSONText.encode(bare).utf8))
-    }
-
-    /// The sum as sha256sum(1) of coreutils prints it.
-    private static func sha256(_ bytes: [UInt8]) -> String {
-        SHA256.hash(data: bytes).map { byte in
-            let digits = String(byte, radix: 16)
-            return digits.count == 1 ? "0" + digits : digits
-        }.joined()
+        return SHA256.hexadecimal(of: Array(JSONText.encode(bare).utf8))
     }
 }
