@@ -3,8 +3,8 @@
 #
 # No case may see other rules than before after anything that dpkg does.
 
-# A fresh server, with the package installed as a person does it; $files lists its files before that. Arguments as for
-# fresh.
+# A fresh server (arguments as for fresh) with the package installed as a person does it; $files lists its files before
+# that.
 fresh_package() {
     fresh "$@"
     # The package's documents are part of the cases.
@@ -65,7 +65,7 @@ case_package_installed() {
         inside "runuser -u ops -- test -s /$path" || fail "/$path is missing, or empty"
     done
     [[ $(inside 'stat -c "%U %G %a" /etc/latchkey/templates') == 'root root 755' ]] || fail 'the mode of templates'
-    inside 'grep -l "probe-agent\|supervise" /usr/share/*/*completions*/*latchkey* /usr/share/bash-completion/completions/latchkey' &&
+    inside 'cd /usr/share && grep -l "probe-agent\|supervise" */*completions*/*latchkey*' &&
         fail 'a completion offers a hidden command'
     inside 'bash -n /usr/share/bash-completion/completions/latchkey' || fail 'the completion for bash'
     [[ $(inside 'systemctl is-enabled latchkey-restore.service') == disabled ]] || fail 'the unit is enabled'
@@ -113,7 +113,7 @@ case_package_upgraded_pending() {
     earlier_rules_are_back
 }
 
-# an upgrade during the countdown, and then kill -9 of everything: systemd starts the new version, which rolls back
+# an upgrade during the countdown, then kill -9 of everything: systemd starts the new version, which rolls back
 case_package_upgraded_killed() {
     fresh_package
     make_newer
@@ -154,7 +154,22 @@ case_package_removed_pending() {
     is_before || fail 'it changed rules'
 }
 
-# kept rules survive reboot, upgrade and removal; after a purge they are active until reboot, and can be opened as it says
+# a purge that nothing refuses, because the change is of a copied program, leaves what the change needs
+case_package_purged_pending() {
+    fresh_package
+    inside 'cp /usr/sbin/latchkey /usr/local/sbin/' || fail 'no copy'
+    remove_package remove || fail 'it cannot be removed'
+    earlier_rules
+    lock_everybody_out 15
+    remove_package purge || fail 'it cannot be purged'
+    grep -q 'these folders stay' "$work/said" || fail "it does not say what stays: $(<"$work/said")"
+    is_closed || fail 'it changed rules'
+    door_opens 18
+    earlier_rules_are_back
+}
+
+# Kept rules survive reboot, upgrade and removal; after a purge they are active until reboot, and can be opened as it
+# says.
 package_kept() {
     fresh_package
     make_newer
