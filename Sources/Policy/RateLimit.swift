@@ -30,22 +30,12 @@ package struct RateLimit: Hashable, Sendable {
     /// - Throws: `RateLimitError`, which says what is wrong.
     package init(parsing text: String) throws(RateLimitError) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 2, let count = Self.number(parts[0]) else { throw .notALimit(text) }
-        let units: [Character: Int] = ["s": 1, "m": 60, "h": 3_600]
-        let unit = parts[1].last.flatMap { units[$0] }
-        guard let number = Self.number(unit == nil ? parts[1] : parts[1].dropLast()) else { throw .notALimit(text) }
-        let seconds = number * (unit ?? 1)
+        guard parts.count == 2, let count = DurationText.number(parts[0]),
+            let seconds = DurationText.seconds(parts[1], units: "smh")
+        else { throw .notALimit(text) }
         guard Self.counts.contains(count) else { throw .countOutOfRange(text) }
         guard Self.times.contains(seconds) else { throw .timeOutOfRange(text) }
         self.init(unchecked: count, seconds: seconds)
-    }
-
-    /// A number in at most nine ASCII digits.
-    private static func number(_ digits: Substring) -> Int? {
-        guard !digits.isEmpty, digits.utf8.count <= 9, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
-            return nil
-        }
-        return Int(digits)
     }
 
     /// The rate in the largest number of packets per unit that iptables and nft can express: 6 in 30 s is 12 a minute.

@@ -1,3 +1,4 @@
+import Policy
 import SafeApply
 
 /// How long a change waits for confirmation before it is rolled back.
@@ -22,14 +23,7 @@ package struct DeadlineOption: Equatable, Sendable {
     ///
     /// - Throws: `DeadlineError`, whose description is a sentence.
     package init(parsing text: String) throws(DeadlineError) {
-        let factors: [Character: Int] = ["s": 1, "m": 60, "h": 3_600]
-        let factor = text.last.flatMap { factors[$0] }
-        let digits = factor == nil ? text[...] : text.dropLast()
-        // Only ASCII digits: Int() would also accept a sign.
-        guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), digits.utf8.count <= 9,
-            let number = Int(digits)
-        else { throw .notADuration(text) }
-        let seconds = number * (factor ?? 1)
+        guard let seconds = DurationText.seconds(text, units: "smh") else { throw .notADuration(text) }
         guard Self.limits.contains(seconds) else { throw .outOfRange(text) }
         self.seconds = seconds
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Policy
 import SafeApply
 
 /// How long a temporary entry lasts.
@@ -10,14 +11,7 @@ package struct EntryDuration: Equatable, Sendable {
     ///
     /// - Throws: `EntryDurationError`, whose description is a sentence.
     package init(parsing text: String) throws(EntryDurationError) {
-        let factors: [Character: Int] = ["s": 1, "m": 60, "h": 3_600, "d": 86_400]
-        let factor = text.last.flatMap { factors[$0] }
-        let digits = factor == nil ? text[...] : text.dropLast()
-        // Only ASCII digits: Int() would also accept a sign.
-        guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), digits.utf8.count <= 9,
-            let number = Int(digits)
-        else { throw .notADuration(text) }
-        let seconds = number * (factor ?? 1)
+        guard let seconds = DurationText.seconds(text, units: "smhd") else { throw .notADuration(text) }
         guard (1...TemporaryEntry.longest).contains(seconds) else { throw .outOfRange(text) }
         self.seconds = seconds
     }

@@ -1,3 +1,5 @@
+import Policy
+
 /// How far back a command looks.
 package struct SinceOption: Equatable, Sendable {
     /// The number of seconds.
@@ -19,13 +21,9 @@ package struct SinceOption: Equatable, Sendable {
     ///
     /// - Throws: `SinceError`, whose description is a sentence.
     package init(parsing text: String) throws(SinceError) {
-        let factors: [Character: Int64] = ["s": 1, "m": 60, "h": 3_600, "d": 86_400]
-        let digits = text.dropLast()
-        // Only ASCII digits: Int() would also accept a sign.
-        guard let factor = text.last.flatMap({ factors[$0] }), (1...9).contains(digits.utf8.count),
-            digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int64(digits)
-        else { throw .notADuration(text) }
-        let seconds = number * factor
+        guard let seconds = DurationText.seconds(text, units: "smhd", isUnitNeeded: true).map(Int64.init) else {
+            throw .notADuration(text)
+        }
         guard (1...Self.longest).contains(seconds) else { throw .outOfRange(text) }
         self.init(seconds: seconds, text: text)
     }

@@ -29,8 +29,8 @@ let crowdedServer40 = #"""
     2/7  Who may log in by SSH (port 22)?
       everyone: any address can connect;
         sshd checks the key or password
-      limited: like everyone, but at most 6
-        in 30 s from one address
+      limited: everyone, but at most 6
+        connections in 30 s from one address
       admins: only 203.0.113.7. If that
         address changes, you can't log in
       ssh [everyone] > admins
@@ -158,8 +158,8 @@ let crowdedServer40 = #"""
     2/7  Who may log in by SSH (port 22)?
       everyone: any address can connect;
         sshd checks the key or password
-      limited: like everyone, but at most 6
-        in 30 s from one address
+      limited: everyone, but at most 6
+        connections in 30 s from one address
       admins: only 203.0.113.7. If that
         address changes, you can't log in
       ssh [admins] > everyone

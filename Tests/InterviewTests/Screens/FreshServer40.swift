@@ -33,8 +33,8 @@ let freshServer40 = #"""
     2/5  Who may log in by SSH (port 22)?
       everyone: any address can connect;
         sshd checks the key or password
-      limited: like everyone, but at most 6
-        in 30 s from one address
+      limited: everyone, but at most 6
+        connections in 30 s from one address
       admins: only 192.168.1.33. If that
         address changes, you can't log in
       ssh [everyone] > <Enter>

@@ -46,8 +46,8 @@ let nothingKnown40 = #"""
     2/5  Who may log in by SSH (port 22)?
       everyone: any address can connect;
         sshd checks the key or password
-      limited: like everyone, but at most 6
-        in 30 s from one address
+      limited: everyone, but at most 6
+        connections in 30 s from one address
       admins: there are none, so nobody
         could log in
       ssh [everyone] > ?
@@ -57,8 +57,8 @@ let nothingKnown40 = #"""
       password. This is safe if you use
       keys. With "limited", a program that
       tries many passwords is slowed down:
-      one address can make 6 in 30 s new
-      connections, and then one every 5 s.
+      one address can make 6 new connections
+      at once, and then one every 5 s.
       Logins that exist already and the
       addresses from question 1 are not
       limited. With "admins", only the
