@@ -11,6 +11,7 @@ extension RuleLayout {
             "replace": .flag(answers.existing == .replace),
             "ipv6": .flag(family == .ipv6),
             "ipv6Open": .flag(family == .ipv6 && isOpen),
+            "icmpv6Ahead": .flag(family == .ipv6 && !blocked.isEmpty),
             "admins": .groups(admins.map { $0.templateValues.merging(["admin": .text($0.title)]) { $1 } }),
             "blocked": .groups(blocked.map { $0.templateValues.merging(["title": .text($0.title)]) { $1 } }),
             "ssh": .groups(ssh.map { $0.templateValues(family) }),
@@ -29,8 +30,8 @@ extension RuleLayout {
 
     /// Every name that a rule template may use.
     static let templateNames: Set<String> = [
-        "replace", "ipv6", "ipv6Open", "admins", "ssh", "services", "multicast", "protocols", "docker",
-        "containers", "prefix", "interface", "published", "blocked", "title", "limit", "pingLimited",
+        "replace", "ipv6", "ipv6Open", "icmpv6Ahead", "admins", "ssh", "services", "multicast", "protocols",
+        "docker", "containers", "prefix", "interface", "published", "blocked", "title", "limit", "pingLimited",
         "pingEveryone", "echoRequest", "log", "source", "set", "admin", "transport", "port", "ports", "group", "match",
         "comment",
     ]

@@ -49,6 +49,7 @@ struct TableLayout {
         let admins = origins(of: .admins).map(\.values)
         return [
             "ipv6": .flag(families.contains(.ipv6)),
+            "ipv6Ahead": .flag(families.contains(.ipv6) && !blocked.isEmpty),
             "admins": .groups(blocked.isEmpty ? admins : []),
             "adminsAhead": .groups(blocked.isEmpty ? [] : admins),
             "blocked": .groups(blocked.map(\.values)),
@@ -69,8 +70,9 @@ struct TableLayout {
 
     /// Every name that the template may use.
     static let templateNames: Set<String> = [
-        "docker", "containers", "prefix", "interface", "published", "ipv6", "admins", "adminsAhead", "blocked", "ssh",
-        "open", "limited", "counted", "counter", "key", "rate", "multicast", "protocols", "pingLimited",
+        "docker", "containers", "prefix", "interface", "published", "ipv6", "ipv6Ahead", "admins", "adminsAhead",
+        "blocked",
+        "ssh", "open", "limited", "counted", "counter", "key", "rate", "multicast", "protocols", "pingLimited",
         "pingEveryone", "log", "family", "saddr", "set", "source", "sources", "port", "ports", "elements", "group",
         "transport", "protocol", "comment",
     ]
