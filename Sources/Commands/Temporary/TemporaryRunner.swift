@@ -125,8 +125,9 @@ struct TemporaryRunner: Sendable {
     ///
     /// - Throws: `Failure` if the kernel or a tool does not make it.
     func add(_ entry: TemporaryEntry, _ report: ReportOptions) async throws(Failure) -> ProgramStatus {
-        // Answers that are being edited stop no one from being allowed.
-        let admins = (try? await admins()) ?? UnblockedSources()
+        // Answers that are being edited stop no one from being allowed. No entry blocks an admin's address, but one may
+        // block addresses behind an admin's interface: the interfaces stay as the rules have them.
+        let known = try? await admins()
         let moved: [TemporaryEntry]
         let overlaps: [TemporaryEntry]
         do {
@@ -135,6 +136,12 @@ struct TemporaryRunner: Sendable {
             let entries = try await TemporaryEntries(backend, in: changeRunner.environment)
             overlaps = try await entries.list().filter { Self.overlap($0, entry) }
             try Self.requireEffect(entry, beside: overlaps)
+            let admins: UnblockedSources
+            if let known {
+                admins = known
+            } else {
+                admins = UnblockedSources(interfaces: try await entries.unblockedInterfaces())
+            }
             moved = try await entries.add(entry, admins: admins)
         } catch let error as ChangeError { throw Failure(error) } catch let error as Failure { throw error } catch {
             throw Failure(.failed, "\(error)")
@@ -246,6 +253,14 @@ struct TemporaryRunner: Sendable {
                 .badData, "The admin \(admin) is blocked for a while: \(network).", activeRules: Failure.nothingChanged,
                 next: "sudo latchkey forget \(network)")
         }
+        let earlier = try? await TemporaryEntries(backend, in: environment).blocking(admins.interfaces)
+        guard let entry = earlier?.first else { return }
+        throw Failure(
+            .badData,
+            "\(entry.source) was blocked for a while before admins came in through "
+                + admins.interfaces.map(\.text).joined(separator: ", ") + ": it would block them.",
+            activeRules: Failure.nothingChanged,
+            next: "sudo latchkey forget \(entry.source); when the change is kept, block it again.")
     }
 
     /// What to say of entries whose rules another program has flushed; nil if they are in effect.

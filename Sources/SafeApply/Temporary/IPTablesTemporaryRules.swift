@@ -129,6 +129,11 @@ struct IPTablesTemporaryRules: TemporaryBackend {
         Self.isComplete(try await kernel.read(family), try await lists(family), family)
     }
 
+    func unblockedInterfaces(_ family: Family) async throws(ChangeError) -> [InterfaceName] {
+        let live = try await kernel.read(family)
+        return live["filter"]?.rules(in: TemporaryParts.chain).compactMap(\.adminInterface) ?? []
+    }
+
     func edit(
         adding added: [TemporaryElement], removing removed: [TemporaryElement], admins: UnblockedSources
     ) async throws(ChangeError) {

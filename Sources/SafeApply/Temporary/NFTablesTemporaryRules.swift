@@ -45,6 +45,23 @@ struct NFTablesTemporaryRules: TemporaryBackend {
         Self.isActive(try await kernel.readWithoutElements(Self.table))
     }
 
+    func unblockedInterfaces(_ family: Family) async throws(ChangeError) -> [InterfaceName] {
+        let live = try await kernel.readWithoutElements(Self.table)
+        return live?.part("chain", TemporaryParts.tableChain)?.rules.compactMap(Self.adminInterface) ?? []
+    }
+
+    /// The rule about an interface of admins.
+    private static func returning(_ interface: InterfaceName) -> String { "iifname \"\(interface)\" return" }
+
+    /// The interface of the admins that a rule is about; nil for other rules.
+    private static func adminInterface(_ rule: String) -> InterfaceName? {
+        let words = rule.split(separator: "\"")
+        guard words.count == 3, let interface = try? InterfaceName(parsing: String(words[1])),
+            rule == returning(interface)
+        else { return nil }
+        return interface
+    }
+
     func edit(
         adding added: [TemporaryElement], removing removed: [TemporaryElement], admins: UnblockedSources
     ) async throws(ChangeError) {
@@ -89,7 +106,7 @@ struct NFTablesTemporaryRules: TemporaryBackend {
             text += "add element \(table) \(name) { \(own.map(\.description).joined(separator: ", ")) }\n"
             returns.append("\(family == .ipv4 ? "ip" : "ip6") saddr @\(name) return")
         }
-        returns += admins.interfaces.map { "iifname \"\($0)\" return" }
+        returns += admins.interfaces.map(returning)
         // Of networks inside each other it does not matter which is looked up first.
         let lookUps = sets.sorted { ($0.list.place.0, $0.name) < ($1.list.place.0, $1.name) }
         let all =

@@ -23,6 +23,11 @@ protocol TemporaryBackend: Sendable {
     /// - Throws: if the rules cannot be read.
     func isActive(_ family: Family) async throws(ChangeError) -> Bool
 
+    /// The interfaces through which admins come in, whom no entry blocks.
+    ///
+    /// - Throws: if the rules cannot be read.
+    func unblockedInterfaces(_ family: Family) async throws(ChangeError) -> [InterfaceName]
+
     /// Removes all elements, sets and rules.
     ///
     /// - Throws: the first error, after every family has been tried.

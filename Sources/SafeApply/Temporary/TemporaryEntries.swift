@@ -54,6 +54,31 @@ package struct TemporaryEntries: Sendable {
         return true
     }
 
+    /// The interfaces through which admins come in, as the rules know them.
+    ///
+    /// - Throws: if the rules cannot be read.
+    package func unblockedInterfaces() async throws(ChangeError) -> [InterfaceName] {
+        var found: [InterfaceName] = []
+        for family in families { found += try await backend.unblockedInterfaces(family) }
+        return found
+    }
+
+    /// The entries that block packets from one of these interfaces: they were made before admins came in there.
+    ///
+    /// - Parameter interfaces: the interfaces through which admins come in.
+    /// - Returns: the entries; empty if none blocks them.
+    /// - Throws: if the kernel's sets or rules cannot be read.
+    package func blocking(_ interfaces: [InterfaceName]) async throws(ChangeError) -> [TemporaryEntry] {
+        let blocked = try await list().filter { $0.verdict == .block }
+        var found: [TemporaryEntry] = []
+        for family in families where !interfaces.isEmpty && blocked.contains(where: { $0.source.family == family }) {
+            let unblocked = try await backend.unblockedInterfaces(family)
+            guard !interfaces.allSatisfy(unblocked.contains) else { continue }
+            found += blocked.filter { $0.source.family == family }
+        }
+        return found
+    }
+
     /// Adds an entry, reads it back, and removes the same source from the other list.
     ///
     /// - Parameters:
