@@ -100,6 +100,11 @@ struct AnswersReader {
         let name = keys["name"].flatMap { serviceName($0) }
         let from = keys["from"].flatMap { source($0, what: "\"from\"") }
         let limit = keys["limit"].flatMap { rateLimit($0) }
+        if let node = keys["limit"], let limit, name == "ssh" {
+            mistakes.add(
+                node, "The key \"ssh\" decides about SSH; a limit of the service has no effect.",
+                remedy: "Write \"ssh: { limit: \(limit) }\" as a key of its own.")
+        }
         guard let nameNode = keys["name"] else {
             mistakes.add(
                 item, "\(item.text.quoted) does not name a service.", remedy: "Write it as { name: web, from: admins }."

@@ -53,6 +53,16 @@ struct SourceAnswersTests {
         #expect(limit.count == count && limit.seconds == seconds && limit.description == shown)
     }
 
+    @Test("a limit of the service ssh is refused, because only the key ssh decides about SSH")
+    func limitOfServiceSSH() throws {
+        let error = #expect(throws: DataErrors.self) {
+            try parse("version: 1\nservices:\n  - { name: ssh, limit: 6/30s }\n")
+        }
+        let mistake = try #require(error?.mistakes.first)
+        #expect(mistake.line == 3 && "\(mistake)".contains("ssh: { limit: 6/30s }"), "\(mistake)")
+        #expect(try parse("version: 1\nservices: [ssh, { name: web, limit: 6/30s }]\n").ssh == nil)
+    }
+
     @Test(
         "a limit that limits nothing, or nobody could keep, is refused",
         arguments: [
