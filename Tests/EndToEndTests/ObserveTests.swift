@@ -55,6 +55,7 @@ struct ObserveTests {
             #expect(counted >= begun + 4)
             let status = try await machine.status()
             #expect(status.truth("observing") == true && status.text("state") == "idle")
+            #expect(try await !machine.latchkey("doctor").output.contains("latchkey-observed"))
 
             // Observed again, the counts begin again; a pending change refuses it.
             try await server.must("apply", "--observe", "--answers", file, "--backend", Self.backend(test))

@@ -76,7 +76,8 @@ extension Examination {
         let own = (try? Persistence(environment).lastKept()?.nftTables.map(\.id.description)) ?? []
         let others = chains.filter { chain in
             // iptables-nft's tables hold latchkey's own rules, unless those are in nftables.
-            chain.tableTitle != "\(NFTable.Name.latchkey)" && !own.contains(chain.tableTitle)
+            ![NFTable.Name.latchkey, TemporaryParts.observedTable].map(\.description).contains(chain.tableTitle)
+                && !own.contains(chain.tableTitle)
                 && !(chain.isOfIPTables && (chosen != .nftables || chain.policy == "accept"))
         }
         var seen: Set<String> = []

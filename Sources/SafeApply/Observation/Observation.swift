@@ -42,7 +42,13 @@ package struct Observation: Sendable {
         _ rules: PerFamily<RuleSet>, tables: [NFTable], sets: String, with backend: Backend, answers: String
     ) async throws(ChangeError) {
         try await end()
+        let record = Record(backend: backend, answers: answers, since: environment.clock.date())
         do throws(ChangeError) {
+            // First: if this process is killed, "apply --stop-observing" still removes what it loaded.
+            try ChangeError.wrap { () throws(HostError) in
+                try SecureFiles.makeFolder(environment.layout.run, mode: 0o700)
+                try SecureFiles.write(Self.bytes(record), to: path, mode: 0o600)
+            }
             if backend == .nftables {
                 let kernel = try LiveTables(toolbox: environment.toolbox, runner: environment.runner)
                 let table = tables.first { $0.id == .latchkey }.map(ObservedRules.table)
@@ -55,13 +61,9 @@ package struct Observation: Sendable {
                     try await kernel.load(RestoreInput(text: text, flush: false, counters: false), family)
                 }
             }
-            let record = Record(backend: backend, answers: answers, since: environment.clock.date())
-            try ChangeError.wrap { () throws(HostError) in
-                try SecureFiles.makeFolder(environment.layout.run, mode: 0o700)
-                try SecureFiles.write(Self.bytes(record), to: path, mode: 0o600)
-            }
         } catch {
             try? await remove(with: backend)
+            try? SecureFiles.remove(path)
             throw error
         }
     }
