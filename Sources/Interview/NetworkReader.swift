@@ -69,7 +69,10 @@ struct NetworkReader {
             }
             if !networks.contains(network) { networks.append(network) }
         } catch {
-            found.append(.init(text: word, message: error.message))
+            // An interface that does not exist yet looks like any other word.
+            let isName = !Self.looksLikeAddress(word) && (try? InterfaceName(parsing: word)) != nil
+            let hint = isName ? " If it is an interface: \(Self.interfaceWord) \(word)" : ""
+            found.append(.init(text: word, message: error.message + hint))
         }
     }
 

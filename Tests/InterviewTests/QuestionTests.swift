@@ -40,7 +40,11 @@ let questionCases: [Question: QuestionCase] = [
                 "interface eth+", "eth+",
                 "\"eth+\" contains \"+\", which would mean several interfaces. Name each one."
             ),
-            ("wg7", "wg7", "\"wg7\" is not an address; write it like 192.168.1.33 or 2001:db8::1."),
+            (
+                "wg7", "wg7",
+                "\"wg7\" is not an address; write it like 192.168.1.33 or 2001:db8::1. "
+                    + "If it is an interface: interface wg7"
+            ),
             (
                 "10.0.0.1\u{1B}[2J", "10.0.0.1\u{1B}[2J",
                 "\"10.0.0.1\\u{1b}[2J\" contains a control character (U+001B). "
