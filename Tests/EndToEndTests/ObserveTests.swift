@@ -85,6 +85,35 @@ struct ObserveTests {
         }
     }
 
+    @Test(
+        "temporary entries and an observation leave each other alone", .tool("ipset"), arguments: TemporaryCase.backends
+    )
+    func besideEntries(_ test: TemporaryCase) async throws {
+        try await TemporaryServer.with(test) { server in
+            let (machine, outside) = (server.machine, server.outside)
+            try machine.root.write("version: 1\nservices: [ssh]\n", to: "observed.yaml")
+            let before = try await server.state()
+            try await server.must(
+                "apply", "--observe", "--answers", "\(machine.root.path)/observed.yaml", "--backend",
+                Self.backend(test))
+            for network in TemporaryServer.networks {
+                try await server.must("block", network)
+                #expect(try await machine.status().truth("observing") == true, "\(network)")
+            }
+            #expect(try await outside.reachesByNeither(80))
+            for network in TemporaryServer.networks {
+                try await server.must("forget", network)
+                #expect(try await machine.status().truth("observing") == true, "\(network)")
+            }
+            #expect(try await outside.reachesByBoth(80))
+            try await server.must("block", TemporaryServer.networks[0])
+            try await server.must("apply", "--stop-observing")
+            #expect(try await outside.reachesByBoth(80) == false)
+            try await server.must("forget", TemporaryServer.networks[0])
+            #expect(try await server.state() == before)
+        }
+    }
+
     @Test("what cannot be observed is a usage error, and bad answers change nothing")
     func refusals() async throws {
         try await Machine.withOutside(TestBackend.installed[0]) { machine, outside in

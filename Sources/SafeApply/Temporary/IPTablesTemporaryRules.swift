@@ -118,7 +118,7 @@ struct IPTablesTemporaryRules: TemporaryBackend {
     ) -> Bool {
         let chain = live["filter"]?.rules(in: TemporaryParts.chain) ?? []
         let input = InputChain(of: live).rules
-        guard let place = input.firstIndex(where: \.isTemporary) else { return false }
+        guard let place = input.firstIndex(where: \.leadsToTemporary) else { return false }
         let present = chain.map(\.withoutCounters.text)
         let wanted = rules(lists, family, interfaces ?? chain.compactMap(\.adminInterface))
         return present == wanted
@@ -171,7 +171,7 @@ struct IPTablesTemporaryRules: TemporaryBackend {
 
     /// The commands that delete all rules of INPUT that lead to the chain.
     private static func deletions(in live: RuleSet) -> [String] {
-        InputChain(of: live).rules.enumerated().reversed().filter { $0.element.isTemporary }.map {
+        InputChain(of: live).rules.enumerated().reversed().filter { $0.element.leadsToTemporary }.map {
             "-D INPUT \($0.offset + 1)"
         }
     }
@@ -195,6 +195,9 @@ struct IPTablesTemporaryRules: TemporaryBackend {
 }
 
 extension Rule {
+    /// Whether it leads to the chain; an observation has one of its own.
+    fileprivate var leadsToTemporary: Bool { jumpsTo == TemporaryParts.chain }
+
     /// The interface of the admins that it is about; nil for other rules.
     fileprivate var adminInterface: InterfaceName? {
         guard comment == "\(TemporaryParts.comment), admins", case .inInterface(let name, false)? = matches.first else {
