@@ -29,6 +29,7 @@ struct DropsCommand: ContextCommand {
         let observation = Observation(environment)
         let kept: KeptRules?
         do { kept = try Persistence(environment).lastKept() } catch { throw Failure(error) }
+        let isPending = (try? JournalFile(layout: context.layout).read()).map { !$0.state.isFinal } ?? false
         let explanation: DropExplanation
         let total: UInt64?
         if let observed = observation.current() {
@@ -38,6 +39,11 @@ struct DropsCommand: ContextCommand {
         } else if let kept {
             explanation = try await DropExplanation(kept, templates, in: context)
             total = await AnswerCounters(of: kept, in: environment)?.dropped
+        } else if isPending {
+            throw Failure(
+                .missing,
+                "A change is pending, and no earlier rules of latchkey's are kept: what its rules drop is explained "
+                    + "once you keep it.", next: "sudo latchkey confirm")
         } else {
             throw Failure(
                 .missing, "No rules of latchkey's are kept on this machine, so none of its rules drops packets.",
@@ -85,7 +91,8 @@ struct DropsCommand: ContextCommand {
             return
         }
         let text = DropsText(
-            period: period.text, since: begin, until: now, logging: explanation.logging, total: total, notes: notes)
+            period: period.text, since: begin, until: now, logging: explanation.logging, total: total,
+            isObserving: explanation.prefix == LoggedPacket.observedPrefix, notes: notes)
         try context.console.result(text.lines(packets).map { "\($0)\n" }.joined())
     }
 

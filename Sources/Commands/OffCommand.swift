@@ -34,8 +34,9 @@ struct OffCommand: ContextCommand {
             guard let removal else { return try await reportNothing(changeRunner, in: context) }
             let effects = await OffEffects(of: removal, in: changeRunner.environment)
             for sentence in effects.sentences { context.console.say(Wrapping.text(sentence)) }
-            let entries = await TemporaryRunner.list(removal.backend, in: changeRunner.environment)
-            if !entries.isEmpty { context.console.say(Wrapping.text(Self.temporary(entries.count))) }
+            if let note = await TemporaryRunner.noteOfRemoval(removal.backend, in: changeRunner.environment) {
+                context.console.say(Wrapping.text(note))
+            }
             if let offer = changeRunner.offer(since: nil) { context.console.say(Wrapping.text(offer)) }
             let request = try await request(removal, changeRunner, in: context)
             return try await changeRunner.carryOut(request, detach: detach, report, in: context)
@@ -43,11 +44,6 @@ struct OffCommand: ContextCommand {
     }
 
     private static let nothing = "Nothing to remove: no rules of latchkey's are active or loaded at boot."
-
-    private static func temporary(_ count: Int) -> String {
-        (count == 1 ? "The temporary entry is" : "The \(count) temporary entries are")
-            + " removed too when you keep this."
-    }
 
     private func reportNothing(
         _ changeRunner: ChangeRunner, in context: CommandContext

@@ -133,6 +133,15 @@ struct DropsTests {
         #expect(lines.count { $0.contains("/tcp") } == 20)
     }
 
+    @Test("what is only observed is not called dropped")
+    func observed() {
+        let report = DropsText(
+            period: "1h", since: 0, until: 3_600, logging: "A few.", total: 2, isObserving: true, width: 80)
+        #expect(
+            report.lines(DroppedPackets([]) { _ in "" }).last
+                == "The observed answers would have dropped 2 packets since they were loaded.")
+    }
+
     @Test("no control character of the log is printed")
     func control() {
         #expect(text(width: 80).unicodeScalars.allSatisfy { $0 == "\n" || (0x20...0x7e).contains($0.value) })

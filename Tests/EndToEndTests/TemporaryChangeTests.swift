@@ -137,7 +137,10 @@ struct TemporaryChangeTests {
         let test = TemporaryCase(backend: backend, existing: .keep)
         try await TemporaryServer.with(test) { server in
             for network in TemporaryServer.networks { try await server.must("block", network) }
-            try await server.machine.begin(.keep, "--backend", "nftables")
+            let words = server.machine.applyWords(.keep, ["--detach", "--deadline", "5m", "--backend", "nftables"])
+            let begun = try await Latchkey.run(
+                words, root: server.machine.root, in: server.machine.namespace, timeout: .seconds(90))
+            #expect(begun.status == 0 && begun.errors.contains("The 2 temporary entries are removed too"))
             for address in TemporaryServer.strangers { try await server.must("allow", address) }
             try await server.must("confirm")
             #expect(try await server.outside.reachesByBoth(7), "entries of the new backend stay")

@@ -10,6 +10,11 @@ extension ChangeRunner {
         _ request: ChangeRequest, detach: Bool, _ report: ReportOptions, in context: CommandContext
     ) async throws(Failure) -> ProgramStatus {
         if let note = Self.note(of: request.retirement) { context.console.say(Wrapping.text(note)) }
+        if let backend = request.retirement?.backend,
+            let note = await TemporaryRunner.noteOfRemoval(backend, in: environment)
+        {
+            context.console.say(Wrapping.text(note))
+        }
         var status: ChangeStatus
         do {
             status = try await client.begin(request, progress: Progress.dots(on: context.console))

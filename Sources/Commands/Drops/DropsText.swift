@@ -12,6 +12,8 @@ struct DropsText: Sendable {
     var logging: String
     /// How many packets latchkey's rules have dropped since they were loaded.
     var total: UInt64?
+    /// Whether the rules only observe, and would have dropped the packets.
+    var isObserving = false
     /// What else there is to know, a sentence each.
     var notes: [String] = []
     /// The width of lines; nil for the terminal's.
@@ -38,7 +40,8 @@ struct DropsText: Sendable {
         lines.append("")
         var remarks = [logging]
         if let total {
-            remarks.append("latchkey's rules have dropped \(Self.number(total, "packet")) since they were loaded.")
+            let subject = isObserving ? "The observed answers would have" : "latchkey's rules have"
+            remarks.append("\(subject) dropped \(Self.number(total, "packet")) since they were loaded.")
         } else {
             remarks.append("The counters of latchkey's rules cannot be read.")
         }

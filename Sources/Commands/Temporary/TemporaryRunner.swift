@@ -273,6 +273,14 @@ struct TemporaryRunner: Sendable {
             + "\"latchkey block\" loads them again."
     }
 
+    /// Says that the temporary entries of a backend go with its rules; nil if there are none.
+    static func noteOfRemoval(_ backend: Backend, in environment: ChangeEnvironment) async -> String? {
+        let count = await list(backend, in: environment).count
+        guard count > 0 else { return nil }
+        return (count == 1 ? "The temporary entry is" : "The \(count) temporary entries are")
+            + " removed too when you keep this."
+    }
+
     /// All temporary entries of a backend; none where they cannot be read, so that `status` shows the rest.
     static func list(_ backend: Backend, in environment: ChangeEnvironment) async -> [TemporaryEntry] {
         (try? await TemporaryEntries(backend, in: environment).list()) ?? []
