@@ -132,6 +132,45 @@ struct TemporaryChangeTests {
         }
     }
 
+    @Test(
+        "entries decide before a pending change, also when another program has put a rule ahead of them",
+        arguments: TemporaryCase.all.filter { !$0.hasOwnTable })
+    func behindOthers(_ test: TemporaryCase) async throws {
+        try await TemporaryServer.with(test) { server in
+            let (machine, outside) = (server.machine, server.outside)
+            func expectEntries(_ what: Comment) async throws {
+                try await server.send(from: NamespacePair.strangers)
+                #expect(try await outside.reachesByNeither(80), what)
+                try await server.send(from: NamespacePair.gateways)
+                for port in [7, 80] { #expect(try await outside.reachesByBoth(port), what) }
+                #expect(try await !machine.latchkey("status").output.contains("not in effect"), what)
+            }
+            for network in TemporaryServer.networks { try await server.must("block", network) }
+            for network in ["192.0.2.0/24", "2001:db8:2::/64"] { try await server.must("allow", network) }
+            for family in IPFamily.allCases {
+                let tool = "\(family == .ipv4 ? "iptables" : "ip6tables")-\(test.backend.rawValue)"
+                for words in ["-N f2b-sshd", "-A f2b-sshd -j RETURN", "-I INPUT -p tcp -m tcp --dport 22 -j f2b-sshd"] {
+                    try await machine.namespace.mustRun([tool] + words.split(separator: " ").map(String.init))
+                }
+            }
+            try await expectEntries("before")
+            let rules = Answers.keep.replacing("8080", with: "8443").replacing("keep", with: test.existing.rawValue)
+            try machine.root.write(rules, to: "\(test.existing.rawValue).yaml")
+            try await server.begin()
+            try await expectEntries("pending")
+            try await server.must("revert")
+            try await expectEntries("rolled back")
+            try await server.begin()
+            try await server.must("confirm")
+            try await expectEntries("kept")
+            #expect(try await machine.status().truth("drift") == false)
+            for network in TemporaryServer.networks + ["192.0.2.0/24", "2001:db8:2::/64"] {
+                try await server.must("forget", network)
+            }
+            #expect(try await !machine.rules().contains("temporary"))
+        }
+    }
+
     @Test("entries end when another backend is kept", arguments: TestBackend.installed)
     func switched(_ backend: TestBackend) async throws {
         let test = TemporaryCase(backend: backend, existing: .keep)

@@ -257,17 +257,39 @@ package struct Trial: Sendable, Equatable {
                 ":\($0) - \(Counters.zero.text)"
             }
             lines += trial.rules.map(\.text)
-            lines += trial.gates.map { gate in
-                // Other programs may have removed rules in the meantime.
-                let rules = (present[gate.rule.chain] ?? []).filter { !$0.isGate }
-                // Temporary entries decide first.
-                let ahead = rules.prefix(while: \.isTemporary).count
-                let place = min(gate.place + ahead, rules.count + 1)
-                return "-I \(gate.rule.chain) \(place) \(gate.rule.body)"
+            lines += trial.gates.flatMap { gate -> [String] in
+                var rules = (present[gate.rule.chain] ?? []).filter { !$0.isGate }
+                let first = Self.temporaryJump(behindOthersIn: rules)
+                rules.insert(contentsOf: first, at: 0)
+                return (first.map { ($0, 1) } + [(gate.rule, Self.place(of: gate.place, in: rules))]).map {
+                    "-I \(gate.rule.chain) \($1) \($0.body)"
+                }
             }
             return Self.text(trial.name, lines)
         }
         return RestoreInput(text: texts.joined(), flush: false, counters: false)
+    }
+
+    /// The rule that leads to the temporary entries, if another program's rule is ahead of it; otherwise nothing.
+    ///
+    /// Temporary entries decide before a trial, so that they need such a rule at the beginning of the chain as well.
+    private static func temporaryJump(behindOthersIn rules: [Rule]) -> [Rule] {
+        let isJump = { (rule: Rule) in rule.jumpsTo == TemporaryParts.chain }
+        guard !rules.prefix(while: \.isTemporary).contains(where: isJump) else { return [] }
+        return rules.first(where: isJump).map { [$0] } ?? []
+    }
+
+    /// The place of a gate among the active rules, of which other programs may have removed some in the meantime.
+    ///
+    /// Temporary entries are not counted in the planned place, and those that are there decide first.
+    private static func place(of planned: Int, in rules: [Rule]) -> Int {
+        var counted = 0
+        let ahead = rules.prefix { rule in
+            if rule.isTemporary { return true }
+            counted += 1
+            return counted < planned
+        }
+        return ahead.count + 1
     }
 
     /// The input that removes the trial, made without reading the rules; the tool refuses all of it if a part is missing.
