@@ -91,7 +91,8 @@ struct ObserveTests {
     func besideEntries(_ test: TemporaryCase) async throws {
         try await TemporaryServer.with(test) { server in
             let (machine, outside) = (server.machine, server.outside)
-            try machine.root.write("version: 1\nservices: [ssh]\n", to: "observed.yaml")
+            let many = (1...20).map { "203.0.113.\($0), \"2001:db8:9::\($0)\"" }.joined(separator: ", ")
+            try machine.root.write("version: 1\nservices: [ssh]\nblock: [\(many)]\n", to: "observed.yaml")
             let before = try await server.state()
             try await server.must(
                 "apply", "--observe", "--answers", "\(machine.root.path)/observed.yaml", "--backend",

@@ -110,8 +110,12 @@ package struct Observation: Sendable {
         }
         let kernel = try await liveRules(backend)
         for (family, _) in kernel.tools.present {
-            let text = ObservedRules.removal(from: try await kernel.read(family))
+            let live = try await kernel.read(family)
+            let text = ObservedRules.removal(from: live)
             try await kernel.load(RestoreInput(text: text, flush: false, counters: false), family)
+            // Those that other rules name stay.
+            let sets = Set((live["filter"]?.rules(in: TemporaryParts.observedChain) ?? []).flatMap(NamedSets.names))
+            await kernel.sets?.remove(sets.filter { $0.hasPrefix(NamedSets.ownPrefix) }.sorted())
         }
     }
 

@@ -25,7 +25,8 @@ enum NamedSets {
         return lines.filter { wanted.contains($0.words[1]) }.map { "\($0.text)\n" }.joined()
     }
 
-    private static func names(of rule: Rule) -> [String] {
+    /// The names of the sets that a rule matches, adds to or deletes from.
+    static func names(of rule: Rule) -> [String] {
         var parts: [[Word]] = []
         for case .unknown(let words) in rule.matches { parts.append(words) }
         if case .unknown(let words) = rule.target { parts.append(words) }
