@@ -71,7 +71,7 @@ struct ApplyCommand: ContextCommand {
         try await changeRunner.requirePossible(plan, with: backend)
         let rules = try planner.rules(plan, for: backend)
         context.console.warnAboutUnreachableServices(in: plan)
-        context.console.noteMergedAddresses(in: plan)
+        context.console.noteAnswers(in: plan)
         try await changeRunner.requireNothingPending()
         let takeOver = try await changeRunner.takeOver(
             change.takeOver.isWanted, facts: context.facts

@@ -31,7 +31,7 @@ struct PlanCommand: ContextCommand {
         let composed = try planner.rules(plan, for: try await ChangeRunner(in: context).backend(backend))
         let rules = composed.rules
         context.console.warnAboutUnreachableServices(in: plan)
-        context.console.noteMergedAddresses(in: plan)
+        context.console.noteAnswers(in: plan)
         if effects {
             try await printEffects(of: plan, in: context)
             return .done

@@ -136,6 +136,19 @@ struct SourceAnswersTests {
         #expect(!plan.accepts(from: other, transport: .tcp, port: 5432, on: "wg01"))
     }
 
+    @Test(
+        "a limit of SSH that makes a person wait long is pointed out",
+        arguments: [
+            ("1/24h", "after 1 login from one address, the next one has to wait about 24 hours"),
+            ("6/1h", "after 6 logins from one address, the next one has to wait about 10 minutes"),
+            ("6/30s", nil), ("10/30m", nil), ("1/1m", nil),
+        ])
+    func slowLogins(limit: String, text: String?) throws {
+        let note = try parse("version: 1\nssh: { limit: \(limit) }\n").slowLoginNote
+        #expect(text.map { note?.contains($0) == true } ?? (note == nil), "\(note ?? "none")")
+        #expect(try parse("version: 1\nssh: { from: admins, limit: \(limit) }\n").slowLoginNote == nil)
+    }
+
     @Test("a source is an interface or a file, and not both or neither")
     func oneSource() throws {
         for text in ["{ interface: wg0, file: x }", "{}"] {

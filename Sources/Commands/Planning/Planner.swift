@@ -93,9 +93,12 @@ extension Console {
         }
     }
 
-    /// Says how many addresses of lists in files were merged.
-    func noteMergedAddresses(in plan: Plan) {
-        for note in plan.answers.mergedAddressNotes { say(Wrapping.text("Note: \(note)")) }
+    /// Says how many addresses of lists in files were merged, and whether logins by SSH have to wait long.
+    func noteAnswers(in plan: Plan) {
+        let answers = plan.answers
+        for note in answers.mergedAddressNotes + [answers.slowLoginNote].compactMap(\.self) {
+            say(Wrapping.text("Note: \(note)"))
+        }
     }
 }
 
