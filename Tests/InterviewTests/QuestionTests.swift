@@ -93,6 +93,7 @@ let questionCases: [Question: QuestionCase] = [
                 "web limited, mail from wg0 10.0.0.1 limit 5/1m dns",
                 "web limited, mail from 10.0.0.1 wg0 limit 5/1m, dns"
             ),
+            ("ssh limited, web limited", "ssh, web limited"),
         ],
         invalid: [
             ("wbe", "wbe", "\"wbe\" is not a known service. Type \"list\" to show them. Ports come next."),

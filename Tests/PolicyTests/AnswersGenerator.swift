@@ -31,7 +31,8 @@ enum AnswersGenerator {
             admins: admins,
             services: names.shuffled(using: &random).prefix(Int.random(in: 0...5, using: &random)).map { name in
                 ServiceChoice(
-                    name, from: Bool.random(using: &random) ? nil : source(ipv6: ipv6, &random), limit: limit(&random))
+                    name, from: Bool.random(using: &random) ? nil : source(ipv6: ipv6, &random),
+                    limit: name == "ssh" ? nil : limit(&random))
             },
             ports: ports(&random).map { PortChoice($0, from: source(ipv6: ipv6, &random), limit: limit(&random)) },
             ping: PingPolicy.allCases.randomElement(using: &random) ?? .admins,
