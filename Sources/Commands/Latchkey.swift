@@ -14,8 +14,8 @@ package struct Latchkey: ParsableCommand {
         subcommands: [
             SetupCommand.self, TryCommand.self, PlanCommand.self, RehearseCommand.self, TraceCommand.self,
             ApplyCommand.self, ConfirmCommand.self, RevertCommand.self, ExtendCommand.self, AllowCommand.self,
-            BlockCommand.self, ForgetCommand.self, OffCommand.self,
-            StatusCommand.self, SnapshotsCommand.self, ServicesCommand.self, ImportCommand.self, DoctorCommand.self,
+            BlockCommand.self, ForgetCommand.self, OffCommand.self, StatusCommand.self, DropsCommand.self,
+            SnapshotsCommand.self, ServicesCommand.self, ImportCommand.self, DoctorCommand.self,
             GuardCommand.self, SuperviseCommand.self,
             ProbeAgentCommand.self,
         ],

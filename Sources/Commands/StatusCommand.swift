@@ -94,7 +94,7 @@ struct StatusCommand: ContextCommand {
             let tables = kept.nftTables
             let live = try await LiveTables(toolbox: environment.toolbox, runner: environment.runner)
                 .read(tables.map(\.id)).map(\.withoutTrial.withoutTemporary)
-            return !NFTable.areSame(tables, live)
+            return (!NFTable.areSame(tables, live), await counters)
         }
         let live = try await LiveRules(
             backend: kept.backend, families: environment.families, toolbox: environment.toolbox,
