@@ -34,7 +34,9 @@ package struct AddressFile: Hashable, Sendable {
         var networks: [CIDR] = []
         var more = 0
         var number = 0
-        for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+        // Some editors begin a file with a byte order mark.
+        let text = bytes.starts(with: "\u{feff}".utf8) ? bytes.dropFirst(3) : bytes[...]
+        for line in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
             number += 1
             guard number <= Self.lineLimit else {
                 // The final line end leaves an empty line after it.

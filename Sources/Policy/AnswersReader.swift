@@ -271,6 +271,11 @@ struct AnswersReader {
                 node, "\"block\" and \"admins\" both contain the interface \(interface).",
                 remedy: "Delete it from one of the two.")
         }
+        if let everything = list.all.first(where: { $0.isEverything && $0.family == .ipv4 }) {
+            mistakes.add(
+                place(of: everything), "\(everything) is every IPv4 address: only the admins could reach this server.",
+                remedy: "Write narrower networks, or limit the services with \"from\".")
+        }
         if let neighbours = try? CIDR(parsing: "fe80::/10"),
             let (blocked, _) = list.overlap(with: AddressList([neighbours]))
         {

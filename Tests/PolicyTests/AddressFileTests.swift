@@ -19,7 +19,7 @@ struct AddressFileTests {
 
     @Test("one address or network per line, with comments, blank lines and any line ending")
     func plain() throws {
-        let file = try read("# office\n192.168.1.33\r\n\n  10.0.0.0/8  # all of it\n2001:db8:5::/64")
+        let file = try read("\u{feff}# office\n192.168.1.33\r\n\n  10.0.0.0/8  # all of it\n2001:db8:5::/64")
         #expect(file.networks.map(\.description) == ["10.0.0.0/8", "192.168.1.33", "2001:db8:5::/64"])
         #expect(file.count == 3)
     }

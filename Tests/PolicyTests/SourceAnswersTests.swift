@@ -101,7 +101,10 @@ struct SourceAnswersTests {
             let mistake = try #require(error?.mistakes.first)
             #expect(mistake.line == 3 && mistake.message.contains(shown), "\(mistake)")
         }
-        #expect(throws: DataErrors.self) { try parse("version: 1\nblock: [\"::/0\"]\n") }
+        for everything in ["\"::/0\"", "0.0.0.0/0"] {
+            let error = #expect(throws: DataErrors.self) { try parse("version: 1\nblock: [\(everything)]\n") }
+            #expect(error?.mistakes.first?.line == 2)
+        }
         #expect(try parse("version: 1\nadmins: [10.0.0.1]\nblock: [10.0.0.2, 10.0.1.0/24]\n").block.networks.count == 2)
     }
 
