@@ -130,6 +130,9 @@ package struct Discovery: Equatable, Sendable {
     /// The networks that are directly on this machine's interfaces.
     package var networks: [Network] = []
 
+    /// The names of this machine's interfaces, with or without addresses.
+    package var interfaceNames: [String] = []
+
     /// The published ports of containers, without those that only this machine can reach.
     package var published: [PublishedPort] = []
 

@@ -18,7 +18,7 @@ extension Discovery {
 
     /// The names of the interfaces, each once, without loopback and without names that answers cannot contain.
     var interfaces: [String] {
-        networks.map(\.interface).withoutRepeats.filter { (try? InterfaceName(parsing: $0)) != nil }
+        (networks.map(\.interface) + interfaceNames).withoutRepeats.filter { (try? InterfaceName(parsing: $0)) != nil }
     }
 
     /// The interfaces of VPNs: WireGuard, Tailscale, OpenVPN, ZeroTier, PPP.

@@ -32,6 +32,7 @@ enum Machine {
         discovery.networks = [
             .init(try network("198.51.100.0/24"), on: "eth0"), .init(try network("10.8.0.0/24"), on: "wg0"),
         ]
+        discovery.interfaceNames = ["lo", "eth0", "wg0", "tun1"]
         return discovery
     }
 

@@ -79,6 +79,7 @@ struct MachineDiscovery: Sendable {
         discovery.managers = OtherManagers(environment.facts).findings.map {
             FoundManager($0.name, sentences: $0.sentences, canImport: ImportProgram(rawValue: $0.name) != nil)
         }
+        discovery.interfaceNames = ownInterfaces()
         discovery.networks = ownAddresses().filter { $0.scope == .global && $0.isUp }.compactMap { own in
             CIDR(of: own.address, prefixLength: own.prefixLength).map { .init($0, on: own.interface) }
         }

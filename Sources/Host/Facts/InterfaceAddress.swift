@@ -22,6 +22,21 @@ package struct InterfaceAddress: Hashable, Sendable {
     package var scope: Scope { address.isLoopback ? .host : address.isLinkLocal ? .link : .global }
 }
 
+/// The names of the interfaces of this program's own network namespace, with or without addresses.
+///
+/// - Returns: An empty list when the kernel does not answer.
+package func ownInterfaces() -> [String] {
+    guard let list = if_nameindex() else { return [] }
+    defer { if_freenameindex(list) }
+    var names: [String] = []
+    var next = list
+    while let name = next.pointee.if_name {
+        names.append(String(cString: name))
+        next += 1
+    }
+    return names
+}
+
 /// The addresses of this program's own network namespace, both families, by interface and address.
 ///
 /// - Returns: An empty list when the kernel does not answer.
