@@ -119,8 +119,10 @@ inside() {
 }
 # A command over a new SSH connection.
 ssh_to() { ssh "${ssh_options[@]}" "$1@${host:-192.0.2.2}" "${@:2}" </dev/null; }
-as_root() { ssh_to root "$@"; }
-as_ops() { ssh_to ops "$@"; }
+as_root() { settle "$@"; ssh_to root "$@"; }
+as_ops() { settle "$@"; ssh_to ops "$@"; }
+# A login that begins within 0.2 s of the new rules counts as older: no person is as fast as a script.
+settle() { if [[ $* == *'latchkey confirm'* ]]; then sleep 0.3; fi; }
 
 # A login that stays open: NAME USER [OPTION...]. Its shell reads commands from a pipe; "in_session NAME COMMAND" runs
 # one there and prints its output.
