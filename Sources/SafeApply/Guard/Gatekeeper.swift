@@ -30,6 +30,8 @@ final class Gatekeeper: Sendable {
     private struct State {
         var phase = Phase.idle
         var renewed: BootInstant?
+        /// Before this moment it does not renew.
+        var earliest: BootInstant
         var beat: BootInstant
         var notice: Notice?
         var isEnded = false
@@ -43,28 +45,45 @@ final class Gatekeeper: Sendable {
     static let interval: Int64 = 2_500
     /// After how long a queue that has not answered counts as hung, in milliseconds.
     static let hung: Int64 = 8_000
+    /// How long a guard that was started again has to live before it renews: one that is killed again and again at once
+    /// must not keep the gates open.
+    static let probation: Int64 = 1_000
 
     init(_ control: any GateControl, clock: BootClock) {
         self.control = control
         self.clock = clock
-        state = Mutex(State(beat: clock.now()))
+        let now = clock.now()
+        state = Mutex(State(earliest: now, beat: now))
     }
 
     // MARK: - The guard's side
 
     /// Opens the gates until a deadline, and begins to renew them.
     ///
-    /// - Parameters:
-    ///   - deadline: when they close; nil while a confirmed change is carried on.
-    ///   - renewed: when a guard before this one renewed them last.
+    /// - Parameter deadline: when they close; nil while a confirmed change is carried on.
     /// - Throws: `host` when they cannot be opened.
-    func open(until deadline: BootInstant?, renewed: BootInstant? = nil) throws(ChangeError) {
+    func open(until deadline: BootInstant?) throws(ChangeError) {
         let now = clock.now()
         do { try control.renew() } catch { throw .host(error) }
         state.withLock { state in
             state.phase = deadline.map { .open(until: $0) } ?? .keeping
-            if let renewed, Self.hasLapsed(since: renewed, now) { state.notice = .lapsed }
             state.renewed = now
+            state.beat = now
+        }
+        start()
+    }
+
+    /// Goes on renewing gates that a guard before this one opened, once this one has lived for a while.
+    ///
+    /// - Parameters:
+    ///   - deadline: when they close.
+    ///   - renewed: when they were renewed last.
+    func resume(until deadline: BootInstant, renewed: BootInstant) {
+        let now = clock.now()
+        state.withLock { state in
+            state.phase = .open(until: deadline)
+            state.renewed = renewed
+            state.earliest = now.advanced(milliseconds: Self.probation)
             state.beat = now
         }
         start()
@@ -188,6 +207,7 @@ final class Gatekeeper: Sendable {
                 }
             case .keeping: break
             }
+            if now < state.earliest { return min(left, max(now.milliseconds(until: state.earliest), 1)) }
             let due = (state.renewed ?? now).milliseconds(until: now)
             if due >= Self.interval, state.beat.milliseconds(until: now) < Self.hung { renew(&state, now) }
             let next = Self.interval - min(Self.interval - 1, (state.renewed ?? now).milliseconds(until: now))
@@ -215,7 +235,7 @@ final class Gatekeeper: Sendable {
     }
 
     /// Whether gates renewed at an instant may have closed by now; a second early, because the kernel counts ticks.
-    private static func hasLapsed(since renewed: BootInstant, _ now: BootInstant) -> Bool {
+    static func hasLapsed(since renewed: BootInstant, _ now: BootInstant) -> Bool {
         renewed.milliseconds(until: now) >= Int64(Gate.usualSeconds - 1) * 1_000
     }
 }

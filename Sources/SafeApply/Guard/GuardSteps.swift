@@ -55,9 +55,17 @@ extension Guard {
             return await revert(.trouble, "The guard was killed too many times.")
         }
         guard record(.applied) else { return await revert(.trouble, "The journal cannot be written.") }
-        do { try gatekeeper.open(until: deadline, renewed: lastRenewal) } catch {
-            await reloadTrial("A gate is missing: \(error)")
+        if let renewed = lastRenewal, !Gatekeeper.hasLapsed(since: renewed, now) {
+            return gatekeeper.resume(until: deadline, renewed: renewed)
         }
+        // The previous rules are active. A guard that is killed again and again at once must not open the gates again.
+        try? await Task.sleep(for: .milliseconds(Gatekeeper.probation))
+        do { try gatekeeper.open(until: deadline) } catch {
+            await reloadTrial("A gate is missing: \(error)")
+            return
+        }
+        environment.log.warning("The new rules were not active for a while, because no guard was running.")
+        beginFreshness()
     }
 
     /// Reacts to gates that were closed for a while or are missing: logins in that time did not test the new rules.
