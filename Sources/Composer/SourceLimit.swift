@@ -40,7 +40,7 @@ struct SourceLimit: Hashable, Comparable {
         return "-m hashlimit --hashlimit-upto \(limit.rate.count)/\(limit.rate.unit.rawValue) "
             + "--hashlimit-burst \(limit.count) --hashlimit-mode srcip --hashlimit-name latchkey\(number)-\(name) "
             + "--hashlimit-htable-max \(Self.addresses) --hashlimit-htable-expire \(limit.seconds * 1_000 + 500)"
-            + (family == .ipv6 ? " --hashlimit-srcmask 64" : "")
+            + (family == .ipv6 ? " --hashlimit-srcmask \(RateLimit.prefixLengthIPv6)" : "")
     }
 
     /// The name of the set that counts for nftables.
