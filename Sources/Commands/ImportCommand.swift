@@ -81,7 +81,7 @@ extension ImportMachine {
             interfaces: Set(own.map(\.interface).filter { $0 != "lo" } + exits).sorted(),
             addresses: own.map(\.address),
             listening: Set(
-                ReachableListeners.reachable(SocketTable(context.facts), context.facts).map {
+                ReachableListeners.reachable(.listening(context.facts), context.facts).map {
                     PortSpec(range: PortRange($0.port), transport: $0.transport)
                 }
             ).sorted(),

@@ -23,19 +23,30 @@ package struct Composer: Sendable {
     /// - Throws: every mistake that the templates have on their own.
     package init(ruleTemplates: [String: RuleTemplate] = [:], usesSets: Bool = true) throws(ComposerError) {
         self.usesSets = usesSets
-        let builtIn = Dictionary(
+        let builtIn = Self.builtIn
+        let known = builtIn.templates.keys.sorted()
+        var mistakes =
+            builtIn.mistakes
+            + ruleTemplates.filter { !known.contains($0.key) }.map {
+                ComposerError.unknownTemplate($0.value.path, known: known)
+            }
+        templates = builtIn.templates.merging(ruleTemplates) { $1 }
+        let own = Self.parse(ruleTemplates.filter { known.contains($0.key) }, &mistakes)
+        parsed = builtIn.parsed.merging(own) { $1 }
+        reference = ruleTemplates.isEmpty ? nil : builtIn.parsed
+        if let error = ComposerError.together(mistakes) { throw error }
+    }
+
+    /// The templates inside the binary, parsed once, and their mistakes, which a test rules out.
+    private static let builtIn: (templates: [String: RuleTemplate], parsed: Parsed, mistakes: [ComposerError]) = {
+        let templates = Dictionary(
             uniqueKeysWithValues: Templates.rules.map {
                 ($0.name.withoutExtension, RuleTemplate(builtIn: $0.name, text: $0.text))
             })
-        let known = builtIn.keys.sorted()
-        var mistakes = ruleTemplates.filter { !known.contains($0.key) }.map {
-            ComposerError.unknownTemplate($0.value.path, known: known)
-        }
-        templates = builtIn.merging(ruleTemplates) { $1 }
-        parsed = Self.parse(templates.filter { known.contains($0.key) }, &mistakes)
-        reference = ruleTemplates.isEmpty ? nil : Self.parse(builtIn, &mistakes)
-        if let error = ComposerError.together(mistakes) { throw error }
-    }
+        var mistakes: [ComposerError] = []
+        let parsed = parse(templates, &mistakes)
+        return (templates, parsed, mistakes)
+    }()
 
     private static func parse(_ templates: [String: RuleTemplate], _ mistakes: inout [ComposerError]) -> Parsed {
         var parsed: Parsed = [:]

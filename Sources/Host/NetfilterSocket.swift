@@ -25,30 +25,18 @@ struct NetfilterRequest {
 
 /// A socket to netfilter in the kernel, in the network of the calling thread (netlink(7), NETLINK_NETFILTER).
 ///
-/// The kernel does what a message asks before send(2) returns, so an answer never takes long. One socket serves one
-/// transaction or listing: then no late answer can belong to another. Closing it waits some milliseconds, until the
-/// kernel has freed what the transaction removed; the change is in effect before that.
-final class NetfilterSocket {
-    private let descriptor: Int32
+/// Closing it waits some milliseconds, until the kernel has freed what the transaction removed; the change is in effect
+/// before that.
+struct NetfilterSocket {
+    private let socket: NetlinkSocket
 
-    /// How long it waits for an answer, in seconds.
-    private static let patience = 2
-    /// The kernel sends at most 8 KiB at once (NLMSG_GOODSIZE of its linux/netlink.h), unless asked for more.
-    private static let datagramSize = 16_384
     /// The name of what failed if no request can be blamed.
     private static let name = "nftables"
 
     /// Opens the socket.
     ///
     /// - Throws: `file` if the kernel refuses.
-    init() throws(HostError) {
-        descriptor = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | O_CLOEXEC, NETLINK_NETFILTER)
-        guard descriptor >= 0 else { throw .file(path: Self.name, operation: "create a socket", errno: errno) }
-        var limit = timeval(tv_sec: Self.patience, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-    }
-
-    deinit { close(descriptor) }
+    init() throws(HostError) { socket = try NetlinkSocket(NETLINK_NETFILTER, name: Self.name) }
 
     /// Makes changes in one transaction: all of them, or none.
     ///
@@ -61,12 +49,12 @@ final class NetfilterSocket {
         for (index, request) in requests.enumerated() {
             bytes += request.message(sequence: index + 1, flags: NLM_F_ACK).bytes
         }
-        try send(bytes + Self.limit(NFNL_MSG_BATCH_END, sequence: requests.count + 1), operation)
+        try socket.send(bytes + Self.limit(NFNL_MSG_BATCH_END, sequence: requests.count + 1), to: operation)
         // Each request is acknowledged, also those beside a refused one, which did not take effect either. An error
         // of the whole batch names its beginning and comes first (nfnetlink_rcv_batch of the kernel's nfnetlink.c).
         var awaited = Set(requests.indices)
         while !awaited.isEmpty {
-            for answer in try receive(operation) where answer.type == UInt16(NLMSG_ERROR) {
+            for answer in try socket.receive(to: operation) where answer.type == UInt16(NLMSG_ERROR) {
                 let code = answer.errorNumber
                 guard answer.sequence > 0 else {
                     if code != 0 { throw .file(path: Self.name, operation: operation, errno: code) }
@@ -88,23 +76,10 @@ final class NetfilterSocket {
     func list(
         _ request: NetfilterRequest, to operation: String, _ read: (ArraySlice<UInt8>) -> Void
     ) throws(HostError) {
-        let sequence: UInt32 = 1
-        try send(request.message(sequence: Int(sequence), flags: NLM_F_DUMP).bytes, operation)
-        while true {
-            for answer in try receive(operation) where answer.sequence == sequence {
-                if answer.flags & UInt16(NLM_F_DUMP_INTR) != 0 {
-                    throw .file(path: request.subject, operation: operation, errno: EINTR)
-                }
-                switch Int32(answer.type) {
-                case NLMSG_ERROR, NLMSG_DONE:
-                    let code = answer.errorNumber
-                    if code != 0 { throw .file(path: request.subject, operation: operation, errno: code) }
-                    return
-                default:
-                    // `struct nfgenmsg` of linux/netfilter/nfnetlink.h comes first.
-                    read(answer.body.dropFirst(MemoryLayout<nfgenmsg>.size))
-                }
-            }
+        let message = request.message(sequence: Int(NetlinkSocket.listing), flags: NLM_F_DUMP)
+        try socket.list(message, of: request.subject, to: operation) {
+            // `struct nfgenmsg` of linux/netfilter/nfnetlink.h comes first.
+            read($0.dropFirst(MemoryLayout<nfgenmsg>.size))
         }
     }
 
@@ -116,25 +91,5 @@ final class NetfilterSocket {
             type: UInt16(type), flags: UInt16(NLM_F_REQUEST), sequence: UInt32(sequence),
             body: [UInt8(AF_UNSPEC), UInt8(NFNETLINK_V0), 0, UInt8(NFNL_SUBSYS_NFTABLES)]
         ).bytes
-    }
-
-    /// Sends to the kernel, which is where a netlink socket sends without an address.
-    private func send(_ bytes: [UInt8], _ operation: String) throws(HostError) {
-        while Glibc.send(descriptor, bytes, bytes.count, 0) != bytes.count {
-            guard errno == EINTR else { throw .file(path: Self.name, operation: operation, errno: errno) }
-        }
-    }
-
-    private func receive(_ operation: String) throws(HostError) -> [NetlinkMessage] {
-        var buffer = [UInt8](repeating: 0, count: Self.datagramSize)
-        while true {
-            // With MSG_TRUNC the length is that of the whole datagram (recv(2)).
-            let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_TRUNC))
-            if count >= 0, count <= buffer.count { return NetlinkMessage.messages(in: buffer[..<count]) }
-            guard count < 0, errno == EINTR else {
-                let code = count > 0 ? EMSGSIZE : errno == EAGAIN ? ETIMEDOUT : errno
-                throw .file(path: Self.name, operation: operation, errno: code)
-            }
-        }
     }
 }

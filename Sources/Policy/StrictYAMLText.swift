@@ -9,6 +9,11 @@ struct StrictYAMLText {
     ///
     /// It returns nil if the bytes are not text.
     init?(_ bytes: [UInt8], mistakes: inout Mistakes) {
+        if bytes.allSatisfy(Self.isPlain) {
+            text = String(decoding: bytes, as: UTF8.self)
+            damaged = []
+            return
+        }
         guard let source = String(validating: bytes, as: UTF8.self) else {
             let utf16 = bytes.starts(with: [0xff, 0xfe]) || bytes.starts(with: [0xfe, 0xff])
             mistakes.add(
@@ -39,6 +44,12 @@ struct StrictYAMLText {
         }
         self.text = String(clean)
         self.damaged = damaged
+    }
+
+    /// Whether a byte is a visible ASCII character, a space, a tab or a line end, as in nearly every file.
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: " ")...UInt8(ascii: "~")).contains(byte) || byte == UInt8(ascii: "\n")
+            || byte == UInt8(ascii: "\t")
     }
 
     private static func lineOfFirstError(in bytes: [UInt8]) -> Int {

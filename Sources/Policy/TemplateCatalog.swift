@@ -26,13 +26,7 @@ package struct TemplateCatalog: Equatable, Sendable {
     /// - Parameter files: each named after its service, `NAME.yaml`.
     /// - Throws: every mistake in every file at once.
     package init(files: [File] = []) throws(DataErrors) {
-        var templates: [String: ServiceTemplate] = [:]
-        var found: [Mistake] = []
-        for file in Templates.services {
-            Self.add(
-                File(path: "templates/services/\(file.name)", bytes: file.bytes), origin: .builtIn, to: &templates,
-                found: &found)
-        }
+        var (templates, found) = Self.builtInTemplates
         var paths: [String: String] = [:]
         for file in files {
             let name = Self.stem(file.path)
@@ -55,6 +49,18 @@ package struct TemplateCatalog: Equatable, Sendable {
     package static func builtIn() throws(DataErrors) -> TemplateCatalog {
         try TemplateCatalog()
     }
+
+    /// Those inside the binary, read once, and their mistakes.
+    private static let builtInTemplates: ([String: ServiceTemplate], [Mistake]) = {
+        var templates: [String: ServiceTemplate] = [:]
+        var found: [Mistake] = []
+        for file in Templates.services {
+            add(
+                File(path: "templates/services/\(file.name)", bytes: file.bytes), origin: .builtIn, to: &templates,
+                found: &found)
+        }
+        return (templates, found)
+    }()
 
     /// The template with that name.
     package subscript(name: String) -> ServiceTemplate? { templates[name] }

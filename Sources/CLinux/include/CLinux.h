@@ -1,9 +1,11 @@
 // What Swift's Glibc module does not show of the C library and the kernel: constants hidden in macros and enums.
 #pragma once
 
+#include <linux/inet_diag.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>

@@ -47,7 +47,7 @@ extension Examination {
     }
 
     var listening: Finding {
-        let open = ReachableListeners.reachable(SocketTable(environment.facts), environment.facts)
+        let open = ReachableListeners.reachable(.listening(environment.facts), environment.facts)
         let names = open.map { "\($0.program ?? "unknown") \($0.port)/\($0.transport)" }
         return .ok(
             "listening", names.isEmpty ? "no program that other machines can reach" : names.joined(separator: ", "))

@@ -71,7 +71,7 @@ struct RehearsalMachine: Sendable {
                 .map { ServerAddress($0.address, on: names.first ?? $0.interface, prefixLength: 0) } + future
         }
         listening = Set(
-            ReachableListeners.reachable(SocketTable(facts), facts).map { found in
+            ReachableListeners.reachable(.listening(facts), facts).map { found in
                 PortSpec(range: PortRange(found.port), transport: found.transport)
             }
         ).sorted()

@@ -10,6 +10,9 @@ package struct FactSource: Sendable, Equatable {
     /// The procfs to read, usually `/proc`.
     package let proc: String
 
+    /// Whether its procfs is that of this program, so that the kernel itself can be asked.
+    var isLive: Bool { proc == "/proc" }
+
     /// Facts of this machine, or of a copy of its files for a test.
     ///
     /// - Parameters:

@@ -42,7 +42,7 @@ package func listeners(_ source: FactSource = FactSource(), table: SocketTable? 
         let port: UInt16
         let program: String?
     }
-    let rows = (table ?? SocketTable(source)).rows.filter(\.isListening)
+    let rows = (table ?? .listening(source)).rows.filter(\.isListening)
     let wanted = Set(rows.map(\.inode)).subtracting([0])
     let processes = ProcessTable(source)
     var owners: [UInt64: [ProcessFacts]] = [:]

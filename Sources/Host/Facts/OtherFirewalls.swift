@@ -57,7 +57,7 @@ package struct OtherFirewalls: Sendable {
     /// All findings, rivals first, then neighbours and keepers, by name; neighbours that are only installed are not
     /// included.
     package func findings() -> [FirewallFinding] {
-        let running = Set(ProcessTable(source).all().filter { $0.state != "Z" }.map(\.name))
+        let running = runningPrograms()
         let units = SystemdUnits(source)
         return Self.known.compactMap { known -> FirewallFinding? in
             if let program = known.program, !source.exists(program) { return nil }
@@ -81,6 +81,20 @@ package struct OtherFirewalls: Sendable {
 
     /// The rivals that would sooner or later undo, bypass or close what is kept.
     package func inTheWay() -> [FirewallFinding] { findings().filter(\.isInTheWay) }
+
+    /// The names of the processes of known programs.
+    ///
+    /// A program in another network namespace, such as a container's, does not change the rules of this one.
+    private func runningPrograms() -> Set<String> {
+        let processes = ProcessTable(source)
+        let own = processes.networkNamespace(of: OwnProcess.pid)
+        let found = processes.all(named: Self.known.flatMap(\.processes)).filter { process in
+            guard process.state != "Z" else { return false }
+            guard let own, let other = processes.networkNamespace(of: process.pid) else { return true }
+            return own == other
+        }
+        return Set(found.map(\.name))
+    }
 
     private func finding(
         _ known: KnownFirewall, _ state: FirewallFinding.State, _ units: SystemdUnits

@@ -26,12 +26,15 @@ package struct ProcessTable: Sendable {
     /// All processes that could be read.
     package func all() -> [ProcessFacts] { pids().compactMap(process) }
 
-    /// The processes whose name begins with a prefix.
+    /// The processes whose name begins with one of several prefixes.
     ///
     /// Of all others it reads nothing but the name, so it is much faster than `all()` on a machine with many processes.
-    package func all(named prefix: String) -> [ProcessFacts] {
-        pids().filter { FactSource.bytes(file($0, "comm"))?.starts(with: prefix.utf8) ?? false }
-            .compactMap(process)
+    package func all(named prefixes: [String]) -> [ProcessFacts] {
+        pids().filter { pid in
+            guard let name = FactSource.bytes(file(pid, "comm")) else { return false }
+            return prefixes.contains { name.starts(with: $0.utf8) }
+        }
+        .compactMap(process)
     }
 
     /// The parent, its parent and so on, nearest first.

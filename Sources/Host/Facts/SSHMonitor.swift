@@ -60,7 +60,7 @@ package struct SSHConnections: Sendable {
 
     /// All SSH connections that were accepted after an instant, oldest first; not those at the instant itself.
     package func sshLogins(startedAfter instant: BootInstant) -> [SSHMonitor] {
-        let all = processes.all(named: Self.name)
+        let all = processes.all(named: [Self.name])
         let children = Dictionary(grouping: all, by: \.parent)
         var tables: [String: SocketTable] = [:]
         let held = all.filter { $0.started > instant && isMonitorLike($0) }.compactMap { process in
@@ -119,7 +119,7 @@ package struct SSHConnections: Sendable {
     }
 
     private func monitor(_ process: ProcessFacts, _ held: Held, children: [Int32: [ProcessFacts]]?) -> SSHMonitor? {
-        let children = children?[process.pid] ?? processes.all(named: Self.name).filter { $0.parent == process.pid }
+        let children = children?[process.pid] ?? processes.all(named: [Self.name]).filter { $0.parent == process.pid }
         let authenticated = ([process] + children)
             .contains { processes.title(of: $0.pid).map(Self.isSession(title:)) ?? false }
         // Process IDs are reused: the data belongs to one process only if it still exists.

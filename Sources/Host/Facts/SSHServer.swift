@@ -58,11 +58,11 @@ package struct SSHServer: Sendable {
                 for (file, ports) in configurationFiles() { add(ports, .configurationFile(file)) }
             }
         }
-        let listening = SocketTable(source, transports: [.tcp]).rows.filter { $0.state == .listen }
+        let listening = SocketTable(source, transports: [.tcp], states: [.listen]).rows
         let processes = ProcessTable(source)
         let socketPorts = socketUnits(heldByInit: processes.socketInodes(of: 1) ?? [], listening: listening)
         for (port, file) in socketPorts { add([port], .socketUnit(file: file)) }
-        for process in processes.all() where process.name.hasPrefix("sshd") && process.effectiveUser == 0 {
+        for process in processes.all(named: ["sshd"]) where process.effectiveUser == 0 {
             // A session also listens, for its forwarded ports.
             let title = processes.title(of: process.pid) ?? ""
             guard !SSHConnections.isConnection(title: title), let inodes = processes.socketInodes(of: process.pid)

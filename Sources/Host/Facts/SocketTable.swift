@@ -31,6 +31,20 @@ package struct SocketRow: Hashable, Sendable {
         }
     }
 
+    init(
+        transport: TransportProtocol, local: Endpoint, remote: Endpoint, state: SocketState, transmitQueue: UInt32,
+        receiveQueue: UInt32, user: UInt32, inode: UInt64
+    ) {
+        self.transport = transport
+        self.local = local
+        self.remote = remote
+        self.state = state
+        self.transmitQueue = transmitQueue
+        self.receiveQueue = receiveQueue
+        self.user = user
+        self.inode = inode
+    }
+
     /// Reads one row; `nil` for the header and for a truncated row.
     init?(_ line: Substring, transport: TransportProtocol) {
         let fields = line.split(separator: " ", maxSplits: 10, omittingEmptySubsequences: true)
@@ -43,14 +57,9 @@ package struct SocketRow: Hashable, Sendable {
         guard queues.count == 2, let sending = UInt32(queues[0], radix: 16),
             let receiving = UInt32(queues[1], radix: 16)
         else { return nil }
-        self.transport = transport
-        self.local = local
-        self.remote = remote
-        self.state = state
-        self.transmitQueue = sending
-        self.receiveQueue = receiving
-        self.user = user
-        self.inode = inode
+        self.init(
+            transport: transport, local: local, remote: remote, state: state, transmitQueue: sending,
+            receiveQueue: receiving, user: user, inode: inode)
     }
 
     /// Reads `0100007F:0016`: the address as words in the machine's own byte order, and the port as a number.
@@ -79,25 +88,38 @@ package struct SocketTable: Sendable {
     /// - Parameters:
     ///   - source: Where procfs is.
     ///   - pid: A process of the namespace; without it, this program's own namespace.
-    ///   - transports: Which tables to read; those of a busy server are long.
+    ///   - transports: Which tables to read.
+    ///   - states: The states in question; the connections of a busy server are many.
     package init(
         _ source: FactSource = FactSource(), ofNamespaceOf pid: Int32? = nil,
-        transports: [TransportProtocol] = TransportProtocol.allCases
+        transports: [TransportProtocol] = TransportProtocol.allCases,
+        states: Set<SocketState> = Set(SocketState.allCases)
     ) {
         let folder = pid.map { "\($0)/net" } ?? "net"
         var rows: [SocketRow] = []
         var unreadable: Set<String> = []
         for transport in transports {
-            for name in [transport.rawValue, transport.rawValue + "6"] {
-                guard let lines = source.procLines("\(folder)/\(name)") else {
+            for (name, family) in [(transport.rawValue, Family.ipv4), (transport.rawValue + "6", .ipv6)] {
+                if pid == nil, source.isLive, let found = SocketDiagnosis.rows(transport, family, states) {
+                    rows += found
+                } else if let lines = source.procLines("\(folder)/\(name)") {
+                    rows += lines.compactMap { SocketRow($0, transport: transport) }.filter {
+                        states.contains($0.state)
+                    }
+                } else {
                     unreadable.insert(name)
-                    continue
                 }
-                rows += lines.compactMap { SocketRow($0, transport: transport) }
             }
         }
         self.rows = rows
         self.unreadable = unreadable
+    }
+
+    /// The sockets that listen; see `SocketRow.isListening`.
+    package static func listening(
+        _ source: FactSource = FactSource(), transports: [TransportProtocol] = TransportProtocol.allCases
+    ) -> SocketTable {
+        SocketTable(source, transports: transports, states: [.listen, .close])
     }
 
     /// The TCP connections in the state ESTABLISHED, by inode.

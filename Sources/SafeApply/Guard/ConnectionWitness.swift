@@ -46,7 +46,7 @@ package struct ConnectionWitness: Sendable {
     package static func system(_ facts: FactSource = FactSource()) -> ConnectionWitness {
         var witness = readings(facts)
         witness.hasConnections = {
-            let table = SocketTable(facts, transports: [.tcp])
+            let table = SocketTable(facts, transports: [.tcp], states: [.established])
             return table.establishedByInode.values.contains { !table.isOwn($0) }
         }
         witness.processMark = {
@@ -99,7 +99,8 @@ package struct ConnectionWitness: Sendable {
                     .map { "\($0.remote.address)" }
             },
             noneWaiting: { ports in
-                let table = SocketTable(facts, transports: [.tcp])
+                let states: Set<SocketState> = [.listen, .synReceived, .newSynReceived]
+                let table = SocketTable(facts, transports: [.tcp], states: states)
                 return ports.allSatisfy { table.listenerBacklogEmpty(port: $0) ?? true }
             },
             tracksConnections: {

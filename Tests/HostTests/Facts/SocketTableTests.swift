@@ -150,6 +150,53 @@ struct SocketTableTests {
     }
 }
 
+/// What the kernel lists by sock_diag(7) against what procfs shows of the same sockets.
+@Suite("sock_diag and procfs")
+struct SocketDiagnosisTests {
+    @Test("show the same listener and connection, with state, queues, user and inode")
+    func same() throws {
+        let listener = try TestSocket.listening()
+        defer { close(listener.descriptor) }
+        let client = try TestSocket.connected(to: listener.port)
+        defer { close(client) }
+        let ofProcfs = SocketTable(ofNamespaceOf: getpid(), transports: [.tcp]).rows
+        let asked = SocketTable(transports: [.tcp]).rows
+        let own = { (row: SocketRow) in row.local.port == listener.port || row.remote.port == listener.port }
+        #expect(Set(asked.filter(own)) == Set(ofProcfs.filter(own)))
+        #expect(
+            asked.filter(own).map(\.state).sorted { $0.rawValue < $1.rawValue } == [
+                .established, .established, .listen,
+            ])
+    }
+
+    @Test("list only the states in question")
+    func states() throws {
+        let listener = try TestSocket.listening()
+        defer { close(listener.descriptor) }
+        let client = try TestSocket.connected(to: listener.port)
+        defer { close(client) }
+        let states = { (table: SocketTable) in
+            Set(table.rows.filter { $0.local.port == listener.port }.map(\.state))
+        }
+        #expect(states(SocketTable(states: [.established])) == [.established])
+        #expect(states(.listening()) == [.listen])
+        #expect(states(SocketTable(ofNamespaceOf: getpid(), states: [.listen])) == [.listen])
+    }
+
+    @Test("read an IPv6 address, and refuse what is too short", arguments: [true, false])
+    func bytes(isWhole: Bool) {
+        // struct inet_diag_msg of linux/inet_diag.h: family, state, timer, retransmissions; ports; addresses;
+        // interface, cookie; expiry, receive and send queue, user, inode.
+        let message: [UInt8] =
+            [10, 10, 0, 0, 0, 22, 0, 0] + [0x20, 0x01, 0x0d, 0xb8] + [UInt8](repeating: 0, count: 11) + [5]
+            + [UInt8](repeating: 0, count: 16 + 12) + [0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 33, 0, 0, 0, 7, 0, 0, 0]
+        let row = SocketRow(message: isWhole ? message[...] : message.dropLast(), transport: .tcp)
+        #expect(
+            row.map { "\($0.local) \($0.state) \($0.receiveQueue) \($0.user) \($0.inode)" }
+                == (isWhole ? "[2001:db8::5]:22 listen 1 33 7" : nil))
+    }
+}
+
 /// Sockets of this process for the live tests.
 enum TestSocket {
     struct Failure: Error { let number = errno }
