@@ -155,7 +155,7 @@ package struct Rehearsal: Sendable {
             if !isAsPromised, !expectation.isAccepted { return expectation.sourcePort == nil }
             return !isAsPromised || (deciding == .all && expectation.isAccepted)
         }
-        open += Self.batches(rest, seen)
+        open += batches(rest, seen)
         for (expectation, decision) in try await decide(open.filter { !$0.isEmpty }, seen, kernelTrace) {
             decisions[expectation] = decision
         }
@@ -248,13 +248,30 @@ package struct Rehearsal: Sendable {
     }
 
     /// The packets in batches that are likely to be decided by one rule each.
-    private static func batches(_ rest: [Expectation], _ seen: [Expectation: Bool]) -> [[Expectation]] {
+    private func batches(_ rest: [Expectation], _ seen: [Expectation: Bool]) -> [[Expectation]] {
+        // latchkey's table looks up what is open to everyone ahead of the admins; iptables' rules have them first.
+        let openToAll =
+            counters.isShared
+            ? Set(rest.filter { $0.role == .stranger && $0.isAccepted }.map { Destination($0) }) : []
         let bySource = Dictionary(grouping: rest) { expectation in
-            Batch(expectation, isThrough: seen[expectation] ?? false)
+            Batch(
+                expectation, isThrough: seen[expectation] ?? false,
+                isOpenToAll: openToAll.contains(Destination(expectation)))
         }
         // Of a long list, the rules look up all addresses in one set.
         return Dictionary(grouping: bySource, by: \.key.ofAnySource).flatMap { _, batches in
-            batches.count > setThreshold ? [batches.flatMap(\.value)] : batches.map(\.value)
+            batches.count > Self.setThreshold ? [batches.flatMap(\.value)] : batches.map(\.value)
+        }
+    }
+
+    /// What a packet is for, whatever its source.
+    private struct Destination: Hashable {
+        let family: Family
+        let packet: Expectation.Packet
+
+        init(_ expectation: Expectation) {
+            family = expectation.family
+            packet = expectation.packet
         }
     }
 
@@ -270,21 +287,21 @@ package struct Rehearsal: Sendable {
         let kind: String
         let isThrough: Bool
 
-        init(_ expectation: Expectation, isThrough: Bool) {
+        init(_ expectation: Expectation, isThrough: Bool, isOpenToAll: Bool) {
             family = expectation.family
             role = expectation.role
             source = expectation.source
             direction = expectation.direction
             self.isThrough = isThrough
-            // Everything from the admins, and from the server itself, is accepted. For the others, the answers indicate
-            // which rule decides; a wrong guess only costs an additional halving.
+            // One rule accepts everything from the admins that is not open to all, and everything from the server
+            // itself. For the others, the answers indicate which rule decides; a wrong guess only costs more halving.
             kind =
                 if expectation.packet == .neighbour {
                     "neighbours"
                 } else if expectation.role == .stranger {
                     "\(expectation.packet.protocolName) \(Self.group(expectation.answer))"
                 } else {
-                    ""
+                    isOpenToAll ? "open to all" : ""
                 }
         }
 
