@@ -27,9 +27,11 @@ package struct NFTableNames: Sendable, Equatable {
     }
 
     /// Whether a line's rule may leave its chain before the end without a verdict on the packet: by `return`, or by
-    /// `goto` to a chain that ends.
+    /// `goto` to a chain that ends; both may be in a map of verdicts too.
     package static func mayReturn(_ line: String) -> Bool {
-        words(line).contains { $0 == "return" || $0 == "goto" }
+        let words = words(line)
+        return words.contains { $0 == "return" || $0 == "goto" }
+            || (words.contains("vmap") && words.contains { $0.hasPrefix("@") })
     }
 
     /// The words of a line, spaces and punctuation as words of their own; joined, they are the line.

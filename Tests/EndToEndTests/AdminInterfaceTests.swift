@@ -13,8 +13,9 @@ struct AdminInterfaceTests {
         try server.machine.root.write(answers, to: "interface.yaml")
         let backend = server.test.hasOwnTable ? "nftables" : server.test.backend.rawValue
         return try await server.must(
-            "apply", "--detach", "--answers", "\(server.machine.root.path)/interface.yaml", "--backend", backend,
-            status: status)
+            "apply", "--detach", "--no-rehearsal", "--answers", "\(server.machine.root.path)/interface.yaml",
+            "--backend",
+            backend, status: status)
     }
 
     @Test(

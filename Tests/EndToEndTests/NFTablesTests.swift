@@ -320,12 +320,18 @@ struct NFTablesTests {
             try await machine.nft(Self.table("tcp dport 2200 accept", bad: "203.0.113.7"))
             try await machine.nft("table inet other { chain c { counter; }; }")
             let before = try await machine.listing()
-            // The same names with other contents, a way back by "return", and a chain at another hook.
+            // The same names with other contents, a way back by "return", a chain at another hook, a map that leads to
+            // a chain, and what nft lists in another form each time.
             let file = try machine.root.write(
                 "flush ruleset\n"
                     + Self.table(
-                        "tcp dport 2200 return\n tcp dport 80 accept", bad: "203.0.113.8, 203.0.113.9",
-                        more: "chain output { type filter hook output priority filter; policy accept; }"),
+                        "tcp dport 2200 return\n tcp dport vmap @ways\n tcp dport { 80, 80 } accept",
+                        bad: "203.0.113.8, 203.0.113.9",
+                        more: """
+                            chain way { counter; }
+                            map ways { type inet_service : verdict; elements = { 99 : goto way }; }
+                            chain output { type filter hook output priority filter; policy accept; }
+                            """),
                 to: "rules.nft")
             let words = [
                 "apply", "--rules", file, "--backend", "nftables", "--no-rehearsal", "--detach", "--deadline", "5m",

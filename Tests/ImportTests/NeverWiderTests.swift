@@ -65,19 +65,9 @@ struct NeverWiderTests {
         return nil
     }
 
-    private struct Seeded: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            var mixed = state ^ (state >> 33)
-            mixed = mixed &* 0xff51_afd7_ed55_8ccd
-            return mixed ^ (mixed >> 33)
-        }
-    }
-
     @Test("whatever the rules, except for SSH", arguments: Sampled.cases(Array(0..<40)))
     func random(seed: Int) throws {
-        var random = Seeded(state: UInt64(seed) &+ 1)
+        var random = SeededNumbers(seed: UInt64(seed))
         for _ in 0..<25 {
             var chains: [String: [RandomRule]] = [:]
             let accepts = Int.random(in: 0..<4, using: &random) == 0

@@ -1,24 +1,13 @@
+import TestSupport
+
 @testable import Netfilter
-
-/// A small random generator with a seed (SplitMix64), so that a failure can be reproduced.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
-    }
-}
 
 /// Generates rule sets with every kind of match and target.
 struct RuleSetGenerator {
-    var random: SeededGenerator
+    var random: SeededNumbers
 
     init(seed: UInt64) {
-        random = SeededGenerator(state: seed)
+        random = SeededNumbers(seed: seed)
     }
 
     mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }

@@ -1,4 +1,5 @@
 import Netfilter
+import TestSupport
 import Testing
 
 @testable import Policy
@@ -256,7 +257,7 @@ struct AnswersFileHostileTests {
 
     @Test("no input makes the reader crash", arguments: 0..<60 as Range<UInt64>)
     func noise(seed: UInt64) throws {
-        var random = SplitMix(state: seed)
+        var random = SeededNumbers(seed: seed)
         let pieces = [
             "version: 1\n", "admins:", "services:", "ports:", "ssh:", "from", "name", " ", "  ", "\n", "- ", "[", "]",
             "{",

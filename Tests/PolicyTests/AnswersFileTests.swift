@@ -1,4 +1,5 @@
 import Netfilter
+import TestSupport
 import Testing
 
 @testable import Policy
@@ -141,7 +142,7 @@ struct AnswersFileWritingTests {
 
     @Test("written answers are read back unchanged", arguments: 0..<200 as Range<UInt64>)
     func inverse(seed: UInt64) throws {
-        var random = SplitMix(state: seed)
+        var random = SeededNumbers(seed: seed)
         let answers = AnswersGenerator.answers(&random)
         let written = AnswersFile.render(answers)
         let names = ServiceNames(AnswersGenerator.names)

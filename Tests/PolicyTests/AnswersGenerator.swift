@@ -1,26 +1,14 @@
 import Netfilter
+import TestSupport
 
 @testable import Policy
-
-/// A small random number generator, so that a failure can be reproduced from its seed.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
-    }
-}
 
 /// Generates answers of every kind that the format can hold.
 enum AnswersGenerator {
     /// They include names that YAML could interpret as something else.
     static let names = ["ssh", "web", "no", "on", "null", "1", "1e3", "-", "a b", "a: b", "x\"y\\z", "~", "#c", "é"]
 
-    static func answers(_ random: inout SplitMix) -> Answers {
+    static func answers(_ random: inout SeededNumbers) -> Answers {
         let ipv6 = Bool.random(using: &random)
         let admins = AddressList(
             networks(0...4, ipv6: ipv6, &random), interfaces: interfaces(["wg0", "tun1"], &random))
@@ -44,25 +32,25 @@ enum AnswersGenerator {
             block: blocked.overlap(with: admins) == nil ? blocked : [])
     }
 
-    private static func interfaces(_ names: [String], _ random: inout SplitMix) -> [InterfaceName] {
+    private static func interfaces(_ names: [String], _ random: inout SeededNumbers) -> [InterfaceName] {
         names.prefix(Int.random(in: 0...names.count, using: &random)).compactMap { try? InterfaceName(parsing: $0) }
     }
 
-    private static func limit(_ random: inout SplitMix) -> RateLimit? {
+    private static func limit(_ random: inout SeededNumbers) -> RateLimit? {
         guard Bool.random(using: &random) else { return nil }
         let count = Int.random(in: RateLimit.counts, using: &random)
         let unit = ["", "s", "m"].randomElement(using: &random) ?? ""
         return try? RateLimit(parsing: "\(count)/\(Int.random(in: 1...1_440, using: &random))\(unit)")
     }
 
-    private static func ssh(ipv6: Bool, _ random: inout SplitMix) -> SSHAnswer {
+    private static func ssh(ipv6: Bool, _ random: inout SeededNumbers) -> SSHAnswer {
         let ports: Set<UInt16> = [UInt16.random(in: 1...65535, using: &random), 22]
         return SSHAnswer(
             ports: Bool.random(using: &random) ? nil : Array(ports), from: source(ipv6: ipv6, &random),
             limit: limit(&random))
     }
 
-    private static func source(ipv6: Bool, _ random: inout SplitMix) -> Source {
+    private static func source(ipv6: Bool, _ random: inout SeededNumbers) -> Source {
         switch Int.random(in: 0...2, using: &random) {
         case 0: .everyone
         case 1: .admins
@@ -70,7 +58,7 @@ enum AnswersGenerator {
         }
     }
 
-    private static func networks(_ count: ClosedRange<Int>, ipv6: Bool, _ random: inout SplitMix) -> [CIDR] {
+    private static func networks(_ count: ClosedRange<Int>, ipv6: Bool, _ random: inout SeededNumbers) -> [CIDR] {
         var networks: Set<CIDR> = []
         let wanted = Int.random(in: count, using: &random)
         while networks.count < wanted {
@@ -91,7 +79,7 @@ enum AnswersGenerator {
         return Array(networks)
     }
 
-    private static func ports(_ random: inout SplitMix) -> [PortSpec] {
+    private static func ports(_ random: inout SeededNumbers) -> [PortSpec] {
         var specs: Set<PortSpec> = []
         for _ in 0..<Int.random(in: 0...5, using: &random) {
             let ends = [

@@ -60,22 +60,6 @@ extension TestBackend {
     var forHost: Backend { self == .nft ? .nft : .legacy }
 }
 
-/// Random numbers that are the same in every run.
-struct SeededNumbers: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    /// SplitMix64.
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}
-
 /// Rule sets with user chains, jumps, gotos and returns.
 enum GeneratedRules {
     /// They include a name that latchkey itself would use, and one of the maximum length.

@@ -1,4 +1,5 @@
 import Netfilter
+import TestSupport
 import Testing
 
 @testable import SafeApply
@@ -147,7 +148,7 @@ struct PermanentRulesTests {
 
     @Test("an edit does not touch rules that stay, with anything in between", arguments: 0..<200)
     func edits(seed: Int) {
-        var random = Numbers(state: UInt64(seed) &* 0x9E37_79B9 &+ 1)
+        var random = SeededNumbers(seed: UInt64(seed))
         func rules(_ names: [String]) -> [Rule] {
             (0..<Int.random(in: 0...6, using: &random)).map { _ in
                 Rule("INPUT", [.inInterface(names.randomElement(using: &random) ?? "lo")], target: .accept)
@@ -166,14 +167,5 @@ struct PermanentRulesTests {
         #expect(found.filter { !isOther($0) }.map(\.body) == wanted.map(\.body), "\(edit.lines)")
         #expect(found.filter(isOther).map(\.body) == present.filter(isOther).map(\.body))
         #expect(edit.lines.allSatisfy { !$0.contains("z") })
-    }
-
-    private struct Numbers: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return state ^ (state >> 29)
-        }
     }
 }

@@ -2,9 +2,10 @@ import Glibc
 
 /// Tests with so many cases that a person would not wait for all of them.
 package enum Sampled {
-    private static let isComplete = getenv("LATCHKEY_REQUIRE_KERNEL").map { String(cString: $0) } == "1"
+    /// Whether all cases run: with LATCHKEY_REQUIRE_KERNEL=1 in the environment.
+    package static let isComplete = getenv("LATCHKEY_REQUIRE_KERNEL").map { String(cString: $0) } == "1"
 
-    /// The cases to run: all with LATCHKEY_REQUIRE_KERNEL=1 in the environment, otherwise the first of every few.
+    /// The cases to run: all of them if `isComplete`, otherwise the first of every few.
     ///
     /// - Parameters:
     ///   - cases: all cases.

@@ -28,8 +28,13 @@ package struct HandWrittenTables: Sendable {
         do { try await there.load(text) } catch .host(.rulesRefused(_, let line, let message)) {
             throw .rulesRefused(source: name, line: line, message: Self.plain(message))
         }
-        let tables = try await there.readAll()
         func refuse(_ message: String) -> ChangeError { .rulesRefused(source: name, line: nil, message: message) }
+        let listed = try await there.readAll()
+        // nft lists `{ 22, 22 }` as `{ 22 }`, and that one, loaded again, as `22`: what it lists at last is the plan.
+        do { try await there.load("flush ruleset\n" + listed.map(\.text).joined()) } catch .host(.rulesRefused) {
+            throw refuse("nft lists it in a form that it cannot load")
+        }
+        let tables = try await there.readAll()
         guard !tables.isEmpty else { throw refuse("it makes no table") }
         for table in tables {
             guard Self.families.contains(table.id.family) else {

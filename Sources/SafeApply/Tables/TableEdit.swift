@@ -25,8 +25,9 @@ struct TableEdit {
         // The trial's own set may have the name of a set that comes back.
         let gone = present.parts.filter { !isWanted($0) && !isOfTrial($0) }
         var lines = present.chains.map { "flush chain \(id) \($0.name)" }
-        lines += gone.filter { $0.kind == "chain" }.map { "delete chain \(id) \($0.name)" }
+        // Maps lead to chains.
         lines += gone.filter { $0.kind != "chain" }.map { "delete \($0.kind) \(id) \($0.name)" }
+        lines += gone.filter { $0.kind == "chain" }.map { "delete chain \(id) \($0.name)" }
         let kept = Set(present.parts.filter { isWanted($0) && $0.kind != "chain" }.map(\.name))
         let block = NFTable(
             id, lines: wanted.lines, parts: wanted.parts.filter { $0.kind == "chain" || !kept.contains($0.name) })

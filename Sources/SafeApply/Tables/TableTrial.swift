@@ -44,11 +44,14 @@ struct TableTrial: Sendable, Equatable {
         }
         for part in plan.parts where part.hook == nil {
             let isChain = part.kind == "chain"
-            if !isChain, let there = present.part(part.kind, part.name), there.lasting == part.lasting { continue }
-            // Sets keep their name if it is free; chains always get another one, because what a chain holds may change.
-            if !isChain, part.name != Self.set.name, !present.parts.contains(where: { $0.name == part.name }) {
-                parts.append(part)
-                continue
+            // Sets keep their name if it is free; chains always get another one, because what a chain holds may change,
+            // and so do maps of verdicts, which lead to chains.
+            if !isChain, !part.isVerdictMap {
+                if let there = present.part(part.kind, part.name), there.lasting == part.lasting { continue }
+                if part.name != Self.set.name, !present.parts.contains(where: { $0.name == part.name }) {
+                    parts.append(part)
+                    continue
+                }
             }
             let name = free(Self.prefix + part.name)
             if isChain { names.chains[part.name] = name } else { names.sets[part.name] = name }
@@ -158,8 +161,9 @@ extension NFTable {
         }
         let chains = own.filter { $0.kind == "chain" }
         lines += chains.map { "flush chain \(handles.id) \($0.name)" }
-        lines += chains.map { "delete chain \(handles.id) \($0.name)" }
+        // Rules use sets and maps, and maps lead to chains.
         lines += own.filter { $0.kind != "chain" }.map { "delete \($0.kind) \(handles.id) \($0.name)" }
+        lines += chains.map { "delete chain \(handles.id) \($0.name)" }
         return lines.map { "\($0)\n" }.joined()
     }
 
@@ -212,6 +216,11 @@ extension NFTable {
 }
 
 extension NFTable.Part {
+    /// Whether it is a map of verdicts, which may lead to chains.
+    fileprivate var isVerdictMap: Bool {
+        kind == "map" && lines.contains { $0.hasPrefix("type ") && $0.hasSuffix(": verdict") }
+    }
+
     /// The part under another name, and with the new names of others in its lines.
     fileprivate func renamed(_ name: String, by names: NFTableNames) -> NFTable.Part {
         // A set of addresses names nothing, and it may have a million lines.

@@ -12,7 +12,11 @@ struct TemporaryCase: Sendable, CustomTestStringConvertible {
     static let backends =
         TestBackend.installed.map { TemporaryCase(backend: $0, existing: .keep) }
         + [TemporaryCase(backend: .nft, existing: .keep, hasOwnTable: true)]
-    static let all = backends + TestBackend.installed.map { TemporaryCase(backend: $0, existing: .replace) }
+    static let all =
+        Sampled.isComplete
+        ? backends + TestBackend.installed.map { TemporaryCase(backend: $0, existing: .replace) }
+        : Case.crossed.map { TemporaryCase(backend: $0.backend, existing: $0.existing) }
+            + backends.filter(\.hasOwnTable)
 
     var testDescription: String { hasOwnTable ? "nftables" : "\(backend.testDescription), \(existing.testDescription)" }
 }
