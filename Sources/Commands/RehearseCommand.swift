@@ -55,17 +55,23 @@ extension RehearsalRunner {
     /// Tests a plan on a stage that looks like this machine.
     func rehearse(_ plan: Plan, _ composed: ComposedRules) async throws -> RehearsalResult {
         let machine = await machine(for: plan)
-        var result = try await rehearse(
-            Piece(
-                rules: composed.rules, tables: composed.table?.compactText, sets: composed.sets,
-                scope: plan.answers.existing == .keep ? .inputChain : .tables),
-            expectations(plan, on: machine), on: machine)
+        let piece = Piece(
+            rules: composed.rules, tables: composed.table?.compactText, sets: composed.sets,
+            scope: plan.answers.existing == .keep ? .inputChain : .tables)
+        var services: PublishedServices?
         if let live {
-            // The stage has no containers: their ports are listed instead.
             let rules = live.rules.flatMap { $0.rules.present.map(\.value) }
-            let services = await PublishedServices(rules, live.tables, in: environment)
-            result.notes += plan.effects(on: [], services).publishedSentences
+            services = await PublishedServices(rules, live.tables, in: environment)
         }
+        // With "replace", the rules that publish ports go.
+        let published = await PublishedRehearsal(
+            plan, plan.answers.existing == .keep ? services?.ports ?? [] : [], self, on: machine)
+        let expectations = expectations(plan, on: machine)
+        async let beside = rehearse(piece, published)
+        var result = try await rehearse(
+            piece, published?.withoutContradicted(expectations) ?? expectations, on: machine)
+        if let services { result.notes += plan.effects(on: [], services).publishedSentences }
+        if let beside = await beside { result.add(beside, notes: published?.notes ?? []) }
         // Not every address can be put on a stage: a link-local one cannot.
         guard let you, result.login == nil, result.lockout == nil else { return result }
         result.lockoutByAnswers = lockoutByAnswers(of: plan)

@@ -15,13 +15,16 @@ extension NFTable {
     /// Whether iptables-nft made it, by its name.
     package var isOfIPTables: Bool { ["ip", "ip6"].contains(id.family) && InputHookChain.ofIPTables.contains(id.name) }
 
-    /// The table as another network can load it: without chains that rewrite addresses, and owned by no process.
-    package var forRehearsal: NFTable {
+    /// The table as another network can load it: owned by no process.
+    ///
+    /// - Parameter hasNAT: whether chains that rewrite addresses are part of it.
+    /// - Returns: the table.
+    package func forRehearsal(hasNAT: Bool = false) -> NFTable {
         var copy = self
         let others = flags.filter { !["owner", "persist"].contains($0) }
         copy.lines = lines.filter { !$0.hasPrefix(Self.flagsMark) }
         if !others.isEmpty { copy.lines.append(Self.flagsMark + others.joined(separator: ",")) }
-        copy.parts = parts.filter { !($0.hook?.hasPrefix("type nat ") ?? false) }
+        copy.parts = parts.filter { hasNAT || !($0.hook?.hasPrefix("type nat ") ?? false) }
         return copy
     }
 

@@ -29,7 +29,7 @@ package struct PublishedPort: Hashable, Sendable {
     }
 
     /// All ports, where a rule names none.
-    static let allPorts = PortRange(lower: 1, upper: .max)
+    package static let allPorts = PortRange(lower: 1, upper: .max)
 }
 
 // MARK: - Rules of iptables

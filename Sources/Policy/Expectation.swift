@@ -65,6 +65,8 @@ package struct Expectation: Hashable, Sendable {
     package let answer: Permission.Answer?
     /// The limit that counts the packet; nil if none does.
     package var limit: RateLimit?
+    /// The container that a published port leads to, or that sends; nil if none takes part.
+    package var container: ContainerEndpoint?
 
     /// The family of both addresses.
     package var family: Family { target.family }

@@ -16,7 +16,7 @@ extension ExpectationList {
     }
 
     /// A host whose packets come in through an interface; nil if the interface is not on the stage.
-    private func host(on interface: InterfaceName) -> IPAddress? {
+    func host(on interface: InterfaceName) -> IPAddress? {
         let networks = scene.servers.filter { $0.interface == interface.text && $0.address.family == family }
             .flatMap(\.neighbours)
         return networks.lazy.compactMap { SampleAddress.member(of: $0, except: scene.addresses) }

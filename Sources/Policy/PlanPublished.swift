@@ -48,19 +48,28 @@ extension Plan {
     ///   - source: where it comes from.
     ///   - transport: TCP or UDP.
     ///   - port: the port that it was sent to, which is not the container's.
+    ///   - interface: the interface through which it comes in; nil if it is unknown.
     /// - Returns: false if it is dropped.
-    package func acceptsPublished(from source: IPAddress, transport: TransportProtocol, port: UInt16) -> Bool {
+    package func acceptsPublished(
+        from source: IPAddress, transport: TransportProtocol, port: UInt16, on interface: String? = nil
+    ) -> Bool {
         guard limitsPublishedPorts else { return true }
-        guard isOpen(source.family), !blocks(source) else { return false }
-        let spec = PortSpec(range: PortRange(port), transport: transport)
-        return answers.admins.contains(source)
-            || publishedPermissions.contains { $0.covers(spec) && $0.admits(source, admins: answers.admins) }
+        guard isOpen(source.family), !blocks(source, on: interface) else { return false }
+        return answers.admins.contains(source, on: interface)
+            || !admitting(source, PortSpec(range: PortRange(port), transport: transport), on: interface).isEmpty
+    }
+
+    /// The permissions that allow a source to reach a published port.
+    func admitting(_ source: IPAddress, _ spec: PortSpec, on interface: String?) -> [Permission] {
+        publishedPermissions.filter {
+            $0.covers(spec) && $0.admits(source, on: interface, admins: answers.admins)
+        }
     }
 }
 
 extension Permission {
     /// Whether it opens all of these ports.
-    fileprivate func covers(_ wanted: PortSpec) -> Bool {
+    func covers(_ wanted: PortSpec) -> Bool {
         guard case .ports(let spec) = opening else { return false }
         return spec.transport == wanted.transport && spec.range.lower <= wanted.range.lower
             && wanted.range.upper <= spec.range.upper
@@ -69,7 +78,7 @@ extension Permission {
 
 extension PublishedPort {
     /// The family of its destination; nil if that is not an address.
-    fileprivate var family: Family? {
+    var family: Family? {
         if destination.hasPrefix("[") { return .ipv6 }
         let address = destination.split(separator: "-").first.map(String.init) ?? destination
         if (try? IPAddress(parsing: address))?.family == .ipv6 { return .ipv6 }

@@ -4,6 +4,8 @@ import FoundationEssentials
 enum AgentRequest: Codable, Equatable {
     /// Answer once, to show that the namespace is ready; optionally with its own /run.
     case begin(ownRun: Bool)
+    /// Forward packets of both families in this network.
+    case forward
     /// Accept TCP connections and echo datagrams on all of these addresses and ports, in addition to the previous ones.
     case listen(addresses: [String], tcp: [UInt16], udp: [UInt16])
     /// Stop listening on all of them.

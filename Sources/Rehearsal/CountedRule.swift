@@ -8,6 +8,8 @@ package struct CountedRule: Hashable, Sendable {
         case accept, drop, reject
         case jump(String)
         case goto(String)
+        /// The packet continues where it came from.
+        case `return`
         /// Anything else: the packet continues, or more than one thing may happen.
         case other
     }
@@ -28,7 +30,7 @@ package struct CountedRule: Hashable, Sendable {
     /// How many packets it has counted; nil if it does not count.
     package var packets: UInt64?
     /// What it does with a packet that matches.
-    package let verdict: Verdict
+    package private(set) var verdict: Verdict
     /// Its comment.
     package let comment: String?
     /// Whether it is latchkey's own.
@@ -87,7 +89,8 @@ package struct CountedRule: Hashable, Sendable {
             case .reject: .reject
             case .goto(let chain): .goto(chain)
             case .jump, .unknown: rule.jumpsTo.map { .jump($0) } ?? .other
-            case .return, .log, nil: .other
+            case .return: .return
+            case .log, nil: .other
             }
         comment = rule.comment
         isOwned = rule.isOwned
@@ -127,6 +130,15 @@ package struct CountedRule: Hashable, Sendable {
         return rule
     }
 
+    /// The rule as it decides about packets on a way: latchkey's rules about published ports return what the answers
+    /// allow.
+    func on(_ path: PacketPath) -> CountedRule {
+        guard path == .forwarded, isOwned, verdict == .return else { return self }
+        var rule = self
+        rule.verdict = .accept
+        return rule
+    }
+
     /// Whether it decides about a packet that matches.
     var isFinal: Bool { [.accept, .drop, .reject].contains(verdict) }
 }
@@ -136,7 +148,7 @@ extension CountedRule.Verdict {
     var chain: String? {
         switch self {
         case .jump(let chain), .goto(let chain): chain
-        case .accept, .drop, .reject, .other: nil
+        case .accept, .drop, .reject, .return, .other: nil
         }
     }
 }

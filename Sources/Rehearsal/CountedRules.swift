@@ -1,6 +1,14 @@
 import Netfilter
 
-/// The rules that an incoming packet may meet, with their counters.
+/// The way of the packets that a rehearsal tests.
+package enum PacketPath: Sendable {
+    /// To the server itself.
+    case incoming
+    /// Through the server, to a container or from it.
+    case forwarded
+}
+
+/// The rules that a packet may meet, with their counters.
 package struct CountedRules: Sendable {
     /// A chain with its rules.
     package struct Chain: Sendable {
@@ -27,11 +35,18 @@ package struct CountedRules: Sendable {
 
     /// All chains; those at hooks first, in the order in which a packet passes them.
     package let chains: [Chain]
+    /// The packets' way.
+    let path: PacketPath
 
     /// Rules by their chains.
     ///
-    /// - Parameter chains: all chains, those at hooks in the order in which a packet passes them.
-    package init(chains: [Chain]) { self.chains = chains }
+    /// - Parameters:
+    ///   - chains: all chains, those at hooks in the order in which a packet passes them.
+    ///   - path: the packets' way.
+    package init(chains: [Chain], path: PacketPath = .incoming) {
+        self.chains = chains
+        self.path = path
+    }
 
     /// The chains at hooks, in the order in which a packet passes them.
     var bases: [Chain] { chains.filter { $0.base != nil } }
@@ -61,24 +76,31 @@ package struct CountedRules: Sendable {
 }
 
 extension CountedRules {
-    /// Where iptables' rules meet an incoming packet, in this order; the last is the one that decides.
-    static let hooks = [("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("mangle", "INPUT"), ("filter", "INPUT")]
+    /// Where iptables' rules meet a packet, in this order; the last is the one that decides.
+    static func hooks(_ path: PacketPath) -> [(String, String)] {
+        let last = path == .incoming ? "INPUT" : "FORWARD"
+        return [("raw", "PREROUTING"), ("mangle", "PREROUTING"), ("mangle", last), ("filter", last)]
+    }
 
     /// The rules of one family, as iptables-save prints them with counters.
     ///
-    /// - Parameter rules: the rules.
-    package init(_ rules: RuleSet) {
+    /// - Parameters:
+    ///   - rules: the rules.
+    ///   - path: the packets' way.
+    package init(_ rules: RuleSet, path: PacketPath = .incoming) {
         var bases: [Chain] = []
         var others: [Chain] = []
         for table in rules.tables {
             var byChain: [String: [CountedRule]] = [:]
-            for rule in table.rules { byChain[rule.chain, default: []].append(CountedRule(rule, table: table.name)) }
+            for rule in table.rules {
+                byChain[rule.chain, default: []].append(CountedRule(rule, table: table.name).on(path))
+            }
             let names = table.chains.map(\.name) + byChain.keys.filter { table.chain($0) == nil }.sorted()
             for name in names {
                 others.append(Chain(table: table.name, name: name, rules: byChain[name] ?? []))
             }
         }
-        for (table, hook) in Self.hooks {
+        for (table, hook) in Self.hooks(path) {
             let isDeciding = table == "filter"
             let declared = rules[table]?.chain(hook)
             guard let index = others.firstIndex(where: { $0.table == table && $0.name == hook }) else { continue }
@@ -87,6 +109,6 @@ extension CountedRules {
                 policy: declared?.policy ?? .accept, policyPackets: declared?.counters.packets, isDeciding: isDeciding)
             bases.append(chain)
         }
-        self.init(chains: bases + others)
+        self.init(chains: bases + others, path: path)
     }
 }

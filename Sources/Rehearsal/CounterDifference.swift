@@ -24,6 +24,9 @@ package struct CounterDifference: Sendable {
     /// The number of packets that it decided since.
     package let policyPackets: UInt64
 
+    /// The packets' way.
+    private let path: PacketPath
+
     /// The difference between two readings of the same rules.
     package init(from before: CountedRules, to after: CountedRules) {
         movements = after.bases.flatMap { base in
@@ -39,6 +42,7 @@ package struct CounterDifference: Sendable {
         }
         let base = after.deciding?.base
         policy = base?.policy ?? .accept
+        path = after.path
         policyPackets = (base?.policyPackets ?? 0) &- (before.deciding?.base?.policyPackets ?? 0)
     }
 
@@ -56,6 +60,9 @@ package struct CounterDifference: Sendable {
             self = movement.isDeciding ? .rule(movement.rule) : .earlier(movement.rule)
         }
     }
+
+    /// The chain whose policy decides about forwarded packets; latchkey does not change it.
+    private static let forward = NFTPlace(table: "filter", chain: "FORWARD")
 
     /// How many packets rules and the policy have dropped.
     var dropped: UInt64 {
@@ -82,14 +89,36 @@ package struct CounterDifference: Sendable {
             return icmpv6.map(types.contains) ?? false
         }
         let counts = isAccepted.map { $0 == (policy == .accept) } ?? true
-        let policyCount = counts ? policyPackets : 0
-        let fresh = ends.filter { !$0.rule.isForReplies }
+        var policyCount = counts ? policyPackets : 0
+        var fresh = ends.filter { !$0.rule.isForReplies }
+        if path == .forwarded {
+            // What latchkey's rules return, another program's rule or the policy accepts.
+            let own = fresh.filter { $0.rule.isOwned }
+            if !own.isEmpty {
+                fresh = own
+                policyCount = 0
+            } else if isAccepted != false, let entry = entry(of: count) {
+                return Decision(entry)
+            }
+        }
         if let only = fresh.first {
             return fresh.count == 1 && only.packets >= count && (count == 1 || policyCount == 0)
                 ? Decision(only) : nil
         }
-        if policyCount > 0 { return policyCount >= count ? .policy(policy) : nil }
+        if policyCount > 0 {
+            guard policyCount >= count else { return nil }
+            return path == .incoming ? .policy(policy) : .otherPolicy(policy, Self.forward)
+        }
         return ends.first { $0.packets >= count }.map(Decision.init)
+    }
+
+    /// The rule that sent the first packets of all `count` exchanges to latchkey's chain for published ports, where no
+    /// rule decided about them; nil if they did not come there.
+    private func entry(of count: Int) -> Movement? {
+        let own = movements.filter(\.rule.isOwned)
+        let entries = own.filter { $0.rule.verdict.chain != nil }
+        let later = own.filter(\.rule.isForReplies).reduce(0) { $0 + $1.packets }
+        return entries.reduce(0) { $0 + $1.packets } >= later + UInt64(count) ? entries.first : nil
     }
 }
 

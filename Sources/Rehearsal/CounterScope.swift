@@ -20,10 +20,11 @@ package struct CounterScope: Sendable {
     /// - Parameters:
     ///   - existing: the rules that are there without the plan.
     ///   - planned: the rules of the plan.
-    package init?(existing: RuleSet, planned: RuleSet) {
+    ///   - path: the packets' way.
+    package init?(existing: RuleSet, planned: RuleSet, path: PacketPath = .incoming) {
         guard existing.tables.reduce(0, { $0 + $1.entries.count }) > Self.many else { return nil }
         let tables = existing.tables + planned.tables
-        hooks = CountedRules.hooks.filter { name, hook in
+        hooks = CountedRules.hooks(path).filter { name, hook in
             name == "filter"
                 || tables.contains { table in
                     table.name == name && (table.chain(hook)?.policy == .drop || !table.rules(in: hook).isEmpty)

@@ -5,12 +5,18 @@ import Synchronization
 /// Reads the counters of iptables' rules again and again.
 package final class IPTablesCounters: CounterSource {
     private let tools: [Family: IPTables]
+    private let path: PacketPath
     private let scopes = Mutex<[Family: CounterScope]>([:])
 
     /// The families' counters.
     ///
-    /// - Parameter tools: the commands of one backend, run where the rules are.
-    package init(_ tools: [Family: IPTables]) { self.tools = tools }
+    /// - Parameters:
+    ///   - tools: the commands of one backend, run where the rules are.
+    ///   - path: the packets' way.
+    package init(_ tools: [Family: IPTables], path: PacketPath = .incoming) {
+        self.tools = tools
+        self.path = path
+    }
 
     package var families: [Family] { Family.allCases.filter { tools[$0] != nil } }
 
@@ -22,8 +28,8 @@ package final class IPTablesCounters: CounterSource {
     package func look(at scopes: [Family: CounterScope]) { self.scopes.withLock { $0 = scopes } }
 
     package func read(_ family: Family) async throws -> CountedRules {
-        guard let tool = tools[family] else { return CountedRules(chains: []) }
-        return CountedRules(try await read(tool))
+        guard let tool = tools[family] else { return CountedRules(chains: [], path: path) }
+        return CountedRules(try await read(tool), path: path)
     }
 
     private func read(_ tool: IPTables) async throws -> RuleSet {

@@ -84,6 +84,7 @@ extension NFTListing.Rule {
             if expression["accept"] != nil { return .accept }
             if expression["drop"] != nil { return .drop }
             if expression["reject"] != nil { return .reject }
+            if expression["return"] != nil { return .return }
             if let chain = expression["jump"]?["target"]?.text { return .jump(chain) }
             if let chain = expression["goto"]?["target"]?.text { return .goto(chain) }
             // iptables' own, which nft does not translate.

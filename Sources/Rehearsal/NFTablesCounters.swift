@@ -11,6 +11,7 @@ package final class NFTablesCounters: CounterSource {
     private let texts = Mutex<[Key: String]>([:])
 
     package let families: [Family]
+    private let path: PacketPath
 
     /// One of latchkey's rules may count packets of both families.
     package var isShared: Bool { true }
@@ -24,8 +25,10 @@ package final class NFTablesCounters: CounterSource {
         let handle: Int
     }
 
-    /// The hooks that a packet for this machine passes, in order.
-    private static let hooks = ["ingress", "prerouting", "input"]
+    /// The hooks that a packet passes, in order.
+    private static func hooks(_ path: PacketPath) -> [String] {
+        ["ingress", "prerouting", path == .incoming ? "input" : "forward"]
+    }
 
     /// The counters of the tables where the runner works.
     ///
@@ -33,10 +36,14 @@ package final class NFTablesCounters: CounterSource {
     ///   - families: the families that the kernel has.
     ///   - toolbox: finds nft.
     ///   - runner: runs it where the rules are.
+    ///   - path: the packets' way.
     /// - Throws: `toolMissing`.
-    package init(families: [Family], toolbox: Toolbox, runner: any CommandRunner) throws(HostError) {
+    package init(
+        families: [Family], toolbox: Toolbox, runner: any CommandRunner, path: PacketPath = .incoming
+    ) throws(HostError) {
         nft = try toolbox.need("nft")
         self.families = families
+        self.path = path
         self.runner = runner
     }
 
@@ -48,11 +55,13 @@ package final class NFTablesCounters: CounterSource {
             throw HostError.toolUnusable(command: command.words, reason: "its output cannot be read: \(error)")
         }
         if listing.nftables.contains(where: { $0.rule.map { text(of: $0) == nil } ?? false }) { try await readTexts() }
-        return Self.rules(listing, family) { self.text(of: $0) ?? "handle \($0.handle)" }
+        return Self.rules(listing, family, path: path) { self.text(of: $0) ?? "handle \($0.handle)" }
     }
 
     /// The rules in a listing that a packet of a family may meet.
-    static func rules(_ listing: NFTListing, _ family: Family, text: (NFTListing.Rule) -> String) -> CountedRules {
+    static func rules(
+        _ listing: NFTListing, _ family: Family, path: PacketPath = .incoming, text: (NFTListing.Rule) -> String
+    ) -> CountedRules {
         let wanted = ["inet", "netdev", family == .ipv4 ? "ip" : "ip6"]
         var rules: [NFTPlace: [CountedRule]] = [:]
         for rule in listing.nftables.compactMap(\.rule) where wanted.contains(rule.family) {
@@ -61,23 +70,24 @@ package final class NFTablesCounters: CounterSource {
                 CountedRule(
                     table: place.table, chain: place.chain, text: text(rule), verdict: rule.verdict,
                     packets: rule.packets, comment: rule.comment, handle: rule.handle,
-                    isForReplies: rule.isForReplies, types: rule.icmpv6Types, branches: rule.branches))
+                    isForReplies: rule.isForReplies, types: rule.icmpv6Types, branches: rule.branches
+                ).on(path))
         }
         var bases: [(order: (Int, Int), chain: CountedRules.Chain)] = []
         var others: [CountedRules.Chain] = []
         for chain in listing.nftables.compactMap(\.chain) where wanted.contains(chain.family) {
             let place = NFTPlace(table: "\(chain.family) \(chain.table)", chain: chain.name)
             var counted = CountedRules.Chain(table: place.table, name: place.chain, rules: rules[place] ?? [])
-            if chain.type == "filter", let hook = chain.hook.flatMap(hooks.firstIndex) {
+            if chain.type == "filter", let hook = chain.hook.flatMap(hooks(path).firstIndex) {
                 counted.base = CountedRules.Base(
                     policy: chain.policy == "drop" ? .drop : .accept,
-                    isDeciding: place.table == NFTable.Name.latchkey.description && chain.hook == "input")
+                    isDeciding: place.table == NFTable.Name.latchkey.description && chain.hook == hooks(path).last)
                 bases.append(((hook, chain.prio ?? 0), counted))
             } else {
                 others.append(counted)
             }
         }
-        return CountedRules(chains: bases.sorted { $0.order < $1.order }.map(\.chain) + others)
+        return CountedRules(chains: bases.sorted { $0.order < $1.order }.map(\.chain) + others, path: path)
     }
 
     // MARK: - The text of rules

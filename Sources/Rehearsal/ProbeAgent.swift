@@ -48,6 +48,9 @@ package struct ProbeAgent {
             case .listen(let addresses, let tcp, let udp):
                 try listeners.open(addresses.map(IPAddress.init(parsing:)), tcp: tcp, udp: udp)
                 return .done
+            case .forward:
+                try Self.forward()
+                return .done
             case .deafen:
                 listeners.close()
                 return .done
@@ -60,6 +63,17 @@ package struct ProbeAgent {
             return .failed(reason: failure.text)
         } catch {
             return .failed(reason: "\(error)")
+        }
+    }
+
+    /// Makes the kernel forward packets in this network, in the families that it has.
+    private static func forward() throws {
+        for path in ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"] {
+            let file = open(path, O_WRONLY | O_CLOEXEC)
+            if file < 0, errno == ENOENT { continue }
+            guard file >= 0 else { throw SocketFailure(call: "open \(path)", errno: errno) }
+            defer { close(file) }
+            guard write(file, "1", 1) == 1 else { throw SocketFailure(call: "write \(path)", errno: errno) }
         }
     }
 

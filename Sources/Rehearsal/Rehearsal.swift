@@ -46,7 +46,8 @@ package struct Rehearsal: Sendable {
     /// Listens on all ports of the expectations, on both sides.
     package func listen(for expectations: [Expectation]) async throws(StageError) {
         let inward = expectations.filter { $0.direction == .in }
-        try await listen(in: .server, for: inward)
+        try await listen(in: .server, for: inward.filter { $0.container == nil })
+        try await listenInContainers(inward.compactMap(\.container), inward)
         try await listen(in: .outside, for: expectations.filter { $0.direction == .out })
     }
 
@@ -68,7 +69,20 @@ package struct Rehearsal: Sendable {
         try await stage.listen(in: place, tcp: tcp.sorted(), udp: udp.sorted(), on: addresses)
     }
 
-    /// The control round without rules.
+    /// Listens on the containers' own ports, where the published ports lead to.
+    private func listenInContainers(
+        _ endpoints: [ContainerEndpoint], _ expectations: [Expectation]
+    ) async throws(StageError) {
+        for (address, own) in Dictionary(grouping: endpoints, by: \.address).sorted(by: { $0.key < $1.key }) {
+            let wanted = expectations.filter { $0.container.map(own.contains) ?? false }
+            let ports = { (name: String) in
+                Set(wanted.filter { $0.packet.protocolName == name }.compactMap(\.container?.port)).sorted()
+            }
+            try await stage.listen(in: .containers, tcp: ports("tcp"), udp: ports("udp"), on: [address])
+        }
+    }
+
+    /// The control round without rules; a container is then reached at its own address.
     ///
     /// - Returns: for every expectation whose packet does not arrive, what happened instead.
     package func control(_ expectations: [Expectation]) async throws(StageError) -> [Expectation: String] {
@@ -76,7 +90,7 @@ package struct Rehearsal: Sendable {
         let plain = expectations.filter { !$0.isEstablished }
         for patience in [patience, Self.longPatience] {
             let open = patience == self.patience ? plain : plain.filter { failures[$0] != nil }
-            for (expectation, result) in try await attempt(open, patience: patience) {
+            for (expectation, result) in try await attempt(open, patience: patience, by: \.directProbe) {
                 let isThrough = expectation.isThrough(result.outcome) ?? (result.outcome == .sent)
                 failures[expectation] = isThrough ? nil : Self.text(result)
             }
@@ -323,15 +337,15 @@ package struct Rehearsal: Sendable {
 
     // MARK: - Helpers
 
-    /// Sends everything at once, from both places.
+    /// Sends everything at once, from all places.
     func attempt(
-        _ expectations: [Expectation], patience: Duration
+        _ expectations: [Expectation], patience: Duration, by probe: (Expectation) -> Probe = \.probe
     ) async throws(StageError) -> [Expectation: ProbeResult] {
         var results: [Expectation: ProbeResult] = [:]
-        for place in Stage.Place.allCases {
+        for place in stage.places {
             let here = expectations.filter { $0.place == place }
             guard !here.isEmpty else { continue }
-            let answers = try await stage.probe(here.map(\.probe), from: place, patience: patience)
+            let answers = try await stage.probe(here.map(probe), from: place, patience: patience)
             for (expectation, answer) in zip(here, answers) { results[expectation] = answer }
         }
         return results

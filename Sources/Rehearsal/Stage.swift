@@ -3,7 +3,8 @@ import Host
 import Netfilter
 import Policy
 
-/// A throwaway server and the outside: two network namespaces of this kernel, connected by veth pairs.
+/// A throwaway server and the outside: two network namespaces of this kernel, connected by veth pairs; where the server
+/// forwards packets to containers, a third one stands for those.
 ///
 /// Only processes keep them alive. The server has its own process, mount and network namespaces; the kernel kills all
 /// processes in both places when the stage is closed or its owner dies. Without root, both are inside a user namespace,
@@ -11,7 +12,7 @@ import Policy
 package final class Stage: Sendable {
     /// One side of the stage.
     package enum Place: String, CaseIterable, Sendable {
-        case server, outside
+        case server, outside, containers
     }
 
     /// The server's addresses and those from which the outside comes.
@@ -20,6 +21,8 @@ package final class Stage: Sendable {
     private let namespaces: StageNamespaces
     private let server: AgentProcess
     private let outside: AgentProcess
+    /// Nil without containers.
+    private let containers: AgentProcess?
     private let runner: any CommandRunner
 
     /// Creates the namespaces, connects them and assigns their addresses.
@@ -37,22 +40,28 @@ package final class Stage: Sendable {
     ) async throws(StageError) -> Stage {
         let (server, namespaces) = try await openServer(agent: agent, tools: tools)
         let outside = try await begin(namespaces.makeOutside(agent, tools), .outside, ownRun: false)
+        var containers: AgentProcess?
+        if !addresses.containers.isEmpty {
+            containers = try await begin(namespaces.makeOutside(agent, tools), .containers, ownRun: false)
+        }
         let stage = Stage(
-            addresses: addresses, tools: tools, namespaces: namespaces.with(outside: outside.id), server: server,
-            outside: outside, runner: runner)
+            addresses: addresses, tools: tools,
+            namespaces: namespaces.with(outside: outside.id, containers: containers?.id), server: server,
+            outside: outside, containers: containers, runner: runner)
         try await stage.connect()
         return stage
     }
 
     private init(
         addresses: StageAddresses, tools: StageTools, namespaces: StageNamespaces, server: AgentProcess,
-        outside: AgentProcess, runner: any CommandRunner
+        outside: AgentProcess, containers: AgentProcess?, runner: any CommandRunner
     ) {
         self.addresses = addresses
         self.tools = tools
         self.namespaces = namespaces
         self.server = server
         self.outside = outside
+        self.containers = containers
         self.runner = runner
     }
 
@@ -76,8 +85,15 @@ package final class Stage: Sendable {
 
     /// The process through which the kernel shows a place: `/proc/ID/ns/net` is its network namespace.
     package func processID(of place: Place) -> Int32 {
-        place == .server ? server.id : outside.id
+        switch place {
+        case .server: server.id
+        case .outside: outside.id
+        case .containers: containers?.id ?? server.id
+        }
     }
+
+    /// The places of this stage.
+    package var places: [Place] { Place.allCases.filter { $0 != .containers || containers != nil } }
 
     /// Gives the outside further addresses.
     package func addOutside(_ further: [IPAddress]) async throws(StageError) {
@@ -133,6 +149,7 @@ package final class Stage: Sendable {
 
     /// Ends everything that runs in the stage, and the stage.
     package func close() {
+        containers?.end()
         outside.end()
         server.end()
     }
@@ -178,8 +195,35 @@ package final class Stage: Sendable {
                 + ["peer", "name", addresses.outsideEnd(of: interface)] + index + ["netns", "\(outside.id)"]
             try await ip(namespaces.enterNetworkOfServer([tools.ip] + join, tools), input: "")
         }
-        for place in Place.allCases { try await batch(addresses.script(for: place), in: place) }
+        try await connectContainers()
+        for place in places { try await batch(addresses.script(for: place), in: place) }
         for address in addresses[.server] { try await awaitPassage(to: address) }
+        for group in addresses.containers {
+            for family in Family.allCases {
+                guard let member = group.members.first(where: { $0.family == family }),
+                    let source = addresses[.server].first(where: { $0.family == family })
+                else { continue }
+                try await awaitPassage(Probe(.ping, from: source, to: member), from: .server)
+            }
+        }
+    }
+
+    private func connectContainers() async throws(StageError) {
+        guard let containers else { return }
+        for group in addresses.containers {
+            let index = ["index", "\(addresses.index(of: group))"]
+            let join =
+                ["link", "add", "name", group.interface] + index + ["type", "veth"]
+                + ["peer", "name", "eth\(addresses.index(of: group))"] + index + ["netns", "\(containers.id)"]
+            try await ip(namespaces.enterNetworkOfServer([tools.ip] + join, tools), input: "")
+        }
+        for family in Family.allCases {
+            let rules = addresses.containers.map { $0.rules(addresses.index(of: $0), family) }.joined()
+            let option = family == .ipv4 ? "-4" : "-6"
+            guard !rules.isEmpty else { continue }
+            try await ip(namespaces.enter(.containers, [tools.ip, option, "-batch", "-"], tools), input: rules)
+        }
+        _ = try await ask(.forward, of: .server, within: .seconds(20))
     }
 
     /// Waits until packets pass: after "up", the kernel needs up to a second until a veth pair transmits.
@@ -187,12 +231,15 @@ package final class Stage: Sendable {
         guard let source = addresses.outside.first(where: { addresses.server.facing($0)?.address == target }) else {
             return
         }
+        try await awaitPassage(Probe(.ping, from: source, to: target), from: .outside)
+    }
+
+    private func awaitPassage(_ ping: Probe, from place: Place) async throws(StageError) {
         let end = ContinuousClock.now + .seconds(10)
         while ContinuousClock.now < end {
-            let ping = Probe(.ping, from: source, to: target)
-            if try await probe([ping], from: .outside, patience: .milliseconds(50)).allSatisfy(\.isAccepted) { return }
+            if try await probe([ping], from: place, patience: .milliseconds(50)).allSatisfy(\.isAccepted) { return }
         }
-        throw .agent(place: .outside, reason: "packets from \(source) do not reach \(target)")
+        throw .agent(place: place, reason: "packets from \(ping.source) do not reach \(ping.target)")
     }
 
     private func batch(_ lines: String, in place: Place) async throws(StageError) {
@@ -213,7 +260,14 @@ package final class Stage: Sendable {
         -> AgentReply
     {
         do throws(AgentFailure) {
-            return try await (place == .server ? server : outside).ask(request, within: limit)
+            let agent =
+                switch place {
+                case .server: server
+                case .outside: outside
+                case .containers: containers
+                }
+            guard let agent else { throw AgentFailure(reason: "the stage has no containers") }
+            return try await agent.ask(request, within: limit)
         } catch {
             throw .agent(place: place, reason: error.reason)
         }

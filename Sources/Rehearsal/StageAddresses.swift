@@ -7,11 +7,14 @@ package struct StageAddresses: Sendable, Equatable {
     package let server: [ServerAddress]
     /// The addresses of the outside, in any networks.
     package let outside: [IPAddress]
+    /// The containers behind further interfaces of the server; usually none.
+    package let containers: [StageContainers]
 
     /// Addresses for a stage; all outside addresses are the server's neighbours, in any network.
-    package init(server: [ServerAddress], outside: [IPAddress]) {
+    package init(server: [ServerAddress], outside: [IPAddress], containers: [StageContainers] = []) {
         self.server = server
         self.outside = outside
+        self.containers = containers
     }
 
     /// Documentation addresses (RFC 5737, RFC 3849): a server, and outside it a neighbour and a stranger.
@@ -24,10 +27,16 @@ package struct StageAddresses: Sendable, Equatable {
         })
 
     /// The same server with an outside of these addresses.
-    package func with(outside: [IPAddress]) -> StageAddresses { StageAddresses(server: server, outside: outside) }
+    package func with(outside: [IPAddress]) -> StageAddresses {
+        StageAddresses(server: server, outside: outside, containers: containers)
+    }
 
     subscript(place: Stage.Place) -> [IPAddress] {
-        place == .server ? server.map(\.address) : outside
+        switch place {
+        case .server: server.map(\.address)
+        case .outside: outside
+        case .containers: containers.flatMap(\.members)
+        }
     }
 
     /// The server's interfaces, each once.
@@ -42,6 +51,9 @@ package struct StageAddresses: Sendable, Equatable {
     /// The numbers of both ends of a veth pair.
     func index(of interface: String) -> Int { 1000 + number(of: interface) }
 
+    /// The numbers of both ends of the veth pair to containers; the containers' routing table has the same number.
+    func index(of containers: StageContainers) -> Int { 2000 + (self.containers.firstIndex(of: containers) ?? 0) }
+
     private func number(of interface: String) -> Int { interfaces.firstIndex(of: interface) ?? 0 }
 
     /// An interface as an argument of `ip`: by its index, because a name may be a keyword of `ip` or begin a comment.
@@ -53,6 +65,9 @@ package struct StageAddresses: Sendable, Equatable {
     /// everything to one gateway at the other end. If every outside address were a neighbour, a large plan would fill
     /// the kernel's neighbour table, which all namespaces share (gc_thresh3 in arp(7)).
     func script(for place: Stage.Place) -> String {
+        guard place != .containers else {
+            return "link set lo up\n" + containers.map { $0.containerScript(index(of: $0)) }.joined()
+        }
         var lines = ["link set lo up"]
         lines += interfaces.map { "link set \(device($0)) up" }
         if place == .server {
@@ -73,7 +88,9 @@ package struct StageAddresses: Sendable, Equatable {
             }
         }
         return lines.map { $0 + "\n" }.joined()
-            + (place == .server ? wayBack(to: outside) : outsideScript(outside) + gateways)
+            + (place == .server
+                ? wayBack(to: outside) + containers.map { $0.serverScript(index(of: $0)) }.joined()
+                : outsideScript(outside) + gateways)
     }
 
     /// The commands for outside addresses; each is on every veth pair, because IPv6 answers only where the address is.

@@ -26,10 +26,12 @@ package struct StageTools: Sendable {
 struct StageNamespaces: Sendable {
     let server: Int32
     let outside: Int32?
+    /// The containers' namespace; nil if there is none.
+    var containers: Int32?
     let isUser: Bool
 
-    func with(outside: Int32) -> StageNamespaces {
-        StageNamespaces(server: server, outside: outside, isUser: isUser)
+    func with(outside: Int32, containers: Int32?) -> StageNamespaces {
+        StageNamespaces(server: server, outside: outside, containers: containers, isUser: isUser)
     }
 
     /// Starts the agent as the first process of the server.
@@ -53,7 +55,12 @@ struct StageNamespaces: Sendable {
 
     /// Runs a command in a place.
     func enter(_ place: Stage.Place, _ words: [String], _ tools: StageTools) -> [String] {
-        let network = place == .outside ? outside ?? server : server
+        let network =
+            switch place {
+            case .server: server
+            case .outside: outside ?? server
+            case .containers: containers ?? server
+            }
         return [tools.nsenter] + user
             + ["--net=/proc/\(network)/ns/net", "--mount=\(path("mnt"))", "--pid=\(path("pid_for_children"))", "--"]
             + words

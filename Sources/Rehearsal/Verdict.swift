@@ -40,7 +40,7 @@ package struct Verdict: Sendable, Equatable {
 extension Expectation {
     /// Whether a rehearsal is worthless without this test: the present connection, the admins, SSH.
     fileprivate var isNeeded: Bool {
-        (role == .you || role == .admin || answer == .ssh) && isThrough(.silent) != nil
+        (role == .you || role == .admin || answer == .ssh) && container == nil && isThrough(.silent) != nil
     }
 
     /// The source port of the server for tests in which its own flow must be recognized.
@@ -49,7 +49,20 @@ extension Expectation {
     static let deafPort: UInt16 = 9
 
     /// The place that sends its packets.
-    var place: Stage.Place { role == .server && packet != .packetTooBig ? .server : .outside }
+    var place: Stage.Place {
+        guard role == .server, packet != .packetTooBig else { return .outside }
+        return container == nil ? .server : .containers
+    }
+
+    /// The packets that test whether it can arrive at all, without rules: those to a published port go to the container.
+    var directProbe: Probe {
+        var direct = probe
+        if direction == .in, let container {
+            direct.target = container.address
+            direct.port = container.port ?? probe.port
+        }
+        return direct
+    }
 
     /// The packets that test it.
     var probe: Probe {

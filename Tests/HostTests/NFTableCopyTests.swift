@@ -50,7 +50,7 @@ struct NFTableCopyTests {
     @Test("a rehearsal gets it without its owner and without chains that rewrite addresses")
     func forRehearsal() throws {
         #expect(
-            try NFTable.tables(in: Self.listing)[1].forRehearsal.text == """
+            try NFTable.tables(in: Self.listing)[1].forRehearsal().text == """
                 table inet firewalld {
                 \tset bad {
                 \t\ttype ipv4_addr

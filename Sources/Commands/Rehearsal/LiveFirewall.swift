@@ -1,5 +1,6 @@
 import Host
 import Netfilter
+import Rehearsal
 import SafeApply
 
 /// All active rules of the machine that take part in a rehearsal; temporary entries, which end by themselves, do not.
@@ -72,7 +73,7 @@ struct LiveFirewall: Sendable {
 extension LiveFirewall {
     /// Loads the rules on a stage, as far as it supports them.
     ///
-    /// Not nat: it forwards packets to containers that the stage does not have; `PlanEffects` reports those ports.
+    /// Without nat, unless the stage has containers: it forwards packets to them.
     ///
     /// - Parameter kernel: the stage's programs.
     /// - Returns: the rules of the families in which these and no others of the change's backend are active there now, and
@@ -84,7 +85,7 @@ extension LiveFirewall {
         for (backend, rules) in rules {
             guard let there = await kernel.iptables(of: backend) else { continue }
             let families = try await there.eachFamily(rules.present.map(\.family)) { family throws(ChangeError) in
-                await Self.load(rules[family]?.tables ?? [], family, there)
+                await Self.load(rules[family]?.tables ?? [], family, there, hasNAT: kernel.path == .forwarded)
             }
             for (family, result) in families.present {
                 if backend == kernel.backend { loaded[family] = result.loaded }
@@ -127,11 +128,11 @@ extension LiveFirewall {
 
     /// Loads one family's tables, each by itself: one that cannot be loaded does not affect the others.
     private static func load(
-        _ tables: [Table], _ family: Family, _ there: LiveRules
+        _ tables: [Table], _ family: Family, _ there: LiveRules, hasNAT: Bool
     ) async -> (loaded: RuleSet?, notes: [String]) {
         var notes: [String] = []
         var loaded = RuleSet(tables: [])
-        for table in tables where table.name != "nat" {
+        for table in tables where hasNAT || table.name != "nat" {
             do {
                 try await there.tools[family]?.restore(DumpText.bytes(RuleSet(tables: [table]).text), flush: true)
                 loaded[table.name] = table
@@ -147,7 +148,7 @@ extension LiveFirewall {
         let missing = "The rehearsal ran without the table \(table.id)"
         guard !table.hasXtables else { return ["\(missing): only iptables-nft can load it, and it is not installed."] }
         do throws(HostError) {
-            try await kernel.nft?.load(table.forRehearsal.text)
+            try await kernel.nft?.load(table.forRehearsal(hasNAT: kernel.path == .forwarded).text)
             return []
         } catch {
             return ["\(missing): \(error)"]

@@ -79,6 +79,30 @@ struct RehearsalMachine: Sendable {
 }
 
 extension RehearsalMachine {
+    private init(addresses: [ServerAddress], listening: [PortSpec]) {
+        self.addresses = addresses
+        self.listening = listening
+    }
+
+    /// The same machine for a stage with containers.
+    ///
+    /// - Parameters:
+    ///   - interfaces: those that containers are behind, which lead outside no longer.
+    ///   - published: further addresses of the machine, to which packets for containers are sent.
+    /// - Returns: the machine.
+    func without(_ interfaces: [String], publishedOn published: [IPAddress]) -> RehearsalMachine {
+        let own = Set(ownAddresses().map(\.address))
+        var left = addresses.filter { !interfaces.contains($0.interface) }
+        for address in Set(published).sorted()
+        where own.contains(address) && !left.contains(where: { $0.address == address }) {
+            guard let first = left.first(where: { $0.address.family == address.family }) else { continue }
+            left.append(
+                ServerAddress(
+                    address, on: first.interface, prefixLength: address.family == .ipv4 ? 32 : 128))
+        }
+        return RehearsalMachine(addresses: left, listening: listening)
+    }
+
     /// The maximum number of interfaces on a stage that the plan names.
     private static let wantedInterfaces = 8
 

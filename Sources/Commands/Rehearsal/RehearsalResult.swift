@@ -25,7 +25,7 @@ struct RehearsalResult: Sendable {
             verdicts.filter { !$0.isAsPromised }
             + zip(verdicts, pending).filter { $0.isAsPromised && !$1.isAsPromised }.map(\.1)
             .filter { takenOver == nil || !$0.expectation.isAccepted }
-        return broken.filter { !isAddressSpecific($0) && !$0.isUpToOthers }
+        return broken.filter { !isAddressSpecific($0) && !isUpToOthers($0) }
     }
 
     /// What other programs' rules open or close besides, each rule once: it is shown, not refused, unless it shuts out an
@@ -33,11 +33,9 @@ struct RehearsalResult: Sendable {
     var otherProgramsNotes: [String] {
         let others = zip(verdicts, pending.isEmpty || takenOver != nil ? verdicts : pending)
             .map { $0.isAsPromised ? $1 : $0 }
-            .filter { $0.isUpToOthers && !isAddressSpecific($0) }
-        var decisions: [CounterDifference.Decision] = []
-        for case let decision? in others.map(\.decision) where !decisions.contains(decision) {
-            decisions.append(decision)
-        }
+            .filter { isUpToOthers($0) && !isAddressSpecific($0) }
+        var decisions: [CounterDifference.Decision?] = []
+        for decision in others.map(\.decision) where !decisions.contains(decision) { decisions.append(decision) }
         return decisions.map { decision in
             let own = others.filter { $0.decision == decision }
             let count = own.count == 1 ? "" : " and \(own.count - 1) more packets"
@@ -123,8 +121,10 @@ extension Verdict {
         let way =
             expectation.direction == .out ? "\(expectation.source) to \(expectation.target)" : "\(expectation.source)"
         let promised = expectation.isAccepted ? "open" : "closed"
+        let published = expectation.direction == .in ? expectation.container.map { " (published, to \($0))" } : nil
+        let title = expectation.packet.title + (published ?? "")
         if let untried {
-            return "\(expectation.packet.title) from \(way): expected \(promised), not tested; \(untried)."
+            return "\(title) from \(way): expected \(promised), not tested; \(untried)."
         }
         let found = observation == .accepted ? "open" : "closed"
         let answer = expectation.answer.map { " by \"\($0.title)\"" } ?? ""
@@ -137,7 +137,7 @@ extension Verdict {
                 rule.place == nil ? "; decided by \(rule.fullText)" : " by \(rule.fullText)"
             case nil: "; the deciding rule is unknown"
             }
-        return "\(expectation.packet.title) from \(way): expected \(promised)\(answer), found \(found)\(decided)."
+        return "\(title) from \(way): expected \(promised)\(answer), found \(found)\(decided)."
     }
 }
 
@@ -151,11 +151,25 @@ extension Verdict {
     }
 }
 
-extension Verdict {
+extension RehearsalResult {
     /// Whether another program's rule opens or closes what the answers don't, and nobody needs it to be otherwise: it is
-    /// no admin's packet, and no login.
-    fileprivate var isUpToOthers: Bool {
-        guard !isAsPromised, isTested, let decision, decision.isOfOthers else { return false }
+    /// no admin's packet to the server itself, and no login.
+    fileprivate func isUpToOthers(_ verdict: Verdict) -> Bool {
+        let expectation = verdict.expectation
+        guard !verdict.isAsPromised, verdict.isTested else { return false }
+        if expectation.container != nil, expectation.isAccepted {
+            // latchkey's own rules count what they drop.
+            return verdict.decision?.isOfOthers ?? true
+        }
+        guard let decision = verdict.decision, decision.isOfOthers else { return false }
+        if expectation.container != nil {
+            // Another program's rule accepts every published port's packets in the end. It is its doing only where it is
+            // ahead of latchkey's rules, which decide about other packets.
+            return (verdicts + pending).contains { other in
+                other.expectation.container != nil && other.expectation.family == expectation.family
+                    && other.decision?.isOfOthers == false
+            }
+        }
         guard expectation.isAccepted else { return true }
         return ![.admin, .you].contains(expectation.role) && expectation.answer != .ssh
     }
@@ -165,7 +179,7 @@ extension Expectation {
     /// Whether it is the same packet to the same server address from another stranger.
     fileprivate func isLike(_ other: Expectation) -> Bool {
         role == other.role && direction == other.direction && target == other.target && packet == other.packet
-            && sourcePort == other.sourcePort && source != other.source
+            && sourcePort == other.sourcePort && container == other.container && source != other.source
     }
 
     /// Whether the connection is older than the rules.

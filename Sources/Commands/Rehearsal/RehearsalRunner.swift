@@ -89,7 +89,8 @@ struct RehearsalRunner: Sendable {
         Expectation.ofCaller(in: scene(machine))
     }
 
-    private func scene(_ machine: RehearsalMachine) -> ExpectationContext {
+    /// What the expectations on this machine depend on.
+    func scene(_ machine: RehearsalMachine) -> ExpectationContext {
         ExpectationContext(
             servers: machine.addresses, you: you, yourPort: yourPort, listening: machine.listening,
             namedByOtherRules: environment.families.flatMap { live?.all($0) ?? [] }.flatMap(\.networksInOtherRules))
@@ -103,17 +104,20 @@ struct RehearsalRunner: Sendable {
     ///   - piece: the rules.
     ///   - expectations: what the rules should do.
     ///   - machine: the machine that the stage copies.
+    ///   - containers: the containers on the stage, if the expectations are about them.
     /// - Returns: the verdicts.
     /// - Throws: `StageError` if no stage can be made or it fails; `HostError`, `ChangeError` if the rules cannot be
     ///   applied on it.
     func rehearse(
-        _ piece: Piece, _ expectations: [Expectation], on machine: RehearsalMachine
+        _ piece: Piece, _ expectations: [Expectation], on machine: RehearsalMachine,
+        containers: [StageContainers] = []
     ) async throws -> RehearsalResult {
         let begun = ContinuousClock.now
         if let unreadable { throw unreadable }
-        let stage = try await open(expectations, on: machine)
+        let stage = try await open(expectations, on: machine, containers)
         defer { stage.close() }
-        let kernel = try await kernel(of: stage)
+        let path: PacketPath = containers.isEmpty ? .incoming : .forwarded
+        let kernel = try await StageKernel(stage, backend, environment, path: path)
         // Sets alone block nothing, and large ones are slow to create.
         let sampled = SampledSets(expectations.flatMap { [$0.source, $0.target] })
         async let sets = loadSets(kernel, sampled)
@@ -128,7 +132,7 @@ struct RehearsalRunner: Sendable {
         let existing = try await loadRules(kernel, sampled)
         try await kernel.endTracking()
         var change = try await change(piece.with(sampled), on: stage, loaded: existing.loaded)
-        (kernel.counters as? IPTablesCounters)?.look(at: scopes(piece))
+        (kernel.counters as? IPTablesCounters)?.look(at: scopes(piece, path))
         try await change.activateTrial()
         var pending = try await rehearsal.verdicts(
             expectations.filter { !$0.isForOnce }, untested: untested,
@@ -147,22 +151,26 @@ struct RehearsalRunner: Sendable {
     }
 
     /// Which counters are read in families that have too many rules to read all of them.
-    private func scopes(_ piece: Piece) -> [Family: CounterScope] {
+    private func scopes(_ piece: Piece, _ path: PacketPath) -> [Family: CounterScope] {
         var scopes: [Family: CounterScope] = [:]
         for (family, rules) in live?.rules.first?.rules.present ?? [] {
-            scopes[family] = CounterScope(existing: rules, planned: piece.rules[family] ?? RuleSet(tables: []))
+            let planned = piece.rules[family] ?? RuleSet(tables: [])
+            scopes[family] = CounterScope(existing: rules, planned: planned, path: path)
         }
         return scopes
     }
 
     /// A stage that looks like this machine, without rules.
-    func open(_ expectations: [Expectation], on machine: RehearsalMachine) async throws -> Stage {
-        let servers = machine.addresses.map(\.address)
+    func open(
+        _ expectations: [Expectation], on machine: RehearsalMachine, _ containers: [StageContainers] = []
+    ) async throws -> Stage {
+        let servers = machine.addresses.map(\.address) + containers.flatMap(\.members)
         let outside = Set(
             expectations.flatMap { [$0.source, $0.target] }.filter { $0.canBeOutside && !servers.contains($0) })
         let agent = [try OwnProgram.path(), "probe-agent"]
         let tools = try StageTools(environment.toolbox)
-        let addresses = StageAddresses(server: machine.addresses, outside: outside.sorted())
+        let addresses = StageAddresses(
+            server: machine.addresses, outside: outside.sorted(), containers: containers)
         do throws(StageError) {
             return try await Stage.open(agent: agent, tools: tools, addresses: addresses)
         } catch {

@@ -15,6 +15,8 @@ struct StageKernel: Sendable {
     let sets: IPSets?
     /// The counters of the backend's rules.
     let counters: any CounterSource
+    /// The way of the packets that are tested.
+    let path: PacketPath
     private let environment: ChangeEnvironment
     private let runner: any CommandRunner
 
@@ -24,8 +26,11 @@ struct StageKernel: Sendable {
     /// Finds the programs.
     ///
     /// - Throws: `ChangeError`, `HostError` if the backend's are not installed.
-    init(_ stage: Stage, _ backend: Backend, _ environment: ChangeEnvironment) async throws {
+    init(
+        _ stage: Stage, _ backend: Backend, _ environment: ChangeEnvironment, path: PacketPath = .incoming
+    ) async throws {
         self.stage = stage
+        self.path = path
         self.backend = backend
         self.environment = environment
         runner = StageRunner(stage, runner: environment.runner)
@@ -34,14 +39,14 @@ struct StageKernel: Sendable {
         guard backend != .nftables else {
             iptables = nil
             counters = try NFTablesCounters(
-                families: environment.families, toolbox: environment.toolbox, runner: runner)
+                families: environment.families, toolbox: environment.toolbox, runner: runner, path: path)
             return
         }
         let rules = try await LiveRules(
             backend: backend, families: environment.families, toolbox: environment.toolbox, runner: runner)
         iptables = rules
         counters = IPTablesCounters(
-            Dictionary(uniqueKeysWithValues: rules.tools.present.map { ($0.family, $0.value) }))
+            Dictionary(uniqueKeysWithValues: rules.tools.present.map { ($0.family, $0.value) }), path: path)
     }
 
     /// iptables of any backend, inside the stage; nil if it is not installed.
@@ -53,9 +58,11 @@ struct StageKernel: Sendable {
 
     /// A rehearsal of the stage's rules.
     var rehearsal: Rehearsal {
+        // The trace does not tell which of the chains that forward decided.
         Rehearsal(
             on: stage, counters: counters,
-            kernelTrace: KernelTrace(on: stage, toolbox: environment.toolbox, runner: environment.runner))
+            kernelTrace: path == .forwarded
+                ? nil : KernelTrace(on: stage, toolbox: environment.toolbox, runner: environment.runner))
     }
 
     /// Makes the stage's kernel track connections before the rules are loaded, as the guard does.

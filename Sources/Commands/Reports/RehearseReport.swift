@@ -28,6 +28,9 @@ package struct RehearseReport: Report, Equatable {
         package var packet: String
         /// The answer that covers it.
         @OrNull package var answer: String?
+        /// The container and its port that a published port leads to, or the container that sends; null if none takes
+        /// part.
+        @OrNull package var container: String?
         /// The form of the rules: `kept` or `pending`.
         package var form: String
     }
@@ -74,6 +77,7 @@ extension RehearseReport.Probe {
         rule = verdict.decision?.text
         packet = expectation.packet.title
         answer = expectation.answer?.title
+        container = expectation.container?.description
         self.form = form
     }
 }

@@ -11,6 +11,7 @@ struct VerdictTable {
         let role: Expectation.Role
         let direction: Expectation.Direction
         let source: IPAddress
+        let usesContainer: Bool
     }
 
     fileprivate struct Result: Hashable {
@@ -30,9 +31,12 @@ struct VerdictTable {
     }
 
     private func heading(_ sender: Sender) -> String {
-        switch (sender.role, sender.direction) {
-        case (.admin, _): "From an admin, \(sender.source)"
-        case (.stranger, _): "From a stranger, \(sender.source)"
+        let goal = sender.usesContainer ? ", to published ports" : ""
+        return switch (sender.role, sender.direction) {
+        case (.admin, _): "From an admin, \(sender.source)\(goal)"
+        case (.stranger, _): "From a stranger, \(sender.source)\(goal)"
+        case (.server, .out) where sender.usesContainer:
+            "From a container, \(sender.source), with the replies"
         case (.you, _): "From you, \(sender.source)"
         case (.server, .in): "From the server to itself, \(sender.source)"
         case (.server, .out): "From the server to others, \(sender.source), with the replies"
@@ -94,7 +98,8 @@ struct VerdictTable {
 extension Verdict {
     fileprivate var sender: VerdictTable.Sender {
         VerdictTable.Sender(
-            role: expectation.role, direction: expectation.direction, source: expectation.source)
+            role: expectation.role, direction: expectation.direction, source: expectation.source,
+            usesContainer: expectation.container != nil)
     }
 
     fileprivate var result: VerdictTable.Result {
