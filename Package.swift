@@ -105,7 +105,7 @@ let package = Package(
             ["Rehearsal", "SafeApply", "Composer", "Policy", "Netfilter", "Host", "Templates", logging]),
         tests("SafeApplyTests", ["SafeApply", "Netfilter", "Host"]),
         tests("InterviewTests", ["Interview", "Policy", "Netfilter"]),
-        tests("CommandsTests", ["Commands", "Rehearsal", "SafeApply", "Netfilter", "Host", argumentParser]),
+        tests("CommandsTests", ["Commands", "Rehearsal", "SafeApply", "Policy", "Netfilter", "Host", argumentParser]),
         // The built binary on the real kernel, in namespaces the test makes, and on a real pty.
         tests("EndToEndTests", ["latchkey"]),
     ]

@@ -35,8 +35,9 @@ extension Plan {
                 kinds.append((reach, [port]))
             }
         }
-        let chosen = Set((kinds.map { $0.ports[0] } + kinds.map { $0.ports[$0.ports.count - 1] })
-            .prefix(Self.mostPublished))
+        let chosen = Set(
+            (kinds.map { $0.ports[0] } + kinds.map { $0.ports[$0.ports.count - 1] })
+                .prefix(Self.mostPublished))
         let others = ports.filter { !chosen.contains($0) }.prefix(Self.mostPublished - chosen.count)
         return ports.filter { chosen.contains($0) || others.contains($0) }
     }

@@ -82,6 +82,10 @@ package struct StageAddresses: Sendable, Equatable {
                 continue
             }
             lines.append("route add \(everything) \(device(first.interface))")
+            // For the control round without rules.
+            lines += self[.containers].filter { $0.family == family }.map {
+                "route add \(CIDR($0).canonical) via \(first.address) \(device(first.interface)) onlink"
+            }
             // Each other interface is used to reach its own addresses.
             lines += server.filter { $0.address.family == family && $0.interface != first.interface }.map {
                 "route add \(CIDR($0.address).canonical) \(device($0.interface))"

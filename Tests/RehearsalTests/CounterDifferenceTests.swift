@@ -108,7 +108,7 @@ struct NFTListingTests {
             (#"{"reject": {"type": "tcp reset"}}"#, .reject), (#"{"reject": null}"#, .reject),
             (#"{"xt": {"type": "target", "name": "REJECT"}}"#, .reject),
             (#"{"jump": {"target": "web"}}"#, .jump("web")),
-            (#"{"goto": {"target": "web"}}"#, .goto("web")), (#"{"return": null}"#, .other),
+            (#"{"goto": {"target": "web"}}"#, .goto("web")), (#"{"return": null}"#, .return),
             (#"{"xt": null}"#, .other),
         ])
     func verdicts(expression: String, verdict: CountedRule.Verdict) throws {

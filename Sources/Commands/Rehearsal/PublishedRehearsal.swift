@@ -34,11 +34,9 @@ struct PublishedRehearsal: Sendable {
         let environment = runner.environment
         let lookup = try? RouteLookup(toolbox: environment.toolbox, runner: environment.runner)
         let routes = (try? await lookup?.interfaces(to: Set(ports.compactMap(\.endpoint?.address)).sorted())) ?? [:]
-        // What goes back to the network that it came from is not a container's.
-        let exits = Set(
-            Family.allCases.compactMap { family in
-                machine.addresses.first { $0.address.family == family }?.interface
-            })
+        // What goes back to where it came from is not a container's.
+        let exits = Set(NetworkFacts(environment.facts).defaultRoutes.map(\.interface))
+            .union([runner.you.flatMap { machine.addresses.facing($0)?.interface }].compactMap(\.self))
         var interfaces: [String] = []
         for port in ports {
             guard let interface = port.endpoint.flatMap({ routes[$0.address] }), !exits.contains(interface),

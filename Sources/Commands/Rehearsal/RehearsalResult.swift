@@ -161,15 +161,18 @@ extension RehearsalResult {
             // latchkey's own rules count what they drop.
             return verdict.decision?.isOfOthers ?? true
         }
-        guard let decision = verdict.decision, decision.isOfOthers else { return false }
         if expectation.container != nil {
             // Another program's rule accepts every published port's packets in the end. It is its doing only where it is
-            // ahead of latchkey's rules, which decide about other packets.
+            // ahead of latchkey's rules, which decide about other packets. In nftables, nobody else can accept for good.
+            guard verdict.decision?.isOfOthers != false else { return false }
             return (verdicts + pending).contains { other in
-                other.expectation.container != nil && other.expectation.family == expectation.family
-                    && other.decision?.isOfOthers == false
+                guard other.expectation.container != nil, other.expectation.family == expectation.family,
+                    let decision = other.decision, !decision.isOfOthers
+                else { return false }
+                return decision.rule?.place == nil
             }
         }
+        guard let decision = verdict.decision, decision.isOfOthers else { return false }
         guard expectation.isAccepted else { return true }
         return ![.admin, .you].contains(expectation.role) && expectation.answer != .ssh
     }
