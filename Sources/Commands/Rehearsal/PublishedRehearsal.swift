@@ -59,10 +59,13 @@ struct PublishedRehearsal: Sendable {
             return StageContainers(
                 behind: interface, server: own.filter { $0.interface == interface }.map(\.address), members: behind)
         }
-        notes = ports.filter { !isTestable($0) }.map { port in
-            "No packets tested the published port \(port.ports): \(port.destination) is not behind an interface of "
-                + "its own."
-        }
+        let tested = Set(expectations.filter { $0.direction == .in }.map { [$0.packet.title, $0.container?.description ?? ""] })
+        let all = ports.filter(isTestable)
+        notes =
+            ports.filter { !isTestable($0) }.map { port in
+                "No packets tested the published port \(port.ports): \(port.destination) is not behind an interface of "
+                    + "its own."
+            } + (tested.count < all.count ? ["Packets tested \(tested.count) of \(all.count) published ports."] : [])
     }
 
     /// Expectations about the server itself, without those that a published port contradicts: the packets go to the
