@@ -59,7 +59,8 @@ struct PublishedRehearsal: Sendable {
             return StageContainers(
                 behind: interface, server: own.filter { $0.interface == interface }.map(\.address), members: behind)
         }
-        let tested = Set(expectations.filter { $0.direction == .in }.map { [$0.packet.title, $0.container?.description ?? ""] })
+        let tested = Set(
+            expectations.filter { $0.direction == .in }.map { [$0.packet.title, $0.container?.description ?? ""] })
         let all = ports.filter(isTestable)
         notes =
             ports.filter { !isTestable($0) }.map { port in
