@@ -87,9 +87,4 @@ extension ImportMachine {
             ).sorted(),
             sshPorts: sshPorts, caller: caller.peer, callerPort: caller.peerPort, families: families)
     }
-
-    /// Whether an interface is a bridge to the machine's own containers or virtual machines.
-    private static func isForGuests(_ name: String) -> Bool {
-        ["docker", "br-", "veth", "virbr", "podman", "cni", "lxcbr", "lxdbr", "incusbr"].contains { name.hasPrefix($0) }
-    }
 }

@@ -1,4 +1,5 @@
 import Netfilter
+import Policy
 
 /// Who may begin what: everyone, and single networks besides.
 package struct Access: Equatable, Sendable {
@@ -6,6 +7,8 @@ package struct Access: Equatable, Sendable {
     package var everyone = Traffic.none
     /// What a network may, besides.
     package var networks: [CIDR: Traffic] = [:]
+    /// What everyone may as often as a limit allows, besides.
+    package var limited: [RateLimit: Traffic] = [:]
 
     /// Nobody may anything.
     package init() {}
@@ -13,13 +16,21 @@ package struct Access: Equatable, Sendable {
     /// What grants say together.
     init(_ grants: [FilterWalk.Grant]) {
         for grant in grants where grant.groups == nil {
-            if let source = grant.source, !source.isEverything {
+            if let limit = grant.limit {
+                if grant.source?.isEverything ?? true {
+                    limited[limit] = (limited[limit] ?? .none).union(grant.traffic)
+                }
+            } else if let source = grant.source, !source.isEverything {
                 networks[source] = (networks[source] ?? .none).union(grant.traffic)
             } else {
                 everyone = everyone.union(grant.traffic)
             }
         }
+        limited = limited.mapValues { $0.subtracting(everyone) }.filter { !$0.value.isEmpty }
     }
+
+    /// What everyone may at least as often as a limit allows.
+    private func traffic(within limit: RateLimit) -> Traffic { everyone.union(limited[limit] ?? .none) }
 
     /// All that a network may: by itself, as a part of others, and as everyone.
     package func traffic(of network: CIDR) -> Traffic {
@@ -34,50 +45,11 @@ package struct Access: Equatable, Sendable {
             let traffic = traffic(of: network).intersection(other.traffic(of: network))
             if !traffic.isEmpty { both.networks[network] = traffic }
         }
-        return both
-    }
-}
-
-/// What a firewall program does with the packets of one family, from all sides.
-struct FamilyAccess {
-    var family: Family
-    /// What is accepted whichever interface it comes in through.
-    var access = Access.open
-    /// The multicast groups and ports that are open to everyone.
-    var multicast: [(group: IPAddress, traffic: Traffic)] = []
-    /// What rules accept, each seen from one interface.
-    var grants: [FilterWalk.Grant] = []
-    /// What answers cannot say.
-    var doubts: [FilterWalk.Doubt] = []
-    /// Chains that stay as they are.
-    var kept: [String] = []
-    var isTooLong = false
-
-    /// Reads a program's rules for a family from all interfaces; nil if the program does not filter the family.
-    init?(_ source: some FilterSource, _ viewpoints: [Viewpoint]) {
-        guard let family = viewpoints.first?.family else { return nil }
-        self.family = family
-        var whole: Access?
-        for viewpoint in viewpoints {
-            guard let chains = source.chains(from: viewpoint) else { return nil }
-            var here: Access?
-            for base in chains.bases {
-                let walk = FilterWalk(chains, from: base)
-                let access = Access(walk.grants)
-                here = here.map { $0.intersection(access) } ?? access
-                grants += walk.grants
-                doubts += walk.doubts
-                kept += walk.kept
-                isTooLong = isTooLong || walk.isTooLong
-                multicast += walk.grants.filter { $0.source == nil }.flatMap { grant in
-                    (grant.groups ?? []).map { ($0, grant.traffic) }
-                }
-            }
-            // Without a base chain nothing is filtered.
-            let passed = here ?? Access.open
-            whole = whole.map { $0.intersection(passed) } ?? passed
+        for limit in Set(limited.keys).union(other.limited.keys) {
+            let traffic = traffic(within: limit).intersection(other.traffic(within: limit)).subtracting(both.everyone)
+            if !traffic.isEmpty { both.limited[limit] = traffic }
         }
-        access = whole ?? .open
+        return both
     }
 }
 

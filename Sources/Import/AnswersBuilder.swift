@@ -9,12 +9,16 @@ struct AnswersBuilder {
     struct Offer {
         /// Who; nil for everyone.
         var source: CIDR?
+        /// The interface that it is for; nil for all of them.
+        var interface: String?
         var traffic: Traffic
         /// The answer, such as `services: web`.
         var title: String
     }
 
     let families: [FamilyAccess]
+    /// The sources to block.
+    let blocked: [FilterWalk.BlockedSource]
     let catalog: TemplateCatalog
     let machine: ImportMachine
     var answers = Answers()
@@ -25,17 +29,26 @@ struct AnswersBuilder {
     /// What all families allow.
     var everyone = Traffic.none
     var networks: [CIDR: Traffic] = [:]
+    /// What all families allow everyone through an interface, beyond that.
+    var interfaces: [String: Traffic] = [:]
+    /// What all families allow everyone as often as a limit says, beyond that.
+    var limited: [RateLimit: Traffic] = [:]
     /// The ports as rules name them, larger ranges first.
-    private var units: [PortSpec] = []
+    var units: [PortSpec] = []
 
     /// Makes answers.
     ///
     /// - Parameters:
     ///   - families: what the program accepts; a family that it does not filter is not among them.
+    ///   - blocked: the sources to block.
     ///   - catalog: the service templates.
     ///   - machine: the machine.
-    init(_ families: [FamilyAccess], catalog: TemplateCatalog, machine: ImportMachine) {
+    init(
+        _ families: [FamilyAccess], blocked: [FilterWalk.BlockedSource] = [], catalog: TemplateCatalog,
+        machine: ImportMachine
+    ) {
         self.families = families
+        self.blocked = blocked
         self.catalog = catalog
         self.machine = machine
         readAccess()
@@ -44,6 +57,7 @@ struct AnswersBuilder {
     /// The answers, and what became of each rule.
     mutating func result() -> ImportResult {
         admins()
+        block()
         ssh()
         openings()
         ping()
@@ -76,6 +90,8 @@ struct AnswersBuilder {
             everyone = index == 0 ? family.access.everyone : everyone.intersection(family.access.everyone)
             networks.merge(family.access.networks) { $0.union($1) }
         }
+        readInterfaces(counted)
+        readLimits(counted)
         // A family that allows everyone more than the other one is a network of its own.
         for family in counted {
             let more = family.access.everyone.subtracting(everyone)
@@ -98,11 +114,17 @@ struct AnswersBuilder {
         let full = networks.keys.filter { isFull($0) }.sorted()
         answers.admins = AddressList(full.filter { one in !full.contains { $0 != one && $0.contains(one) } })
         offers += answers.admins.networks.map { Offer(source: $0, traffic: .all, title: "admins") }
+        let ways = interfaces.filter { !Traffic.all.subtracting($0.value.union(everyone)).concernsAnswers }
+        answers.admins.interfaces = ways.keys.sorted().compactMap { try? InterfaceName(parsing: $0) }
+        offers += answers.admins.interfaces.map { Offer(interface: $0.text, traffic: .all, title: "admins") }
+        for name in answers.admins.interfaces { interfaces[name.text] = nil }
         for network in networks.keys where full.contains(where: { $0.contains(network) }) { networks[network] = nil }
     }
 
     /// Whether a network may do everything; what limits only SSH for it does not count, because SSH stays open anyway.
     private func isFull(_ network: CIDR) -> Bool {
+        // An admin is never blocked.
+        if blocked.contains(where: { $0.source.overlaps(network) }) { return false }
         guard !network.isEverything, (try? CIDR(source: "\(network)")) != nil, var traffic = networks[network] else {
             return false
         }
@@ -112,70 +134,6 @@ struct AnswersBuilder {
             traffic = traffic.union(doubt.traffic.intersection(ssh))
         }
         return !Traffic.all.subtracting(traffic).concernsAnswers
-    }
-
-    // MARK: - SSH
-
-    private var sshPorts: [UInt16] {
-        Set((machine.sshPorts.isEmpty ? [22] : machine.sshPorts) + [machine.callerPort].compactMap(\.self)).sorted()
-    }
-
-    /// Who may use a port by rules that answers can say; nil for everyone.
-    private func sources(of port: UInt16) -> Set<CIDR>? {
-        if everyone.tcp.contains(port) { return nil }
-        return Set(networks.filter { $0.value.tcp.contains(port) && (try? CIDR(source: "\($0.key)")) != nil }.keys)
-    }
-
-    /// Who may use a port by rules that answers cannot say; nil for everyone.
-    private func doubtfulSources(of port: UInt16) -> Set<CIDR>? {
-        let doubts = families.flatMap(\.doubts).filter { $0.traffic.tcp.contains(port) }
-        // An odd rule about everything, such as one for an interface, says little of SSH where other rules do.
-        let isTold = sources(of: port) != [] || machine.caller != nil || machine.sshPorts.isEmpty
-        var sources: Set<CIDR> = []
-        for doubt in doubts where !doubt.traffic.others || doubt.isBroad || !isTold {
-            guard let source = doubt.source, !source.isEverything else { return nil }
-            sources.insert(source)
-        }
-        return sources
-    }
-
-    private mutating func ssh() {
-        let ports = sshPorts
-        let best =
-            machine.callerPort ?? ports.first { sources(of: $0) == nil } ?? ports.first { sources(of: $0) != [] }
-            ?? ports.first { doubtfulSources(of: $0) != [] } ?? ports[0]
-        guard let certain = sources(of: best), let odd = doubtfulSources(of: best) else {
-            // Rules about SSH that answers cannot say must not shut out who uses them.
-            offerSSH(ports.filter { $0 == best || sources(of: $0) == nil }, .everyone)
-            return
-        }
-        var from = certain.union(odd)
-        if let caller = machine.caller, !from.contains(where: { $0.contains(caller) }), !answers.admins.contains(caller)
-        {
-            from.insert(CIDR(caller))
-            notes.append(
-                "SSH stays open for \(caller), where you are logged in from. No imported rule allows it.")
-        }
-        let list = ports.filter { $0 == best || sources(of: $0) == certain && doubtfulSources(of: $0) == odd }
-        if from.isEmpty {
-            if answers.admins.isEmpty {
-                notes.append("No rule that allows SSH was found, so SSH is closed. To open it, change the ssh answer.")
-            }
-            offerSSH(list, .admins)
-        } else {
-            let widest = from.filter { one in !from.contains { $0 != one && $0.contains(one) } }
-            offerSSH(list, .networks(AddressList(widest.sorted())))
-        }
-    }
-
-    private mutating func offerSSH(_ ports: [UInt16], _ from: Source) {
-        answers.ssh = SSHAnswer(ports: ports, from: from)
-        let traffic = Traffic(ports.map { PortSpec(range: PortRange($0), transport: .tcp) })
-        switch from {
-        case .everyone: offers.append(Offer(source: nil, traffic: traffic, title: "ssh"))
-        case .admins: break
-        case .networks(let list): offers += list.networks.map { Offer(source: $0, traffic: traffic, title: "ssh") }
-        }
     }
 
     // MARK: - Services and ports
@@ -202,11 +160,12 @@ struct AnswersBuilder {
             notes.append("The service \"\(template.name)\" was not chosen, because it also opens \(more).")
         }
         multicast()
+        rateLimited(ssh: ssh)
         limitedServices(open: Set(open), ssh: ssh)
     }
 
     /// The ports of traffic as rules name them.
-    private func pieces(of traffic: Traffic) -> [PortSpec] {
+    func pieces(of traffic: Traffic) -> [PortSpec] {
         var rest = traffic
         var pieces: [PortSpec] = []
         for unit in units {
@@ -218,7 +177,7 @@ struct AnswersBuilder {
     }
 
     /// The templates whose ports are all among these, those with most ports first; not those that another one equals.
-    private func templates(_ open: [PortSpec], protocols: Set<IPProtocol>) -> [ServiceTemplate] {
+    func templates(_ open: [PortSpec], protocols: Set<IPProtocol>) -> [ServiceTemplate] {
         var left = Set(open)
         let all = catalog.all.filter { $0.multicast.isEmpty && $0.name != "ssh" && !$0.ports.isEmpty }
         var chosen: [ServiceTemplate] = []
@@ -261,40 +220,6 @@ struct AnswersBuilder {
         }
     }
 
-    /// Services and further ports that only some networks may reach.
-    private mutating func limitedServices(open: Set<PortSpec>, ssh: Traffic) {
-        var sources: [PortSpec: Set<CIDR>] = [:]
-        for (network, traffic) in networks where (try? CIDR(source: "\(network)")) != nil {
-            for piece in pieces(of: traffic.subtracting(Traffic(open))) where !ssh.contains(piece) {
-                sources[piece, default: []].insert(network)
-            }
-        }
-        let groups = Dictionary(grouping: sources.keys) { sources[$0] ?? [] }
-        for (from, ports) in groups.sorted(by: { ($0.value.min() ?? $0.value[0]) < ($1.value.min() ?? $1.value[0]) }) {
-            let list = from.sorted()
-            let names = list.map(\.description).joined(separator: ", ")
-            var rest = Set(ports)
-            for template in templates(ports, protocols: [])
-            where !answers.services.contains(where: { $0.name == template.name }) {
-                answers.services.append(ServiceChoice(template.name, from: .networks(AddressList(list))))
-                rest.subtract(template.ports)
-                offers += list.map {
-                    Offer(
-                        source: $0, traffic: Traffic(template.ports), title: "services: \(template.name), from \(names)"
-                    )
-                }
-            }
-            // What is open over one family only is told instead.
-            guard !list.contains(where: \.isEverything) else { continue }
-            for port in PortSpec.merged(rest) {
-                answers.ports.append(PortChoice(port, from: .networks(AddressList(list))))
-                offers += list.map {
-                    Offer(source: $0, traffic: Traffic([port]), title: "ports: \(port), from \(names)")
-                }
-            }
-        }
-    }
-
     // MARK: - Ping
 
     private mutating func ping() {
@@ -320,7 +245,7 @@ extension CIDR {
 
 extension PortSpec {
     /// The ports in as few ranges as possible, without joining ranges that only touch.
-    fileprivate static func merged(_ specs: some Sequence<PortSpec>) -> [PortSpec] {
+    static func merged(_ specs: some Sequence<PortSpec>) -> [PortSpec] {
         let all = Set(specs)
         return all.filter { spec in
             !all.contains {

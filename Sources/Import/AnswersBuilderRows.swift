@@ -16,7 +16,7 @@ extension AnswersBuilder {
                     continue
                 }
                 let source = grant.source ?? CIDR.everything(family.family)
-                let (titles, rest) = covered(source, grant.traffic)
+                let (titles, rest) = covered(source, grant.traffic, on: grant.interface)
                 let text = titles.joined(separator: "; ")
                 let row = ImportResult.Imported(rule: grant.rule, answer: text)
                 let isSaid = !rest.concernsAnswers
@@ -82,11 +82,16 @@ extension AnswersBuilder {
     }
 
     /// The answers that allow traffic from a network, and what none allows.
-    private func covered(_ source: CIDR, _ traffic: Traffic) -> (titles: [String], rest: Traffic) {
+    private func covered(
+        _ source: CIDR, _ traffic: Traffic, on interface: String? = nil
+    ) -> (titles: [String], rest: Traffic) {
         var titles: [String] = []
         var rest = traffic
         if source.family == .ipv6, !answers.ipv6 { return ([], rest) }
-        for offer in offers where offer.source?.contains(source) ?? true {
+        // A rule for everyone is not said by what one interface may besides.
+        let here =
+            offers.filter { $0.interface == nil } + offers.filter { $0.interface != nil && $0.interface == interface }
+        for offer in here where offer.source?.contains(source) ?? true {
             if rest.intersection(offer.traffic).isEmpty { continue }
             rest = rest.subtracting(offer.traffic)
             if !titles.contains(offer.title) { titles.append(offer.title) }

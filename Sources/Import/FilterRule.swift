@@ -14,6 +14,8 @@ package struct FilterConditions: Hashable, Sendable {
     package var unknown: [String] = []
     /// Whether one of the unknown conditions is a limit on the number of packets, and there is no other.
     package var isOnlyLimited = false
+    /// The limit that answers can say, which is one of the unknown conditions.
+    package var addressLimit: AddressLimit?
 
     /// No condition.
     package init() {}
@@ -49,6 +51,7 @@ package struct FilterConditions: Hashable, Sendable {
         both.isOnlyLimited =
             unknown.isEmpty ? other.isOnlyLimited : isOnlyLimited && (other.unknown.isEmpty || other.isOnlyLimited)
         both.unknown += other.unknown
+        both.addressLimit = addressLimit ?? other.addressLimit
         return both
     }
 
@@ -140,4 +143,6 @@ package struct FilterChains: Sendable {
 package protocol FilterSource: Sendable {
     /// The chains that decide about packets seen from a viewpoint; nil if the program does not filter that family.
     func chains(from viewpoint: Viewpoint) -> FilterChains?
+    /// The interfaces that rules name, without those with a wildcard.
+    var interfaces: [String] { get }
 }

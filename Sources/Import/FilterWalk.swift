@@ -1,4 +1,5 @@
 import Netfilter
+import Policy
 
 /// Finds what chains accept: each rule in its order, less what an earlier rule blocks.
 struct FilterWalk {
@@ -13,6 +14,10 @@ struct FilterWalk {
         var rule: String
         /// Whether the rule is the policy, or one that accepts everything else.
         var isDefault: Bool
+        /// How many new connections one address may make; nil for any number.
+        var limit: RateLimit?
+        /// The interface that they come in through.
+        var interface = ""
     }
 
     /// Packets of which answers cannot say whether they are accepted.
@@ -24,6 +29,14 @@ struct FilterWalk {
         var reason: String
         /// Whether most of them are accepted: all but those that an earlier rule blocks.
         var isBroad = false
+    }
+
+    /// A source that answers can block, and the rule that does.
+    struct BlockedSource: Hashable {
+        var source: CIDR
+        var rule: String
+        /// What the rule leaves open to it, or an earlier one opens.
+        var open: Traffic
     }
 
     /// Packets that a rule blocks.
@@ -40,8 +53,24 @@ struct FilterWalk {
     /// Whether there were more rules than can be followed.
     private(set) var isTooLong = false
 
+    /// The sources that answers can block: what rules block of theirs comprises SSH, and no earlier rule is for them.
+    private(set) var blockable: [BlockedSource] = []
+    /// Other sources that a rule blocks.
+    private(set) var unblockable: Set<CIDR> = []
+
     private var blocks: [Block] = []
     private let chains: FilterChains
+    private let context: Context
+
+    /// What the walk has to know besides the rules.
+    struct Context {
+        /// The ports of SSH.
+        var ssh: Traffic
+        /// The address of the present SSH connection, which stays open.
+        var caller: IPAddress?
+        /// The sources that the answers block, ahead of all that they allow.
+        var blocked: Set<CIDR> = []
+    }
     private var steps = 0
 
     /// The longest nesting of chains that is followed; the kernel allows 16.
@@ -50,10 +79,12 @@ struct FilterWalk {
     private static let mostSteps = 400_000
 
     /// Follows a base chain to its policy.
-    init(_ chains: FilterChains, from base: FilterChains.Base) {
+    init(_ chains: FilterChains, from base: FilterChains.Base, _ context: Context) {
         self.chains = chains
+        self.context = context
         visit(base.chain, FilterConditions(), base: base, depth: 0)
         apply(base, FilterConditions())
+        dropOpenedSources()
     }
 
     private mutating func apply(_ base: FilterChains.Base, _ conditions: FilterConditions) {
@@ -134,7 +165,7 @@ struct FilterWalk {
     /// What an earlier rule accepts from all of a network; nil stands for everyone.
     private func granted(to source: CIDR?) -> Traffic {
         grants.reduce(.none) { traffic, grant in
-            guard grant.groups == nil else { return traffic }
+            guard grant.groups == nil, grant.limit == nil else { return traffic }
             let isFor = grant.source.map { granted in source.map { granted.contains($0) } ?? false } ?? true
             return isFor ? traffic.union(grant.traffic) : traffic
         }
@@ -152,7 +183,45 @@ struct FilterWalk {
         if let source = sources.first, sources.count == 1, conditions.groups == nil {
             conditions.traffic = conditions.traffic.subtracting(granted(to: source))
         }
+        noteSources(of: conditions, rule)
         blocks.append(Block(conditions: conditions, rule: rule))
+    }
+
+    /// Notes which sources answers can block, because of a rule.
+    private mutating func noteSources(of conditions: FilterConditions, _ rule: String) {
+        guard let sources = conditions.sources, conditions.groups == nil else { return }
+        for source in sources {
+            let before = grants.filter { $0.groups == nil }
+            let isOwn = before.contains { $0.source?.overlaps(source) ?? false }
+            // What an earlier rule may allow counts as allowed.
+            let maybe = doubts.filter { $0.source?.overlaps(source) ?? true }.map(\.traffic)
+            let open = (before.filter { $0.source == nil }.map(\.traffic) + maybe).reduce(Traffic.none) { $0.union($1) }
+            let blocked = conditions.traffic.subtracting(open)
+            if let index = blockable.firstIndex(where: { $0.source == source }) {
+                blockable[index].open = blockable[index].open.subtracting(blocked)
+                continue
+            }
+            let isSayable =
+                conditions.unknown.isEmpty && conditions.except.isEmpty && !isOwn && !source.isEverything
+                && (try? CIDR(source: "\(source)")) != nil && !(context.caller.map(source.contains) ?? false)
+                && context.ssh.subtracting(blocked).isEmpty
+            if isSayable {
+                blockable.append(
+                    BlockedSource(source: source, rule: rule, open: Traffic.all.subtracting(blocked)))
+            } else {
+                unblockable.insert(source)
+            }
+        }
+    }
+
+    /// Sources with rules of their own that allow something cannot be blocked altogether.
+    private mutating func dropOpenedSources() {
+        let opened = blockable.filter { blocked in
+            grants.contains { grant in
+                (grant.source?.overlaps(blocked.source) ?? false) && !grant.traffic.intersection(blocked.open).isEmpty
+            }
+        }
+        unblockable.formUnion(opened.map(\.source))
     }
 
     private mutating func grant(_ conditions: FilterConditions, rule: String) {
@@ -164,6 +233,13 @@ struct FilterWalk {
             traffic.protocols.isEmpty
         {
             traffic = Traffic(limitedPing: true)
+        } else if conditions.unknown.count == 1, let limit = conditions.addressLimit, !limit.isOver,
+            conditions.groups == nil, conditions.except.isEmpty
+        {
+            for source in Self.sources(conditions) {
+                grant(source, traffic, rule, isDefault: false, limit: limit.rate)
+            }
+            return
         } else if let unknown = conditions.unknown.first {
             reason = "answers cannot say \(unknown)"
         } else if conditions.groups == nil,
@@ -190,12 +266,23 @@ struct FilterWalk {
     }
 
     /// Grants what no earlier rule blocks.
-    private mutating func grant(_ source: CIDR?, _ traffic: Traffic, _ rule: String, isDefault: Bool) {
+    private mutating func grant(
+        _ source: CIDR?, _ traffic: Traffic, _ rule: String, isDefault: Bool, limit: RateLimit? = nil
+    ) {
         var rest = traffic
+        var limited: [(RateLimit, Traffic)] = []
         var narrowed: [(CIDR, Traffic)] = []
         for block in blocks where block.conditions.groups == nil {
+            if isSaid(block, beside: source) { continue }
             let blocked = rest.intersection(block.conditions.traffic)
             if blocked.isEmpty { continue }
+            if limit == nil, block.conditions.unknown.count == 1, let over = block.conditions.addressLimit, over.isOver,
+                case .whole = Self.effect(of: block.conditions, on: source),
+                !limited.contains(where: { !$0.1.intersection(blocked).isEmpty })
+            {
+                limited.append((over.rate, blocked))
+                continue
+            }
             switch Self.effect(of: block.conditions, on: source) {
             case .none: continue
             case .whole where !block.isPartial:
@@ -215,8 +302,22 @@ struct FilterWalk {
         for (network, traffic) in narrowed {
             grant(network, traffic, rule, isDefault: false)
         }
+        for (rate, counted) in limited {
+            let here = rest.intersection(counted)
+            rest = rest.subtracting(here)
+            guard !here.isEmpty else { continue }
+            grants.append(Grant(source: source, traffic: here, rule: rule, isDefault: isDefault, limit: rate))
+        }
         guard !rest.isEmpty else { return }
-        grants.append(Grant(source: source, traffic: rest, rule: rule, isDefault: isDefault))
+        grants.append(Grant(source: source, traffic: rest, rule: rule, isDefault: isDefault, limit: limit))
+    }
+
+    /// Whether the answers say a block: all its sources are blocked ahead of everything, so that it narrows no grant.
+    ///
+    /// An admin is never blocked, and a network that contains a blocked one may become an admin.
+    private func isSaid(_ block: Block, beside source: CIDR?) -> Bool {
+        guard let sources = block.conditions.sources, !block.isPartial else { return false }
+        return sources.allSatisfy(context.blocked.contains)
     }
 
     private enum Effect {
@@ -242,6 +343,9 @@ struct FilterWalk {
 }
 
 extension CIDR {
+    /// Whether they have an address in common.
+    func overlaps(_ other: CIDR) -> Bool { contains(other) || other.contains(self) }
+
     /// Whether no packet from outside can have such a source: loopback, multicast, reserved (RFC 6890).
     var isNeverOutside: Bool {
         switch family {

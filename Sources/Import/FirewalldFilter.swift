@@ -30,6 +30,8 @@ package struct FirewalldFilter: FilterSource {
         self.policies = policies
     }
 
+    package var interfaces: [String] { Set(zones.flatMap(\.interfaces)).sorted() }
+
     /// The chains of a family, from a viewpoint.
     package func chains(from viewpoint: Viewpoint) -> FilterChains? {
         var first: [FilterRule] = (direct[viewpoint.family] ?? []).compactMap { rule in

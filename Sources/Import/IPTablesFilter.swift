@@ -23,6 +23,11 @@ package struct IPTablesFilter: FilterSource {
         self.kept = kept
     }
 
+    package var interfaces: [String] {
+        let words = tables.values.flatMap(\.rules).flatMap(\.interfaceNames)
+        return Set(words).sorted()
+    }
+
     /// The chains of a family, from a viewpoint.
     package func chains(from viewpoint: Viewpoint) -> FilterChains? {
         guard let table = tables[viewpoint.family] else { return nil }
@@ -43,5 +48,21 @@ package struct IPTablesFilter: FilterSource {
         let base = FilterChains.Base("INPUT", accepts: policy == .accept, policy: "INPUT's policy \(policy.rawValue)")
         return FilterChains(
             bases: [base], rules: rules, kept: Set(table.chains.map(\.name).filter { $0 != "INPUT" && kept($0) }))
+    }
+}
+
+extension Rule {
+    /// The interfaces that it names for incoming packets.
+    fileprivate var interfaceNames: [String] {
+        matches.flatMap { match -> [String] in
+            switch match {
+            case .inInterface(let name, _): return [name]
+            case .unknown(let words):
+                let values = words.map(\.value)
+                return values.indices.dropLast().filter { ["-i", "--in-interface"].contains(values[$0]) }
+                    .map { values[$0 + 1] }
+            default: return []
+            }
+        }
     }
 }

@@ -14,6 +14,7 @@ struct IPTablesRuleReader {
     private var icmpType: String?
     private var unknown: [String] = []
     private var limit: String?
+    private var addressLimit: AddressLimit?
 
     /// What the rule means; nil if it concerns no packet that begins something, seen from here.
     ///
@@ -110,6 +111,16 @@ struct IPTablesRuleReader {
 
     /// Adds conditions in words, in the order of iptables-save or of a person.
     private mutating func read(_ words: [String]) -> Bool {
+        if words.first == "-m", words.count > 2 {
+            let (module, options) = (words[1], words.dropFirst(2))
+            // It only notes the address.
+            if module == "recent", options.contains("--set"), !options.contains("!") { return true }
+            if let limit = AddressLimit(module, options) {
+                addressLimit = limit
+                unknown.append(words.joined(separator: " "))
+                return true
+            }
+        }
         var rest = words[...]
         var module = ""
         while let word = rest.popFirst() {
@@ -274,6 +285,7 @@ struct IPTablesRuleReader {
         guard let traffic else { return nil }
         result.traffic = traffic
         result.unknown = unknown
+        result.addressLimit = addressLimit
         if let limit {
             result.isOnlyLimited = unknown.isEmpty
             result.unknown.append(limit)

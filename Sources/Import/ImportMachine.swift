@@ -5,6 +5,8 @@ import Policy
 package struct ImportMachine: Sendable {
     /// The interfaces that others come in through: not loopback, and not those of the machine's own guests.
     package var interfaces: [String]
+    /// The interfaces of the machine's own guests that rules name.
+    var guests: [String] = []
     /// The machine's own addresses.
     package var addresses: [IPAddress]
     /// The ports that something listens on, for other machines.
@@ -33,13 +35,41 @@ package struct ImportMachine: Sendable {
         self.families = families
     }
 
-    /// The ways in which packets of a family come in.
+    /// The same machine with the interfaces that rules name, even where it does not have them now.
+    func naming(_ named: [String]) -> ImportMachine {
+        var machine = self
+        let valid = named.filter { !interfaces.contains($0) && (try? InterfaceName(parsing: $0)) != nil }
+        machine.guests = valid.filter(Self.isForGuests)
+        machine.interfaces += valid.filter { !Self.isForGuests($0) }
+        return machine
+    }
+
+    /// Whether an interface is a bridge to the machine's own containers or virtual machines.
+    ///
+    /// - Parameter name: the interface's name.
+    /// - Returns: whether its name begins as those of such bridges do.
+    package static func isForGuests(_ name: String) -> Bool {
+        ["docker", "br-", "veth", "virbr", "podman", "cni", "lxcbr", "lxdbr", "incusbr"].contains { name.hasPrefix($0) }
+    }
+
+    /// The ports of SSH: those that sshd listens on, and that of the present connection.
+    var usedSSHPorts: [UInt16] {
+        Set((sshPorts.isEmpty ? [22] : sshPorts) + [callerPort].compactMap(\.self)).sorted()
+    }
+
+    /// The ways in which packets of a family come in from outside.
     func viewpoints(_ family: Family) -> [Viewpoint] {
-        let own = addresses.filter { $0.family == family }
         // Without an interface of its own, rules that name none still count.
-        return (interfaces.isEmpty ? [""] : interfaces).map {
-            Viewpoint(family, interface: $0, interfaces: interfaces, addresses: own)
-        }
+        (interfaces.isEmpty ? [""] : interfaces).map { viewpoint(family, $0) }
+    }
+
+    /// The ways in which packets of a family come in from guests, where rules name those interfaces.
+    func guestViewpoints(_ family: Family) -> [Viewpoint] { guests.map { viewpoint(family, $0) } }
+
+    private func viewpoint(_ family: Family, _ interface: String) -> Viewpoint {
+        Viewpoint(
+            family, interface: interface, interfaces: interfaces + guests,
+            addresses: addresses.filter { $0.family == family })
     }
 }
 

@@ -13,9 +13,25 @@ package enum Importer {
     package static func answers(
         from source: some FilterSource, catalog: TemplateCatalog, machine: ImportMachine
     ) -> ImportResult? {
-        let families = machine.families.compactMap { FamilyAccess(source, machine.viewpoints($0)) }
+        let machine = machine.naming(source.interfaces)
+        let ssh = machine.usedSSHPorts.map { PortSpec(range: PortRange($0), transport: .tcp) }
+        var context = FilterWalk.Context(ssh: Traffic(ssh), caller: machine.caller)
+        func read() -> [FamilyAccess] {
+            machine.families.compactMap { family in
+                FamilyAccess(source, machine.viewpoints(family), guests: machine.guestViewpoints(family), context)
+            }
+        }
+        var families = read()
+        // What the answers block does not narrow what the rules behind it allow.
+        let blocked = families.flatMap { family in
+            family.blockable.filter { !family.unblockable.contains($0.source) }
+        }
+        if !blocked.isEmpty {
+            context.blocked = Set(blocked.map(\.source))
+            families = read()
+        }
         guard families.contains(where: { $0.access != .open }) else { return nil }
-        var builder = AnswersBuilder(families, catalog: catalog, machine: machine)
+        var builder = AnswersBuilder(families, blocked: blocked, catalog: catalog, machine: machine)
         var result = builder.result()
         for family in machine.families where !families.contains(where: { $0.family == family }) {
             result.notes.append(

@@ -31,6 +31,22 @@ package struct NFTablesFilter: FilterSource {
         }
     }
 
+    package var interfaces: [String] {
+        var names: Set<String> = []
+        for line in tables.flatMap(\.chains).flatMap(\.rules) {
+            let words = NFTWords.split(line)
+            for index in words.indices where ["iifname", "iif"].contains(words[index]) {
+                let values = words[(index + 1)...].drop { ["==", "!="].contains($0) }
+                if values.first == "{" {
+                    names.formUnion(values.dropFirst().prefix { $0 != "}" }.filter { $0 != "," && $0 != ":" })
+                } else if let name = values.first {
+                    names.insert(name)
+                }
+            }
+        }
+        return names.map { $0.filter { $0 != "\"" && $0 != "," } }.sorted()
+    }
+
     /// The chains of a family, from a viewpoint.
     package func chains(from viewpoint: Viewpoint) -> FilterChains? {
         var all = FilterChains(bases: [], rules: [:])

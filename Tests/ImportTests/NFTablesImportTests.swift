@@ -77,7 +77,7 @@ struct NFTablesImportTests {
             "meta skuid 0 tcp dport 8443 accept", "ip saddr . tcp dport { 10.0.0.1 . 8443 } accept",
             "tcp dport 8443 ct count 5 accept", "tcp dport 8443 meta mark 0x00000001 accept",
             "tcp dport 8443 ip saddr @unknown accept", "tcp dport 8443 tcp sport 1024-65535 accept",
-            "iifname \"wg0\" tcp dport 8443 accept", "tcp dport 8443 meter x { ip saddr limit rate 5/second } accept",
+            "iifname \"wg*\" tcp dport 8443 accept", "tcp dport 8443 meter x { ip saddr limit rate 5/second } accept",
         ])
     func unknown(rule: String) throws {
         let result = try Imports.of(

@@ -21,9 +21,9 @@ struct SSHImportTests {
         "a condition that answers cannot say does not shut SSH",
         arguments: [
             "-A INPUT -p tcp -m tcp --dport 22 -m limit --limit 5/min -j ACCEPT",
-            "-A INPUT -i wg0 -p tcp -m tcp --dport 22 -j ACCEPT",
+            "-A INPUT -i tun+ -p tcp -m tcp --dport 22 -j ACCEPT",
             """
-            -A INPUT -p tcp -m tcp --dport 22 -m recent --update --seconds 30 --hitcount 6 -j DROP
+            -A INPUT -p tcp -m tcp --dport 22 -m recent --rcheck --seconds 30 --name knocked -j DROP
             -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
             """,
         ])

@@ -121,7 +121,7 @@ struct UFWImportTests {
         #expect(result.imported.contains { $0.rule == "ufw allow from 10.0.0.0/8 to any port 5432 proto tcp" })
     }
 
-    @Test("a limited port is closed, and limited SSH stays open")
+    @Test("limited ports and limited SSH are limited, with a note on the difference")
     func limited() throws {
         func rules(_ prefix: String, _ all: String, _ port: Int) -> String {
             """
@@ -135,9 +135,13 @@ struct UFWImportTests {
         let result = try Self.result(
             rules("ufw", "0.0.0.0/0", 22) + rules("ufw", "0.0.0.0/0", 8080),
             rules("ufw6", "::/0", 22) + rules("ufw6", "::/0", 8080))
-        #expect(result.answers.ssh == SSHAnswer(ports: [22], from: .everyone))
-        #expect(result.answers.ports.isEmpty)
-        #expect(result.omitted.count == 2)
+        // The sixth connection within 30 s is refused.
+        let limit = try RateLimit(parsing: "5/30s")
+        #expect(result.answers.ssh == SSHAnswer(ports: [22], from: .everyone, limit: limit))
+        #expect(result.answers.ports == [PortChoice(try PortSpec(parsing: "8080/tcp"), limit: limit)])
+        #expect(result.omitted.isEmpty)
+        #expect(result.imported.contains { $0.rule == "ufw limit 22/tcp" && $0.answer == "ssh" })
+        #expect(result.notes.contains { $0.hasPrefix("ufw limit 8080/tcp: the answers allow one address 5 in 30 s") })
     }
 
     @Test("a deny ahead of an allow counts, one behind it does not")
