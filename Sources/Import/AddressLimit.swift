@@ -14,18 +14,17 @@ package struct AddressLimit: Hashable, Sendable {
         self.isOver = isOver
     }
 
-    /// So many connections in a time.
-    ///
-    /// - Returns: nil where answers cannot say it.
+    /// So many connections in a time; nil where answers cannot say it.
     private init?(_ count: Int, in seconds: Int, isOver: Bool) {
         guard let rate = try? RateLimit(parsing: "\(count)/\(seconds)s") else { return nil }
         self.init(rate, isOver: isOver)
     }
 
-    /// What the options of iptables' matches `recent` and `hashlimit` say.
+    /// What the options of iptables' matches `recent` and `hashlimit` say; nil for anything but a limit on each address.
     ///
-    /// - Parameter words: the options with their values, behind `-m recent` or `-m hashlimit`.
-    /// - Returns: nil for anything but a limit on each address.
+    /// - Parameters:
+    ///   - module: the match: `recent`, `hashlimit`.
+    ///   - words: its options with their values.
     init?(_ module: String, _ words: some Collection<String>) {
         var options: [String: String] = [:]
         var last = ""

@@ -31,6 +31,8 @@ struct AnswersBuilder {
     var networks: [CIDR: Traffic] = [:]
     /// What all families allow everyone through an interface, beyond that.
     var interfaces: [String: Traffic] = [:]
+    /// What all families allow everyone through an interface within any limit.
+    var limitedThere: [String: Traffic] = [:]
     /// What all families allow everyone as often as a limit says, beyond that.
     var limited: [RateLimit: Traffic] = [:]
     /// The ports as rules name them, larger ranges first.
@@ -79,6 +81,7 @@ struct AnswersBuilder {
                 if let source, !source.isEverything { networks.insert(source) }
             }
         }
+        networks.formUnion(blocked.map(\.source))
         return (ports.sorted(), networks.sorted())
     }
 
@@ -114,7 +117,9 @@ struct AnswersBuilder {
         let full = networks.keys.filter { isFull($0) }.sorted()
         answers.admins = AddressList(full.filter { one in !full.contains { $0 != one && $0.contains(one) } })
         offers += answers.admins.networks.map { Offer(source: $0, traffic: .all, title: "admins") }
-        let ways = interfaces.filter { !Traffic.all.subtracting($0.value.union(everyone)).concernsAnswers }
+        let ways = interfaces.filter { name, traffic in
+            !Traffic.all.subtracting(traffic.union(everyone).union(limitedThere[name] ?? .none)).concernsAnswers
+        }
         answers.admins.interfaces = ways.keys.sorted().compactMap { try? InterfaceName(parsing: $0) }
         offers += answers.admins.interfaces.map { Offer(interface: $0.text, traffic: .all, title: "admins") }
         for name in answers.admins.interfaces { interfaces[name.text] = nil }
@@ -157,6 +162,7 @@ struct AnswersBuilder {
         offers += ports.map { Offer(source: nil, traffic: Traffic([$0]), title: "ports: \($0)") }
         for template in nearlyOpen(open) {
             let more = template.ports.filter { !rest.contains($0) }.map(\.description).joined(separator: ", ")
+            if more.isEmpty { continue }
             notes.append("The service \"\(template.name)\" was not chosen, because it also opens \(more).")
         }
         multicast()

@@ -16,6 +16,12 @@ extension AnswersBuilder {
             guard let first = each.first else { continue }
             let more = each.dropFirst().reduce(first) { $0.intersection($1) }.subtracting(everyone)
             if more.concernsAnswers { interfaces[name] = more }
+            // What a limit allows counts towards the access of an admin, whom no limit counts.
+            let all = counted.map { family -> Traffic in
+                let limits = family.byInterface[name]?.limited ?? [:]
+                return limits.values.reduce(Traffic.none) { $0.union($1) }
+            }
+            limitedThere[name] = all.dropFirst().reduce(all.first ?? Traffic.none) { $0.intersection($1) }
         }
     }
 
@@ -73,7 +79,7 @@ extension AnswersBuilder {
                 answers.ports.append(PortChoice(port, limit: limit))
                 offers.append(Offer(traffic: Traffic([port]), title: "ports: \(port), limit \(limit)"))
             }
-            let rules = Set(families.flatMap(\.grants).filter { $0.limit == limit }.map(\.rule)).sorted()
+            let rules = Set(families.flatMap(\.grants).filter { $0.limit == limit }.compactMap(\.limitRule)).sorted()
             for rule in rules where rest != .none || answers.ssh?.limit == limit {
                 notes.append(
                     "\(rule): the answers allow one address \(limit.words), and after that one more each "

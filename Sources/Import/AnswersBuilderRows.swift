@@ -8,6 +8,9 @@ extension AnswersBuilder {
         var imported: [ImportResult.Imported] = []
         var gone: [String: (reason: String, traffic: Traffic, source: CIDR?)] = [:]
         var order: [String] = []
+        // A rule for everyone is not said by what one interface may besides.
+        let ways = Dictionary(grouping: families.flatMap(\.grants), by: \.rule).mapValues { Set($0.map(\.interface)) }
+        let specific = Set(ways.filter { !$0.value.isSuperset(of: machine.interfaces) }.keys)
         let doubtful = Set(families.flatMap(\.doubts).map(\.rule))
         for family in families {
             for grant in family.grants {
@@ -16,7 +19,8 @@ extension AnswersBuilder {
                     continue
                 }
                 let source = grant.source ?? CIDR.everything(family.family)
-                let (titles, rest) = covered(source, grant.traffic, on: grant.interface)
+                let (titles, rest) = covered(
+                    source, grant.traffic, on: specific.contains(grant.rule) ? grant.interface : nil)
                 let text = titles.joined(separator: "; ")
                 let row = ImportResult.Imported(rule: grant.rule, answer: text)
                 let isSaid = !rest.concernsAnswers
@@ -42,7 +46,13 @@ extension AnswersBuilder {
                 let lost = rest.intersection(extra)
                 if !lost.concernsAnswers {
                     // Only SSH is open beyond what is certain.
-                    omit(doubt.rule, doubt.reason, "SSH stays open without this condition, so that you can log in")
+                    let how =
+                        answers.ssh?.limit.map {
+                            $0 == doubt.nearLimit ? "with a limit of \($0) for each address" : nil
+                        } ?? nil
+                    omit(
+                        doubt.rule, doubt.reason,
+                        "SSH stays open \(how ?? "without this condition"), so that you can log in")
                 } else {
                     omit(doubt.rule, doubt.reason, closed(lost, doubt.source))
                 }
@@ -88,9 +98,8 @@ extension AnswersBuilder {
         var titles: [String] = []
         var rest = traffic
         if source.family == .ipv6, !answers.ipv6 { return ([], rest) }
-        // A rule for everyone is not said by what one interface may besides.
         let here =
-            offers.filter { $0.interface == nil } + offers.filter { $0.interface != nil && $0.interface == interface }
+            offers.filter { $0.interface != nil && $0.interface == interface } + offers.filter { $0.interface == nil }
         for offer in here where offer.source?.contains(source) ?? true {
             if rest.intersection(offer.traffic).isEmpty { continue }
             rest = rest.subtracting(offer.traffic)
@@ -105,6 +114,10 @@ extension AnswersBuilder {
         }
         if grant.isDefault { return "it accepts whatever no other rule blocks" }
         if let network = grant.source, !network.isEverything {
+            let isOnOne = families.contains { family in
+                family.family == source.family && !(family.access.networks[network] ?? .none).contains(grant.traffic)
+            }
+            if isOnOne, machine.interfaces.count > 1 { return "answers cannot limit to a network on one interface" }
             return rest.ping
                 ? "answers cannot limit pings to networks other than the admins"
                 : rest.specs.count > 8

@@ -16,6 +16,16 @@ extension AnswersBuilder {
         everyone.tcp.contains(port) ? nil : limited.first { $0.value.tcp.contains(port) }?.key
     }
 
+    /// The limit for a port that is open to everyone only because of rules with limits that count otherwise.
+    private func nearLimit(of port: UInt16) -> RateLimit? {
+        guard sources(of: port) != nil else { return nil }
+        let doubts = families.flatMap(\.doubts).filter {
+            $0.traffic.tcp.contains(port) && !$0.traffic.others && ($0.source?.isEverything ?? true)
+        }
+        let limits = Set(doubts.map(\.nearLimit))
+        return limits.count == 1 ? limits.first ?? nil : nil
+    }
+
     /// The interfaces through which everyone may use a port, besides.
     private func ways(to port: UInt16) -> [InterfaceName] {
         interfaces.filter { $0.value.tcp.contains(port) }.keys.sorted().compactMap { try? InterfaceName(parsing: $0) }
@@ -43,7 +53,7 @@ extension AnswersBuilder {
             ?? ports.first { doubtfulSources(of: $0) != [] } ?? ports[0]
         guard let certain = sources(of: best), let odd = doubtfulSources(of: best) else {
             // Rules about SSH that answers cannot say must not shut out who uses them.
-            let rate = limit(of: best)
+            let rate = limit(of: best) ?? nearLimit(of: best)
             offerSSH(ports.filter { $0 == best || sources(of: $0) == nil && limit(of: $0) == rate }, .everyone, rate)
             return
         }
@@ -73,7 +83,9 @@ extension AnswersBuilder {
         answers.ssh = SSHAnswer(ports: ports, from: from, limit: limit)
         let traffic = Traffic(ports.map { PortSpec(range: PortRange($0), transport: .tcp) })
         switch from {
-        case .everyone: offers.append(Offer(source: nil, traffic: traffic, title: "ssh"))
+        case .everyone:
+            let title = limit.map { "ssh, limit \($0)" } ?? "ssh"
+            offers.append(Offer(source: nil, traffic: traffic, title: title))
         case .admins: break
         case .networks(let list):
             offers += list.networks.map { Offer(source: $0, traffic: traffic, title: "ssh") }

@@ -1,4 +1,5 @@
 import Netfilter
+import Policy
 
 /// The conditions of a rule of any firewall program, as far as answers can say the same.
 package struct FilterConditions: Hashable, Sendable {
@@ -16,6 +17,8 @@ package struct FilterConditions: Hashable, Sendable {
     package var isOnlyLimited = false
     /// The limit that answers can say, which is one of the unknown conditions.
     package var addressLimit: AddressLimit?
+    /// The limit on each address that comes nearest to one of the unknown conditions, which counts otherwise.
+    package var nearLimit: RateLimit?
 
     /// No condition.
     package init() {}
@@ -52,6 +55,7 @@ package struct FilterConditions: Hashable, Sendable {
             unknown.isEmpty ? other.isOnlyLimited : isOnlyLimited && (other.unknown.isEmpty || other.isOnlyLimited)
         both.unknown += other.unknown
         both.addressLimit = addressLimit ?? other.addressLimit
+        both.nearLimit = nearLimit ?? other.nearLimit
         return both
     }
 

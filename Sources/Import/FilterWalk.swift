@@ -16,6 +16,8 @@ struct FilterWalk {
         var isDefault: Bool
         /// How many new connections one address may make; nil for any number.
         var limit: RateLimit?
+        /// The rule that limits it.
+        var limitRule: String?
         /// The interface that they come in through.
         var interface = ""
     }
@@ -29,6 +31,8 @@ struct FilterWalk {
         var reason: String
         /// Whether most of them are accepted: all but those that an earlier rule blocks.
         var isBroad = false
+        /// The limit on each address that comes nearest to what limits them otherwise.
+        var nearLimit: RateLimit?
     }
 
     /// A source that answers can block, and the rule that does.
@@ -173,6 +177,7 @@ struct FilterWalk {
 
     private mutating func block(_ conditions: FilterConditions, rule: String) {
         var sources = Self.sources(conditions)
+        noteSources(of: conditions, rule)
         // Packets that an earlier rule accepted do not reach this rule.
         if conditions.groups == nil, !grants.isEmpty {
             sources = sources.filter { !conditions.traffic.subtracting(granted(to: $0)).isEmpty }
@@ -183,7 +188,6 @@ struct FilterWalk {
         if let source = sources.first, sources.count == 1, conditions.groups == nil {
             conditions.traffic = conditions.traffic.subtracting(granted(to: source))
         }
-        noteSources(of: conditions, rule)
         blocks.append(Block(conditions: conditions, rule: rule))
     }
 
@@ -193,18 +197,24 @@ struct FilterWalk {
         for source in sources {
             let before = grants.filter { $0.groups == nil }
             let isOwn = before.contains { $0.source?.overlaps(source) ?? false }
-            // What an earlier rule may allow counts as allowed.
-            let maybe = doubts.filter { $0.source?.overlaps(source) ?? true }.map(\.traffic)
-            let open = (before.filter { $0.source == nil }.map(\.traffic) + maybe).reduce(Traffic.none) { $0.union($1) }
+            let open = before.filter { $0.source == nil }.reduce(Traffic.none) { $0.union($1.traffic) }
             let blocked = conditions.traffic.subtracting(open)
+            if !blocked.concernsAnswers { continue }
+            // What an earlier rule may allow counts as allowed.
+            let mayLogIn =
+                !context.ssh.subtracting(blocked).isEmpty
+                || doubts.contains {
+                    ($0.source?.overlaps(source) ?? true) && !$0.traffic.intersection(context.ssh).isEmpty
+                }
             if let index = blockable.firstIndex(where: { $0.source == source }) {
                 blockable[index].open = blockable[index].open.subtracting(blocked)
                 continue
             }
+            // A rule that blocks a private network behind one that lets it log in is not taken at its word.
+            let isMeant = context.ssh.subtracting(conditions.traffic).isEmpty && !(mayLogIn && source.isPrivate)
             let isSayable =
-                conditions.unknown.isEmpty && conditions.except.isEmpty && !isOwn && !source.isEverything
+                conditions.unknown.isEmpty && conditions.except.isEmpty && !isOwn && isMeant && !source.isEverything
                 && (try? CIDR(source: "\(source)")) != nil && !(context.caller.map(source.contains) ?? false)
-                && context.ssh.subtracting(blocked).isEmpty
             if isSayable {
                 blockable.append(
                     BlockedSource(source: source, rule: rule, open: Traffic.all.subtracting(blocked)))
@@ -225,6 +235,9 @@ struct FilterWalk {
     }
 
     private mutating func grant(_ conditions: FilterConditions, rule: String) {
+        var conditions = conditions
+        // The answers block those themselves.
+        conditions.except.removeAll { hole in context.blocked.contains { $0.contains(hole) } }
         var traffic = conditions.traffic
         let isDefault = traffic == .all && conditions.sources == nil
         var reason: String?
@@ -250,7 +263,9 @@ struct FilterWalk {
         for source in Self.sources(conditions) {
             if let reason {
                 doubts.append(
-                    Doubt(source: source, traffic: traffic, rule: rule, reason: reason, isBroad: isBroad))
+                    Doubt(
+                        source: source, traffic: traffic, rule: rule, reason: reason, isBroad: isBroad,
+                        nearLimit: conditions.nearLimit))
             } else if conditions.groups != nil {
                 let isBlocked = blocks.contains {
                     !$0.conditions.traffic.intersection(traffic).isEmpty
@@ -270,7 +285,7 @@ struct FilterWalk {
         _ source: CIDR?, _ traffic: Traffic, _ rule: String, isDefault: Bool, limit: RateLimit? = nil
     ) {
         var rest = traffic
-        var limited: [(RateLimit, Traffic)] = []
+        var limited: [(rate: RateLimit, traffic: Traffic, rule: String)] = []
         var narrowed: [(CIDR, Traffic)] = []
         for block in blocks where block.conditions.groups == nil {
             if isSaid(block, beside: source) { continue }
@@ -278,9 +293,9 @@ struct FilterWalk {
             if blocked.isEmpty { continue }
             if limit == nil, block.conditions.unknown.count == 1, let over = block.conditions.addressLimit, over.isOver,
                 case .whole = Self.effect(of: block.conditions, on: source),
-                !limited.contains(where: { !$0.1.intersection(blocked).isEmpty })
+                !limited.contains(where: { !$0.traffic.intersection(blocked).isEmpty })
             {
-                limited.append((over.rate, blocked))
+                limited.append((over.rate, blocked, block.rule))
                 continue
             }
             switch Self.effect(of: block.conditions, on: source) {
@@ -302,14 +317,19 @@ struct FilterWalk {
         for (network, traffic) in narrowed {
             grant(network, traffic, rule, isDefault: false)
         }
-        for (rate, counted) in limited {
+        for (rate, counted, limitRule) in limited {
             let here = rest.intersection(counted)
             rest = rest.subtracting(here)
             guard !here.isEmpty else { continue }
-            grants.append(Grant(source: source, traffic: here, rule: rule, isDefault: isDefault, limit: rate))
+            grants.append(
+                Grant(
+                    source: source, traffic: here, rule: rule, isDefault: isDefault, limit: rate, limitRule: limitRule))
         }
         guard !rest.isEmpty else { return }
-        grants.append(Grant(source: source, traffic: rest, rule: rule, isDefault: isDefault, limit: limit))
+        grants.append(
+            Grant(
+                source: source, traffic: rest, rule: rule, isDefault: isDefault, limit: limit,
+                limitRule: limit.map { _ in rule }))
     }
 
     /// Whether the answers say a block: all its sources are blocked ahead of everything, so that it narrows no grant.
@@ -339,22 +359,5 @@ struct FilterWalk {
         if block.except.contains(where: { $0.contains(source) }) { return .none }
         let inside = block.except.filter { source.contains($0) }
         return inside.isEmpty ? .whole : .allBut(inside)
-    }
-}
-
-extension CIDR {
-    /// Whether they have an address in common.
-    func overlaps(_ other: CIDR) -> Bool { contains(other) || other.contains(self) }
-
-    /// Whether no packet from outside can have such a source: loopback, multicast, reserved (RFC 6890).
-    var isNeverOutside: Bool {
-        switch family {
-        case .ipv4:
-            prefixLength >= 4 && address.bytes[0] >= 224
-                || prefixLength >= 8 && (address.bytes[0] == 127 || address.bytes[0] == 0)
-        case .ipv6:
-            prefixLength >= 8 && address.isMulticast
-                || isHost && address.bytes.dropLast().allSatisfy { $0 == 0 } && (address.bytes.last ?? 0) <= 1
-        }
     }
 }

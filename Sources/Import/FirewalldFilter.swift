@@ -6,6 +6,7 @@ package struct FirewalldFilter: FilterSource {
     private let zones: [FirewalldZone]
     private let services: [String: FirewalldService]
     private let defaultZone: String
+    private let ipsets: [String: FirewalldIPSet]
     /// Rules of direct.xml that block, for each family, as iptables takes them.
     private let direct: [Family: [Rule]]
     /// The names of policies about packets to this machine that answers cannot say.
@@ -19,10 +20,12 @@ package struct FirewalldFilter: FilterSource {
     ///   - defaultZone: the zone of interfaces that no zone names.
     ///   - direct: rules that come ahead of the zones, for each family.
     ///   - policies: the names of policies about packets to this machine.
+    ///   - ipsets: the sets of addresses by name.
     package init(
         zones: [FirewalldZone], services: [String: FirewalldService], defaultZone: String,
-        direct: [Family: [Rule]] = [:], policies: [String] = []
+        direct: [Family: [Rule]] = [:], policies: [String] = [], ipsets: [String: FirewalldIPSet] = [:]
     ) {
+        self.ipsets = ipsets
         self.zones = zones
         self.services = services
         self.defaultZone = defaultZone
@@ -42,13 +45,17 @@ package struct FirewalldFilter: FilterSource {
         }
         var rules: [String: [FilterRule]] = [:]
         for zone in zones {
-            rules[zone.name] = ZoneRules(zone, services, viewpoint).rules
+            rules[zone.name] = ZoneRules(zone, services, ipsets, viewpoint).rules
         }
         // In the order of firewalld: by the zone's name.
         for zone in zones.sorted(by: { $0.name < $1.name }) {
             for source in zone.sources {
                 var conditions = FilterConditions()
-                if let network = try? CIDR(parsing: source) {
+                if let set = ipsets.set(source), !set.networks.isEmpty {
+                    let networks = set.networks.filter { $0.family == viewpoint.family }
+                    if networks.isEmpty { continue }
+                    conditions.sources = networks
+                } else if let network = try? CIDR(parsing: source) {
                     guard network.family == viewpoint.family else { continue }
                     conditions.sources = [network]
                 } else {
@@ -85,10 +92,15 @@ private struct ZoneRules {
     private(set) var rules: [FilterRule] = []
     private let zone: FirewalldZone
     private let services: [String: FirewalldService]
+    private let ipsets: [String: FirewalldIPSet]
     private let viewpoint: Viewpoint
 
-    init(_ zone: FirewalldZone, _ services: [String: FirewalldService], _ viewpoint: Viewpoint) {
+    init(
+        _ zone: FirewalldZone, _ services: [String: FirewalldService], _ ipsets: [String: FirewalldIPSet],
+        _ viewpoint: Viewpoint
+    ) {
         self.zone = zone
+        self.ipsets = ipsets
         self.services = services
         self.viewpoint = viewpoint
         let rich = zone.rules.sorted { $0.priority < $1.priority }
@@ -156,6 +168,12 @@ private struct ZoneRules {
             let isInverted = ["true", "yes"].contains((key["invert"] ?? "").lowercased())
             switch part.name {
             case "source":
+                if let name = key["ipset"], let set = ipsets[name], !set.networks.isEmpty {
+                    let networks = set.networks.filter { $0.family == viewpoint.family }
+                    if isInverted { common.except = networks } else { common.sources = networks }
+                    if networks.isEmpty, !isInverted { return [] }
+                    continue
+                }
                 guard let network = key["address"].flatMap(Self.network) else {
                     common.unknown.append("the source \(key["mac"] ?? key["ipset"] ?? key["address"] ?? "")")
                     continue
@@ -172,7 +190,8 @@ private struct ZoneRules {
             case "accept", "drop", "reject":
                 if key["limit"] != nil {
                     common.isOnlyLimited = common.unknown.isEmpty
-                    common.unknown.append("the limit of the rule")
+                    common.unknown.append(Self.limit)
+                    common.nearLimit = rule.nearLimit
                 }
             case "service":
                 return Self.conditions(ofService: key["name"] ?? "", services, viewpoint).compactMap {
@@ -195,9 +214,15 @@ private struct ZoneRules {
     private func withLater(_ conditions: FilterConditions, _ rule: FirewalldRichRule) -> FilterConditions {
         var conditions = conditions
         let isLimited = ["accept", "drop", "reject"].contains { rule.part($0)?.attributes["limit"] != nil }
-        if isLimited { conditions.unknown.append("the limit of the rule") }
+        if isLimited {
+            conditions.unknown.append(Self.limit)
+            conditions.nearLimit = rule.nearLimit
+        }
         return conditions
     }
+
+    /// A limit of firewalld's, as what answers cannot say.
+    private static let limit = "the limit of the rule, which counts all sources together"
 
     private static func network(_ text: String) -> CIDR? {
         if let network = try? CIDR(parsing: text) { return network }
@@ -249,5 +274,12 @@ private struct ZoneRules {
             all.append(FilterConditions(traffic: Traffic(tcp: .all, udp: .all), unknown: ["a source port"]))
         }
         return all + service.includes.flatMap { conditions(ofService: $0, services, viewpoint, depth: depth + 1) }
+    }
+}
+
+extension [String: FirewalldIPSet] {
+    /// The set that a zone's source names as `ipset:NAME`.
+    fileprivate func set(_ source: String) -> FirewalldIPSet? {
+        source.hasPrefix("ipset:") ? self[String(source.dropFirst("ipset:".count))] : nil
     }
 }

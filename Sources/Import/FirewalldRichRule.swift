@@ -1,4 +1,5 @@
 import Netfilter
+import Policy
 
 /// A rich rule of firewalld (firewalld.richlanguage(5)).
 package struct FirewalldRichRule: Equatable, Sendable {
@@ -82,6 +83,15 @@ package struct FirewalldRichRule: Equatable, Sendable {
         if part("accept") != nil { return .accept }
         if part("drop") != nil || part("reject") != nil || part("icmp-block") != nil { return .block }
         return .none
+    }
+
+    /// The limit of its action, as if it were one on each address: `10/m` is 10 in a minute.
+    var nearLimit: RateLimit? {
+        guard let part = part("accept") else { return nil }
+        let words = (part.first("limit")?.attributes["value"] ?? part.attributes["value"] ?? "").split(separator: "/")
+        let units = ["s": 1, "m": 60, "h": 3_600, "d": 86_400]
+        guard words.count == 2, let unit = words[1].first, let seconds = units[String(unit)] else { return nil }
+        return try? RateLimit(parsing: "\(words[0])/\(seconds)s")
     }
 
     /// The first part with a name.

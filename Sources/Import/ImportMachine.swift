@@ -105,4 +105,6 @@ package struct ImportResult: Equatable, Sendable {
     package var ports: [PortSpec] = []
     /// The networks that the rules name.
     package var networks: [CIDR] = []
+    /// The interfaces that the rules name.
+    package var interfaces: [String] = []
 }

@@ -7,6 +7,8 @@ package struct ImportPackets: Sendable, Equatable {
     package var sources: [IPAddress]
     /// What is sent.
     package var packets: [Expectation.Packet]
+    /// The interfaces through which they come in, besides.
+    package var interfaces: [String] = []
 }
 
 extension ImportResult {
@@ -31,7 +33,13 @@ extension ImportResult {
                 packets.append(spec.transport == .tcp ? .tcp(port) : .udp(port))
             }
         }
-        let strangers = ["198.51.100.77", "2001:db8:bad::77"].compactMap { try? IPAddress(parsing: $0) }
+        // Of each family the first that no rule names.
+        let strangers = [
+            ["198.51.100.77", "203.0.113.77", "9.9.9.77"], ["2001:db8:bad::77", "3fff:bad::77", "2600:bad::77"],
+        ].compactMap { names -> IPAddress? in
+            let all = names.compactMap { try? IPAddress(parsing: $0) }
+            return all.first { host in !networks.contains { $0.contains(host) } } ?? all.first
+        }
         let members = networks.compactMap { network -> IPAddress? in
             if network.isHost { return network.address }
             // The second address of a network can be a host's.
@@ -44,6 +52,6 @@ extension ImportResult {
         let sources = all.filter { machine.families.contains($0.family) && $0.canSend && seen.insert($0).inserted }
         var unique: [Expectation.Packet] = []
         for packet in packets where !unique.contains(packet) { unique.append(packet) }
-        return ImportPackets(sources: sources, packets: unique)
+        return ImportPackets(sources: sources, packets: unique, interfaces: interfaces)
     }
 }

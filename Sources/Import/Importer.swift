@@ -33,6 +33,8 @@ package enum Importer {
         guard families.contains(where: { $0.access != .open }) else { return nil }
         var builder = AnswersBuilder(families, blocked: blocked, catalog: catalog, machine: machine)
         var result = builder.result()
+        let named = Set(source.interfaces).filter { (try? InterfaceName(parsing: $0)) != nil }
+        result.interfaces = named.filter { !ImportMachine.isForGuests($0) }.sorted()
         for family in machine.families where !families.contains(where: { $0.family == family }) {
             result.notes.append(
                 "\(family.title) was not filtered. The answers hold for \(family.title) too: what they don't allow is "

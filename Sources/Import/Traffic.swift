@@ -72,6 +72,9 @@ package struct Traffic: Hashable, Sendable {
     /// Whether all ports of a specification are in it.
     package func contains(_ spec: PortSpec) -> Bool { self[spec.transport].contains(spec.range) }
 
+    /// Whether all of another is in it, but for ICMP messages other than pings.
+    func contains(_ other: Traffic) -> Bool { !other.subtracting(self).concernsAnswers }
+
     /// The packets in both.
     package func intersection(_ other: Traffic) -> Traffic {
         var both = Traffic()

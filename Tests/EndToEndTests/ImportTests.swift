@@ -50,6 +50,49 @@ struct ImportTests {
         }
     }
 
+    @Test("interfaces, blocked sources and limits are compared with packets, too", arguments: TestBackend.installed)
+    func limits(_ backend: TestBackend) async throws {
+        try await Machine.withOutside(backend) { machine, _ in
+            try await machine.namespace.mustRun(["ip", "link", "add", "wg0", "type", "veth", "peer", "name", "far0"])
+            try await machine.namespace.mustRun(["ip", "link", "set", "wg0", "up"])
+            try await machine.namespace.mustRun(["ip", "address", "add", "10.99.0.1/24", "dev", "wg0"])
+            try await machine.namespace.mustRun(["ip", "address", "add", "fd99::1/64", "dev", "wg0", "nodad"])
+            try await machine.load { family in
+                """
+                *filter
+                :INPUT DROP [0:0]
+                -A INPUT -i lo -j ACCEPT
+                -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+                -A INPUT -p tcp -m tcp --dport 443 -j ACCEPT
+                -A INPUT -s \(family == .ipv4 ? "203.0.113.0/24" : "3fff:bad::/48") -j DROP
+                -A INPUT -p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -m recent --set --name s
+                -A INPUT -p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -m recent --update --seconds 30 \
+                --hitcount 6 --name s -j DROP
+                -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+                -A INPUT -i wg0 -p tcp -m tcp --dport 3306 -j ACCEPT
+                -A INPUT -p tcp -m tcp --dport 8080 -j ACCEPT
+                COMMIT
+
+                """
+            }
+            let report = try await JSON(machine.latchkey("import", "iptables", "--backend", backend.rawValue, "--json"))
+            let answers = try #require(report.text("answers"))
+            for line in [
+                "  - 203.0.113.0/24", "  - \"3fff:bad::/48\"", "ssh: { ports: [22], from: everyone, limit: 5/30s }",
+                "  - { name: mysql, from: [{ interface: \"wg0\" }] }", "  - 8080/tcp", "  - 443/tcp",
+            ] {
+                #expect(answers.contains(line), "\(line) in \(answers)")
+            }
+            // Only what a rule ahead of the block allowed is closed, and only to the blocked sources.
+            let differences = try #require(report.objects("differences"))
+            #expect(differences.count == 2)
+            for difference in differences {
+                #expect(difference.text("packet") == "443/tcp" && difference.text("after") == "drop")
+                #expect(["203.0.113.2", "3fff:bad::2"].contains(difference.text("from")))
+            }
+        }
+    }
+
     @Test("a table of nft, and what it lets in, for the backend nftables")
     func nftables() async throws {
         try await Machine.withOutside(.nft) { machine, _ in

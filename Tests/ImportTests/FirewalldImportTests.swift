@@ -114,9 +114,16 @@ struct FirewalldImportTests {
             Self.zone("public", "", Self.usual + "<port port=\"8080\" protocol=\"tcp\"/>"),
             Self.zone("block", " target=\"%%REJECT%%\"", "<source address=\"203.0.113.0/24\"/>"),
         ])
-        #expect(result.answers.ports.isEmpty)
+        #expect(result.answers.ports.map(\.ports.description) == ["8080/tcp"])
+        #expect(result.answers.block == (try Imports.networks("203.0.113.0/24")))
         #expect(result.answers.ssh == SSHAnswer(ports: [22], from: .everyone))
-        #expect(result.omitted.contains { $0.effect.hasPrefix("closed: 8080/tcp") })
+        // What it may not, without being blocked, nobody may by the answers.
+        let narrower = try Self.result([
+            Self.zone("public", "", Self.usual + "<port port=\"8080\" protocol=\"tcp\"/>"),
+            Self.zone("work", "", Self.usual + "<source address=\"203.0.113.0/24\"/>"),
+        ])
+        #expect(narrower.answers.ports.isEmpty)
+        #expect(narrower.omitted.contains { $0.effect.hasPrefix("closed: 8080/tcp") })
     }
 
     @Test("rich rules that drop come first, those with a limit are not imported")
@@ -172,6 +179,59 @@ struct FirewalldImportTests {
                 PortChoice(try PortSpec(parsing: "8080/tcp")),
                 PortChoice(try PortSpec(parsing: "9000/tcp"), from: from),
             ])
+    }
+
+    @Test("sources in the zones drop and block are blocked, and the trusted zone's interface is an admin")
+    func specialZones() throws {
+        let zones = [
+            try Self.zone("public", "", Self.usual + "<port port=\"8080\" protocol=\"tcp\"/>"),
+            try Self.zone("drop", " target=\"DROP\"", "<source address=\"203.0.113.0/24\"/>"),
+            try Self.zone("block", " target=\"%%REJECT%%\"", "<source address=\"198.51.100.7\"/>"),
+            try Self.zone("trusted", " target=\"ACCEPT\"", "<interface name=\"wg0\"/>"),
+        ]
+        let result = try Self.result(zones, ImportMachine(interfaces: ["eth0"]))
+        #expect(result.answers.block == (try Imports.networks("198.51.100.7", "203.0.113.0/24")))
+        #expect(result.answers.admins == AddressList(interfaces: [try InterfaceName(parsing: "wg0")]))
+        #expect(result.answers.ports.map(\.ports.description) == ["8080/tcp"])
+        #expect(result.answers.ssh == SSHAnswer(ports: [22], from: .everyone))
+        #expect(result.answers.ping == .everyone)
+    }
+
+    @Test("a set of addresses stands for them, if all of it is understood")
+    func ipsets() throws {
+        func result(_ entries: String) throws -> ImportResult {
+            let zones = [
+                try Self.zone("public", "", Self.usual + "<port port=\"8080\" protocol=\"tcp\"/>"),
+                try Self.zone("drop", " target=\"DROP\"", "<source ipset=\"bad\"/>"),
+            ]
+            let set = try FirewalldIPSet(
+                xml: "<?xml version=\"1.0\"?>\n<ipset type=\"hash:net\">\(entries)</ipset>\n", file: "bad.xml")
+            return try Imports.of(
+                FirewalldFilter(
+                    zones: zones, services: try Self.services(), defaultZone: "public", ipsets: ["bad": set]))
+        }
+        let plain = try result("<entry>203.0.113.0/24</entry><entry>198.51.100.7</entry>")
+        #expect(plain.answers.block == (try Imports.networks("198.51.100.7", "203.0.113.0/24")))
+        #expect(plain.answers.ports.count == 1)
+        let odd = try result("<entry>203.0.113.0/24</entry><entry>192.0.2.1,tcp:80</entry>")
+        #expect(odd.answers.block.isEmpty && odd.answers.ports.isEmpty)
+    }
+
+    @Test("a rich rule that rejects a source blocks it; one with a limit on SSH limits each address, with a remark")
+    func richRulesOfSources() throws {
+        let zone = try Self.zone(
+            "public", "",
+            "<port port=\"8080\" protocol=\"tcp\"/>"
+                + "<rule family=\"ipv4\"><source address=\"203.0.113.9\"/><reject/></rule>"
+                + "<rule><service name=\"ssh\"/><accept><limit value=\"10/m\"/></accept></rule>")
+        let result = try Self.result([zone])
+        #expect(result.answers.block == (try Imports.networks("203.0.113.9")))
+        #expect(
+            result.answers.ssh == SSHAnswer(ports: [22], from: .everyone, limit: try RateLimit(parsing: "10/1m")))
+        #expect(
+            result.omitted.contains {
+                $0.reason.contains("counts all sources together") && $0.effect.contains("with a limit of 10/1m")
+            })
     }
 
     @Test("direct rules that drop, and policies, come ahead of the zones")

@@ -140,7 +140,7 @@ struct UFWImportTests {
         #expect(result.answers.ssh == SSHAnswer(ports: [22], from: .everyone, limit: limit))
         #expect(result.answers.ports == [PortChoice(try PortSpec(parsing: "8080/tcp"), limit: limit)])
         #expect(result.omitted.isEmpty)
-        #expect(result.imported.contains { $0.rule == "ufw limit 22/tcp" && $0.answer == "ssh" })
+        #expect(result.imported.contains { $0.rule == "ufw limit 22/tcp" && $0.answer == "ssh, limit 5/30s" })
         #expect(result.notes.contains { $0.hasPrefix("ufw limit 8080/tcp: the answers allow one address 5 in 30 s") })
     }
 

@@ -42,7 +42,7 @@ struct FirewalldReader {
         let (direct, directNotes) = try directRules()
         let filter = FirewalldFilter(
             zones: zones, services: try services(of: zones), defaultZone: defaultZone, direct: direct,
-            policies: try policies())
+            policies: try policies(), ipsets: try ipsets())
         let log = ImportReader.value(of: "LogDenied", in: settings)?.lowercased() ?? "off"
         return ImportedRules(
             filter: filter, isLogging: log != "off", notes: notes + filter.remarks + directNotes)
@@ -97,6 +97,18 @@ struct FirewalldReader {
             } catch { throw Failure(error) }
         }
         return services
+    }
+
+    /// The sets of addresses.
+    private func ipsets() throws(Failure) -> [String: FirewalldIPSet] {
+        var sets: [String: FirewalldIPSet] = [:]
+        for (name, path) in files("ipsets") {
+            let text = try reader.text(path)
+            do { sets[name] = try FirewalldIPSet(xml: text, file: reader.context.facts.path(path)) } catch {
+                throw Failure(error)
+            }
+        }
+        return sets
     }
 
     /// The names of the administrator's policies about packets to this machine.

@@ -33,8 +33,9 @@ struct ImportComparison: Sendable {
     ) async throws {
         let runner = try await RehearsalRunner(changeRunner, backend, caller: caller)
         let composed = try planner.rules(plan, for: runner.backend)
-        let machine = await runner.machine(reaching: packets.sources)
-        let asked = packets.sources.flatMap { source -> [Expectation] in
+        let machine = await runner.machine(reaching: packets.sources, interfaces: packets.interfaces)
+        let hosts = machine.hosts(on: packets.interfaces).filter { !packets.sources.contains($0) }
+        let asked = (packets.sources + hosts).flatMap { source -> [Expectation] in
             guard let server = machine.addresses.facing(source)?.address, source.canSend else { return [] }
             return packets.packets.map { Expectation(asking: $0, from: source, to: server) }
         }
@@ -56,7 +57,8 @@ struct ImportComparison: Sendable {
             guard old != new else { continue }
             differences.append(
                 ImportReport.Difference(
-                    from: "\(expectation.source)", packet: expectation.packet.title, before: old ? "accept" : "drop",
+                    from: machine.name(of: expectation.source, hosts), packet: expectation.packet.title,
+                    before: old ? "accept" : "drop",
                     after: new ? "accept" : "drop"))
         }
     }
@@ -102,5 +104,33 @@ struct ImportComparison: Sendable {
             lines.append("  \(difference.packet) from \(difference.from) \(change)")
         }
         return lines + notes.flatMap { Wrapping.lines($0, first: "  ", rest: "    ") }
+    }
+}
+
+extension RehearsalMachine {
+    /// The most interfaces through which packets are sent.
+    private static let mostInterfaces = 8
+
+    /// A host of each family behind each interface.
+    fileprivate func hosts(on interfaces: [String]) -> [IPAddress] {
+        addresses.filter { interfaces.prefix(Self.mostInterfaces).contains($0.interface) }.compactMap { server in
+            server.neighbours.lazy.compactMap { self.host(in: $0) }
+                .first { addresses.facing($0)?.interface == server.interface }
+        }
+    }
+
+    /// The third address of a network: the first ones may be the server's own.
+    private func host(in network: CIDR) -> IPAddress? {
+        guard !network.isHost else { return nil }
+        var bytes = network.address.bytes
+        bytes[bytes.count - 1] |= network.prefixLength < bytes.count * 8 - 2 ? 3 : 1
+        guard let host = IPAddress(bytes: bytes), !addresses.contains(where: { $0.address == host }) else { return nil }
+        return host
+    }
+
+    /// A host's address, with the interface that it comes in through if it is there for that.
+    fileprivate func name(of host: IPAddress, _ hosts: [IPAddress]) -> String {
+        guard hosts.contains(host), let interface = addresses.facing(host)?.interface else { return "\(host)" }
+        return "\(host) on \(interface)"
     }
 }
