@@ -113,6 +113,9 @@ extension AnswersBuilder {
             return "answers cannot name this protocol"
         }
         if grant.isDefault { return "it accepts whatever no other rule blocks" }
+        if rest.ping, rest.specs.isEmpty, interfaces[grant.interface]?.ping ?? false {
+            return "answers cannot limit pings to an interface"
+        }
         if let network = grant.source, !network.isEverything {
             let isOnOne = families.contains { family in
                 family.family == source.family && !(family.access.networks[network] ?? .none).contains(grant.traffic)

@@ -26,9 +26,27 @@ extension AnswersBuilder {
         return limits.count == 1 ? limits.first ?? nil : nil
     }
 
-    /// The interfaces through which everyone may use a port, besides.
+    /// The interfaces through which everyone may use a port, besides: in one of the families, within a limit or without.
     private func ways(to port: UInt16) -> [InterfaceName] {
-        interfaces.filter { $0.value.tcp.contains(port) }.keys.sorted().compactMap { try? InterfaceName(parsing: $0) }
+        let names = families.flatMap { family in
+            family.byInterface.filter { _, access in
+                access.everyone.tcp.contains(port) || access.limited.values.contains { $0.tcp.contains(port) }
+            }.keys
+        }
+        return Set(names).sorted().compactMap { try? InterfaceName(parsing: $0) }
+            .filter { !answers.admins.interfaces.contains($0) }
+    }
+
+    /// The networks that may use a port through one of the interfaces.
+    private func sourcesThere(_ port: UInt16) -> Set<CIDR> {
+        let networks = families.flatMap(\.byInterface.values).flatMap { access in
+            access.networks.filter { $0.value.tcp.contains(port) }.keys
+        }
+        return Set(
+            networks.filter { network in
+                (try? CIDR(source: "\(network)")) != nil
+                    && !answers.admins.networks.contains { $0.contains(network) }
+            })
     }
 
     /// Who may use a port by rules that answers cannot say; nil for everyone.
@@ -36,7 +54,7 @@ extension AnswersBuilder {
         let doubts = families.flatMap(\.doubts).filter { $0.traffic.tcp.contains(port) }
         // An odd rule about everything, such as one for an interface, says little of SSH where other rules do.
         let isTold = sources(of: port) != [] || machine.caller != nil || machine.sshPorts.isEmpty
-        var sources: Set<CIDR> = []
+        var sources = sourcesThere(port)
         for doubt in doubts where !doubt.traffic.others || doubt.isBroad || !isTold {
             guard let source = doubt.source, !source.isEverything else { return nil }
             sources.insert(source)

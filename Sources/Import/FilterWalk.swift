@@ -304,7 +304,8 @@ struct FilterWalk {
                 rest = rest.subtracting(blocked)
             case .allBut(let networks) where !block.isPartial:
                 rest = rest.subtracting(blocked)
-                narrowed += networks.map { ($0, blocked) }
+                narrowed += networks.filter { network in !context.blocked.contains { $0.contains(network) } }
+                    .map { ($0, blocked) }
             default:
                 rest = rest.subtracting(blocked)
                 let reason =
