@@ -18,10 +18,20 @@ package struct KnownFirewall: Sendable {
     var offSwitches: [String] = []
     /// How to stop it for good, if that takes more than its units.
     var control: ManagerControl?
+    /// Units that are disabled with its own, and commands that open the firewall after a unit is stopped.
+    var companions: [String] = []
+    var clearing: [(unit: String, command: [String])] = []
     /// The nft file that it loads: if that closes nothing, the program is no rival.
     var ruleFile: String?
+    /// The folder whose JSON files are its active policies: a program without a service of its own.
+    var policies: String?
     let meaning: String
     let remedy: String
+
+    /// Whether it runs as long as its units are active.
+    ///
+    /// nftables.service stays active after its rules are gone, and keepers only load files.
+    var showsByUnits: Bool { ruleFile == nil && role != .keeper }
 }
 
 extension KnownFirewall {
@@ -39,6 +49,19 @@ extension KnownFirewall {
     package static func owner(ofChain name: String) -> String? {
         chains.first { name.hasPrefix($0.prefix) }?.owner
     }
+
+    /// The managers that own the whole INPUT chain, and whose chains can have any name.
+    private static let withoutOwnNames: Set = ["awall", "csf", "ferm", "firehol", "shorewall"]
+
+    /// Whether a chain belongs to one of some programs: by its name, or because one of them owns all chains that no other
+    /// known program owns.
+    package static func owns(chain name: String, anyOf programs: Set<String>) -> Bool {
+        if let owner = owner(ofChain: name) { return programs.contains(owner) }
+        return !withoutOwnNames.isDisjoint(with: programs)
+    }
+
+    /// Whether one of some programs owns all rules in INPUT that no other known program owns.
+    package static func ownsInput(anyOf programs: Set<String>) -> Bool { !withoutOwnNames.isDisjoint(with: programs) }
 }
 
 extension OtherFirewalls {
@@ -49,17 +72,24 @@ extension OtherFirewalls {
 
     private static let rivals = [
         KnownFirewall(
+            name: "awall", role: .rival, files: ["/usr/sbin/awall"], policies: "/etc/awall",
+            meaning: "It replaces all firewall rules, and the saved ones, whenever somebody activates its policies.",
+            remedy: ""),
+        KnownFirewall(
             name: "csf", role: .rival, processes: ["lfd"], units: ["csf.service", "lfd.service"],
             files: ["/usr/sbin/csf"], offSwitches: ["/etc/csf/csf.disable"],
             control: ManagerControl("csf", stop: [["csf", "-x"]], start: [["csf", "-e"]]),
             meaning: "It replaces all firewall rules whenever it starts.",
             remedy: takeOver),
         KnownFirewall(
-            name: "ferm", role: .rival, units: ["ferm.service"], files: ["/usr/sbin/ferm"],
+            name: "ferm", role: .rival, units: ["ferm.service"],
+            settings: [.init(file: "/etc/default/ferm", key: "ENABLED", value: "yes")], files: ["/usr/sbin/ferm"],
             meaning: "It replaces the INPUT chain whenever it starts.",
             remedy: takeOver),
         KnownFirewall(
-            name: "firehol", role: .rival, units: ["firehol.service"], files: ["/usr/sbin/firehol"],
+            name: "firehol", role: .rival, units: ["firehol.service"],
+            settings: [.init(file: "/etc/default/firehol", key: "START_FIREHOL", value: "yes")],
+            files: ["/usr/sbin/firehol"],
             meaning: "It replaces all firewall rules whenever it starts.",
             remedy: takeOver),
         KnownFirewall(
@@ -86,6 +116,12 @@ extension OtherFirewalls {
                 .init(file: "/etc/default/shorewall", key: "startup", value: "1"),
                 .init(file: "/etc/default/shorewall6", key: "startup", value: "1"),
             ], files: ["/usr/sbin/shorewall", "/sbin/shorewall"],
+            // It would lock the server at boot until Shorewall starts.
+            companions: ["shorewall-init.service"],
+            // With SAFESTOP=1, stopping the unit leaves nearly everything closed.
+            clearing: [
+                ("shorewall.service", ["shorewall", "clear"]), ("shorewall6.service", ["shorewall", "-6", "clear"]),
+            ],
             meaning: "It replaces all firewall rules whenever it starts.",
             remedy: takeOver),
         KnownFirewall(

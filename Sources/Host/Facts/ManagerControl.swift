@@ -18,9 +18,42 @@ package struct ManagerControl: Codable, Sendable, Equatable {
     }
 
     /// The commands of a manager whose units systemd starts.
-    package init(_ name: String, units: [String]) {
+    ///
+    /// - Parameters:
+    ///   - name: the manager's name.
+    ///   - units: its units.
+    ///   - companions: units that are only disabled, and enabled again.
+    ///   - clearing: commands that open its firewall, where stopping the units does not.
+    package init(_ name: String, units: [String], companions: [String] = [], clearing: [[String]] = []) {
+        let disable = companions.isEmpty ? [] : [["systemctl", "disable"] + companions]
+        let enable = companions.isEmpty ? [] : [["systemctl", "enable"] + companions]
         self.init(
-            name, stop: [["systemctl", "disable", "--now"] + units], start: [["systemctl", "enable", "--now"] + units])
+            name, stop: disable + [["systemctl", "disable", "--now"] + units] + clearing,
+            start: [["systemctl", "enable", "--now"] + units] + enable)
+    }
+
+    /// The commands of a manager whose services OpenRC starts.
+    ///
+    /// - Parameters:
+    ///   - name: the manager's name.
+    ///   - services: its services, and the runlevels that start them.
+    ///   - clearing: commands that open its firewall, where stopping the services does not.
+    ///   - areStopped: whether the services are stopped, besides being disabled.
+    package init(
+        _ name: String, services: [(name: String, levels: [String])], clearing: [[String]] = [], areStopped: Bool = true
+    ) {
+        let links = services.flatMap { service in service.levels.map { [service.name, $0] } }
+        let disable = links.map { ["rc-update", "del"] + $0 }
+        let enable = links.map { ["rc-update", "add"] + $0 }
+        let stop = services.map { ["rc-service", "--ifstarted", $0.name, "stop"] }
+        let start = services.map { ["rc-service", $0.name, "start"] }
+        guard areStopped else {
+            self.init(
+                name, stop: disable, start: enable,
+                startByHand: enable + services.map { ["rc-service", $0.name, "restart"] })
+            return
+        }
+        self.init(name, stop: disable + stop + clearing, start: enable + start)
     }
 
     /// What a person types to have it back.

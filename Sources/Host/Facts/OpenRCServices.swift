@@ -21,6 +21,9 @@ package struct OpenRCServices: Sendable {
         return Self.bootLevels.filter { source.exists("/etc/runlevels/\($0)/\(service)") }
     }
 
+    /// Whether a service is started.
+    package func isStarted(_ service: String) -> Bool { source.exists("/run/openrc/started/\(service)") }
+
     /// The value of a setting of a service.
     ///
     /// - Parameters:

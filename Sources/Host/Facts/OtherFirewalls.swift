@@ -57,14 +57,15 @@ package struct OtherFirewalls: Sendable {
     /// All findings, rivals first, then neighbours and keepers, by name; neighbours that are only installed are not
     /// included.
     package func findings() -> [FirewallFinding] {
-        let running = runningPrograms()
-        let units = SystemdUnits(source)
+        let running = Set(ProcessTable(source).all().filter { $0.state != "Z" }.map(\.name))
         return Self.known.compactMap { known -> FirewallFinding? in
             if let program = known.program, !source.exists(program) { return nil }
             var state: FirewallFinding.State
-            if known.processes.contains(where: { name in running.contains { $0.hasPrefix(name) } }) {
+            if known.processes.contains(where: { name in running.contains { $0.hasPrefix(name) } })
+                || known.showsByUnits && known.units.contains(where: isActive)
+            {
                 state = .running
-            } else if known.units.contains(where: units.isEnabled) || known.settings.contains(where: isSet) {
+            } else if known.units.contains(where: isEnabled) || isSetToStart(known) || !policies(of: known).isEmpty {
                 state = .enabled
             } else if known.files.contains(where: source.exists) {
                 state = .installed
@@ -75,39 +76,93 @@ package struct OtherFirewalls: Sendable {
             if state == .enabled, known.offSwitches.contains(where: source.exists) { state = .installed }
             // Debian's nftables installs a file with rules that nothing loads.
             if state == .installed, known.ruleFile != nil { return nil }
-            return finding(known, state, units)
+            return finding(known, state)
         }
     }
 
     /// The rivals that would sooner or later undo, bypass or close what is kept.
     package func inTheWay() -> [FirewallFinding] { findings().filter(\.isInTheWay) }
 
-    /// The names of the processes of known programs.
-    ///
-    /// A program in another network namespace, such as a container's, does not change the rules of this one.
-    private func runningPrograms() -> Set<String> {
-        let processes = ProcessTable(source)
-        let own = processes.networkNamespace(of: OwnProcess.pid)
-        let found = processes.all(named: Self.known.flatMap(\.processes)).filter { process in
-            guard process.state != "Z" else { return false }
-            guard let own, let other = processes.networkNamespace(of: process.pid) else { return true }
-            return own == other
-        }
-        return Set(found.map(\.name))
-    }
-
-    private func finding(
-        _ known: KnownFirewall, _ state: FirewallFinding.State, _ units: SystemdUnits
-    ) -> FirewallFinding {
-        let isHarmless = known.ruleFile.map(closesNothing) ?? false
+    private func finding(_ known: KnownFirewall, _ state: FirewallFinding.State) -> FirewallFinding {
+        let ruleFile = ruleFile(of: known)
+        let isHarmless = ruleFile.map(closesNothing) ?? false
         let role = isHarmless ? .neighbour : known.role
-        let control =
-            role == .rival
-            ? known.control ?? ManagerControl(known.name, units: known.units.filter(units.isInstalled)) : nil
         return FirewallFinding(
             name: known.name, state: state, role: role, meaning: known.meaning,
-            remedy: state == .installed && role == .rival || isHarmless ? "Nothing to do." : known.remedy,
-            control: control, ruleFile: known.ruleFile)
+            remedy: state == .installed && role == .rival || isHarmless ? "Nothing to do." : remedy(known),
+            control: role == .rival ? control(known) : nil, ruleFile: ruleFile)
+    }
+
+    // MARK: - Services, of systemd or OpenRC
+
+    private var units: SystemdUnits { SystemdUnits(source) }
+    private var services: OpenRCServices { OpenRCServices(source) }
+    private var isOpenRC: Bool { services.isInstalled && !SystemFacts(source).isSystemd }
+
+    /// OpenRC's name of a service that systemd has a unit for.
+    private func service(_ unit: String) -> String { String(unit.prefix { $0 != "." }) }
+
+    private func isEnabled(_ unit: String) -> Bool {
+        isOpenRC ? !services.levels(of: service(unit)).isEmpty : units.isEnabled(unit)
+    }
+
+    private func isActive(_ unit: String) -> Bool {
+        isOpenRC ? services.isStarted(service(unit)) : units.isActive(unit)
+    }
+
+    private func isInstalled(_ unit: String) -> Bool {
+        isOpenRC ? source.resolves("/etc/init.d/\(service(unit))") : units.isInstalled(unit)
+    }
+
+    /// Whether a settings file has a program start at boot.
+    ///
+    /// Under systemd and OpenRC, only its services do that, if it has any.
+    private func isSetToStart(_ known: KnownFirewall) -> Bool {
+        (known.units.isEmpty || !SystemFacts(source).isSystemd && !isOpenRC) && known.settings.contains(where: isSet)
+    }
+
+    /// The names of a manager's active policies.
+    private func policies(of known: KnownFirewall) -> [String] {
+        known.policies.map { folder in
+            source.names(in: folder).filter { $0.hasSuffix(".json") }.map { String($0.dropLast(5)) }.sorted()
+        } ?? []
+    }
+
+    // MARK: - What to do
+
+    /// How a rival is stopped for good; nil if latchkey cannot do that.
+    private func control(_ known: KnownFirewall) -> ManagerControl? {
+        guard known.policies == nil else { return nil }
+        // ufw's and csf's own programs do it everywhere.
+        if let control = known.control, known.ruleFile == nil || !isOpenRC { return control }
+        let installed = known.units.filter(isInstalled)
+        let used = installed.filter { isEnabled($0) || isActive($0) }
+        let named = used.isEmpty ? installed : used
+        let clearing = known.clearing.filter { named.contains($0.unit) }.map(\.command)
+        guard isOpenRC else {
+            return ManagerControl(
+                known.name, units: named, companions: known.companions.filter(units.isEnabled), clearing: clearing)
+        }
+        return ManagerControl(
+            known.name, services: named.map(service).map { ($0, services.levels(of: $0)) }, clearing: clearing,
+            // Stopping nftables would remove all rules of all programs.
+            areStopped: known.ruleFile == nil)
+    }
+
+    private func remedy(_ known: KnownFirewall) -> String {
+        let policies = policies(of: known)
+        guard !policies.isEmpty else { return known.remedy }
+        return
+            "latchkey cannot take over from \(known.name). To switch: sudo \(known.name) disable "
+            + "\(policies.joined(separator: " ")) (its rules stay active), and apply answers with \"existing: replace\"."
+    }
+
+    /// The nft file that a manager loads.
+    private func ruleFile(of known: KnownFirewall) -> String? {
+        guard let file = known.ruleFile, isOpenRC else { return known.ruleFile }
+        // Alpine's service, and Gentoo's.
+        return services.setting("rules_file", of: known.name) ?? services.setting("NFTABLES_SAVE", of: known.name)
+            ?? [file, "/etc/nftables.nft"].first(where: source.exists)
     }
 
     /// Whether a file for nft exists and contains nothing that drops packets.

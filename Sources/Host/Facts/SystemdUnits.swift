@@ -13,6 +13,9 @@ package struct SystemdUnits: Sendable {
     /// Whether a unit file exists.
     package func isInstalled(_ unit: String) -> Bool { Self.folders.contains { source.exists("\($0)/\(unit)") } }
 
+    /// Whether a unit is active: systemd has a link for it then.
+    package func isActive(_ unit: String) -> Bool { source.exists("/run/systemd/units/invocation:\(unit)") }
+
     /// Whether a unit is masked by a link to /dev/null.
     package func isMasked(_ unit: String) -> Bool {
         ["/etc/systemd/system", "/run/systemd/system"].contains {

@@ -165,7 +165,8 @@ struct OtherFirewallTests {
         #expect(found.map(\.name) == ["shorewall", "ufw"])
         #expect(
             found.compactMap(\.control?.stop) == [
-                [["systemctl", "disable", "--now", "shorewall.service"]], [["ufw", "--force", "disable"]],
+                [["systemctl", "disable", "--now", "shorewall.service"], ["shorewall", "clear"]],
+                [["ufw", "--force", "disable"]],
             ])
         #expect(
             found.compactMap(\.control?.startText) == [
