@@ -118,7 +118,9 @@ struct Examination: Sendable {
                     .missing, "rules", "\(error)",
                     remedy: "Remove the rules that nft added to iptables' tables, or write them with iptables."))
         }
-        if await OtherBackend.isInUse(besides: chosen, in: environment) {
+        // What belongs to a manager goes when latchkey takes over from it.
+        let managers = Set(OtherManagers(environment.facts).findings.map(\.name))
+        if await OtherBackend.isInUse(besides: chosen, taking: managers, in: environment) {
             findings.append(
                 .found(
                     .missing, "two backends",

@@ -30,15 +30,13 @@ struct LiveFirewall: Sendable {
             guard backend != .nftables else { throw .host(error) }
             notes.append("The rehearsal ran without tables made with nft: \(error)")
         }
-        if backend == .nftables {
-            for other in Backend.iptables where Self.mayHold(other, listed) {
-                guard let read = try? await Self.rules(other, environment) else {
-                    // iptables-nft's are then loaded as nft prints them.
-                    if other == .legacy { notes.append("The rehearsal ran without the rules of iptables-legacy.") }
-                    continue
-                }
-                rules.append((other, read))
+        for other in Backend.iptables where other != backend && Self.mayHold(other, listed) {
+            guard let read = try? await Self.rules(other, environment) else {
+                // iptables-nft's are then loaded as nft prints them.
+                if other == .legacy { notes.append("The rehearsal ran without the rules of iptables-legacy.") }
+                continue
             }
+            rules.append((other, read))
         }
         let isCovered = rules.contains { $0.backend == .nft }
         tables = listed.map(\.withoutTemporary).filter { table in
@@ -96,8 +94,10 @@ extension LiveFirewall {
         return (loaded, notes)
     }
 
-    /// Removes from a stage what goes with the managers that a change takes over: their tables of nftables and, if the
-    /// change is made with nftables, their rules of iptables.
+    /// Removes from a stage what goes with the managers that a change takes over: their tables of nftables, and their
+    /// rules of iptables.
+    ///
+    /// As with the managers themselves, the trial may go with them: the change has to be made permanent next.
     ///
     /// - Parameters:
     ///   - takeOver: the managers; nil for none.
@@ -106,12 +106,10 @@ extension LiveFirewall {
     func removeRules(of takeOver: TakeOver?, on kernel: StageKernel) async throws(ChangeError) {
         guard let takeOver else { return }
         let names = Set(takeOver.managers.map(\.name))
-        let gone = try Set(NFTable.names(in: takeOver.tables))
-        for table in tables where gone.contains(table.id) || names.contains(table.id.name) {
+        for table in tables(of: takeOver) {
             // One that the stage could not load is not there.
             try? await kernel.nft?.delete("\(table.id)")
         }
-        guard kernel.backend == .nftables else { return }
         for (backend, rules) in rules {
             guard let there = await kernel.iptables(of: backend) else { continue }
             _ = try await there.eachFamily(rules.present.map(\.family)) { family throws(ChangeError) in
@@ -124,6 +122,13 @@ extension LiveFirewall {
                 return true
             }
         }
+    }
+
+    /// The tables of nftables that go with the managers that a change takes over.
+    func tables(of takeOver: TakeOver) -> [NFTable] {
+        let names = Set(takeOver.managers.map(\.name))
+        let gone = Set((try? NFTable.names(in: takeOver.tables)) ?? [])
+        return tables.filter { gone.contains($0.id) || names.contains($0.id.name) }
     }
 
     /// Loads one family's tables, each by itself: one that cannot be loaded does not affect the others.
@@ -153,17 +158,5 @@ extension LiveFirewall {
         } catch {
             return ["\(missing): \(error)"]
         }
-    }
-}
-
-extension RuleSet {
-    /// The filter table after some programs have stopped: without their jumps, and with the policy ACCEPT for what comes in.
-    fileprivate func withoutRules(of programs: Set<String>) -> RuleSet {
-        guard let filter = self["filter"] else { return RuleSet() }
-        let chains = filter.chains.map { $0.name == "INPUT" ? Chain("INPUT", policy: .accept) : $0 }
-        let rules = filter.rules.filter { rule in
-            rule.chain != "INPUT" || !programs.contains(rule.jumpsTo.flatMap(KnownFirewall.owner(ofChain:)) ?? "")
-        }
-        return RuleSet(tables: [Table("filter", chains: chains, rules: rules.map(\.withoutCounters))])
     }
 }

@@ -60,7 +60,9 @@ package struct Guard {
             throw .damaged(path: path, reason: "it is not a request from this version of latchkey")
         }
         // Nothing is added that another backend's rules could be mixed up with.
-        if request.scope != .removal { try await OtherBackend.refuse(besides: request.backend, in: environment) }
+        if request.scope != .removal {
+            try await OtherBackend.refuse(besides: request.backend, taking: request.taking, in: environment)
+        }
         let backend = try await RuleBackends.new(request, in: environment)
         try await backend.requireWayBack()
         let snapshot = try backend.snapshot()

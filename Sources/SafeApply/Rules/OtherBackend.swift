@@ -5,11 +5,19 @@ import Netfilter
 package enum OtherBackend {
     /// Refuses a change while the other backend filters incoming packets: its rules would stay active, unnoticed.
     ///
+    /// - Parameters:
+    ///   - chosen: the backend of the change.
+    ///   - programs: the programs that the change takes over; their rules go.
+    ///   - environment: the machine.
     /// - Throws: `host` with `bothBackends`.
-    static func refuse(besides chosen: Backend, in environment: ChangeEnvironment) async throws(ChangeError) {
+    static func refuse(
+        besides chosen: Backend, taking programs: Set<String> = [], in environment: ChangeEnvironment
+    ) async throws(ChangeError) {
         // A table of nftables has its place beside all others.
         guard chosen != .nftables else { return }
-        if await isInUse(besides: chosen, in: environment) { throw .host(.bothBackends(chosen: chosen)) }
+        if await isInUse(besides: chosen, taking: programs, in: environment) {
+            throw .host(.bothBackends(chosen: chosen))
+        }
     }
 
     /// Whether iptables of any backend holds rules, or a policy other than ACCEPT.
@@ -25,12 +33,14 @@ package enum OtherBackend {
     }
 
     /// Whether another iptables backend filters incoming packets too.
-    package static func isInUse(besides chosen: Backend, in environment: ChangeEnvironment) async -> Bool {
+    package static func isInUse(
+        besides chosen: Backend, taking programs: Set<String> = [], in environment: ChangeEnvironment
+    ) async -> Bool {
         for other in Backend.iptables where other != chosen {
             let tables = other == .nft ? await nftTables(in: environment) : nil
             for family in environment.families where mayHold(other, family, tables) {
                 guard let rules = await rules(other, family, in: environment) else { continue }
-                let input = InputChain(of: rules)
+                let input = InputChain(of: programs.isEmpty ? rules : rules.withoutRules(of: programs))
                 if input.policy != .accept || !input.rules.isEmpty { return true }
             }
         }

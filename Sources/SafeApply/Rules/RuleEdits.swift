@@ -164,6 +164,6 @@ package enum RuleEdits {
     static func userChains(in set: RuleSet, taking: Set<String> = []) -> Set<String> {
         let chains = (set["filter"]?.chains ?? []).filter { $0.policy == nil }.map(\.name)
         guard !taking.isEmpty else { return Set(chains) }
-        return Set(chains.filter { !taking.contains(KnownFirewall.owner(ofChain: $0) ?? "") })
+        return Set(chains.filter { !KnownFirewall.owns(chain: $0, anyOf: taking) })
     }
 }
