@@ -75,7 +75,7 @@ struct ApplyCommand: ContextCommand {
         try await changeRunner.requireNothingPending()
         let takeOver = try await changeRunner.takeOver(
             change.takeOver.isWanted, facts: context.facts
-        ) { () throws(Failure) in backend == .nftables ? nil : try planner.table(plan) }
+        ) { () throws(Failure) in backend == .nftables ? nil : try planner.table(plan).map(TakeOver.shield) }
         if let note = ChangeRunner.note(of: takeOver) { context.console.say(Wrapping.text(note)) }
         if change.rehearsal.isSkipped {
             context.console.say(RehearsalOptions.skipped)
@@ -123,7 +123,9 @@ struct ApplyCommand: ContextCommand {
             sets[family] = try await Self.rules(file, family, backend, changeRunner.environment)
         }
         try await changeRunner.requireNothingPending()
-        let takeOver = try await changeRunner.takeOver(change.takeOver.isWanted, facts: context.facts)
+        let takeOver = try await changeRunner.takeOver(
+            change.takeOver.isWanted, facts: context.facts, shield: { TakeOver.closedShield })
+        if let note = ChangeRunner.note(of: takeOver) { context.console.say(Wrapping.text(note)) }
         if change.rehearsal.isSkipped {
             context.console.say(RehearsalOptions.skipped)
         } else {
@@ -160,6 +162,7 @@ struct ApplyCommand: ContextCommand {
         }
         try await changeRunner.requireNothingPending()
         let takeOver = try await changeRunner.takeOver(change.takeOver.isWanted, facts: context.facts)
+        if let note = ChangeRunner.note(of: takeOver) { context.console.say(Wrapping.text(note)) }
         if change.rehearsal.isSkipped {
             context.console.say(RehearsalOptions.skipped)
         } else {

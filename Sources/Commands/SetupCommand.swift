@@ -96,7 +96,7 @@ struct SetupCommand: ContextCommand {
             plan, rules: rules, caller: caller, options: options, layout: context.layout)
         if trial == nil {
             request.takeOver = try await changeRunner.takeOver(finished.takesOver, facts: context.facts) {
-                () throws(Failure) in backend == .nftables ? nil : try planner.table(plan)
+                () throws(Failure) in backend == .nftables ? nil : try planner.table(plan).map(TakeOver.shield)
             }
         }
         let status = try await changeRunner.client.begin(request, progress: Progress.dots(on: context.console))

@@ -33,6 +33,11 @@ struct OtherManagers: Sendable {
     /// - Throws: `Failure` with status 4, unless there are none.
     func refuse() throws(Failure) {
         guard !isEmpty else { return }
+        if let other = findings.first(where: { $0.control == nil }) {
+            throw Failure(
+                .refused, "\(sentences) Only one program can manage this firewall.",
+                activeRules: Failure.nothingChanged, next: other.remedy)
+        }
         let look = importable.first.map { "\"latchkey import \($0.rawValue)\" shows what it allows now. " } ?? ""
         throw Failure(
             .refused, "\(sentences) Only one program can manage this firewall.", activeRules: Failure.nothingChanged,
@@ -45,13 +50,18 @@ struct OtherManagers: Sendable {
     /// Makes them part of a change: they go when it is kept.
     ///
     /// - Parameters:
-    ///   - shield: the rules of the change as a table of nftables, for the moment in which the managers stop; nil if the
-    ///     managers cannot remove the change's rules.
+    ///   - shield: a table of nftables for the moment in which the managers stop; nil if they cannot remove the change's
+    ///     rules.
     ///   - environment: the machine.
     /// - Returns: nil if there are none.
     /// - Throws: `Failure` with status 69 if one of them cannot be stopped here, or its tables cannot be read.
-    func takeOver(shield: NFTable?, in environment: ChangeEnvironment) async throws(Failure) -> TakeOver? {
+    func takeOver(shield: String?, in environment: ChangeEnvironment) async throws(Failure) -> TakeOver? {
         guard !isEmpty else { return nil }
+        if let other = findings.first(where: { $0.control == nil }) {
+            throw Failure(
+                .missing, "\(other.name) cannot be taken over.", activeRules: Failure.nothingChanged, next: other.remedy
+            )
+        }
         for command in findings.compactMap(\.control).flatMap({ $0.stop + $0.start })
         where environment.toolbox.find(command[0]) == nil {
             throw Failure(
@@ -62,9 +72,8 @@ struct OtherManagers: Sendable {
         for finding in findings {
             if let path = finding.ruleFile { tables += try await Self.tables(in: path, environment) }
         }
-        let table = shield.map { NFTable(TakeOver.shieldName, lines: $0.lines, parts: $0.parts) }
         return TakeOver(
-            managers: findings.compactMap(\.control), tables: tables.map(\.text).joined(), shield: table?.text)
+            managers: findings.compactMap(\.control), tables: tables.map(\.text).joined(), shield: shield)
     }
 
     /// The active tables that a file for nft makes.
@@ -89,11 +98,11 @@ extension ChangeRunner {
     /// - Parameters:
     ///   - isWanted: whether the user wants that.
     ///   - facts: where facts about the machine are read.
-    ///   - shield: makes the rules of the change as a table of nftables.
+    ///   - shield: makes the table of nftables that holds while the managers stop; nil if none is needed.
     /// - Returns: nil if there are none.
     /// - Throws: `Failure` with status 4 if there are some and the user did not ask for it; 69 as `OtherManagers.takeOver`.
     func takeOver(
-        _ isWanted: Bool, facts: FactSource, shield: () throws(Failure) -> NFTable? = { nil }
+        _ isWanted: Bool, facts: FactSource, shield: () throws(Failure) -> String? = { nil }
     ) async throws(Failure) -> TakeOver? {
         let managers = OtherManagers(facts)
         if !isWanted { try managers.refuse() }

@@ -24,6 +24,40 @@ package struct TakeOver: Codable, Sendable, Equatable {
         return all.isEmpty ? nil : all
     }
 
+    /// A shield that holds the rules of a table.
+    package static func shield(with table: NFTable) -> String {
+        NFTable(shieldName, lines: table.lines, parts: table.parts).text
+    }
+
+    /// A shield for rules that are not known as a table of nftables: no new connections, from the server itself and to
+    /// others excepted.
+    ///
+    /// A client tries to connect again, so its connection is only delayed. The kernel ends this shield by itself: with all
+    /// processes of latchkey dead, it must not stay.
+    package static let closedShield = """
+        table \(shieldName) {
+        \tset active {
+        \t\ttype ether_type
+        \t\tflags timeout
+        \t\telements = { ip timeout \(closedSeconds)s, ip6 timeout \(closedSeconds)s }
+        \t}
+        \tchain input {
+        \t\ttype filter hook input priority filter; policy accept;
+        \t\tmeta protocol @active goto closed
+        \t}
+        \tchain closed {
+        \t\tct state established,related accept
+        \t\tiif "lo" accept
+        \t\ticmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept
+        \t\tdrop
+        \t}
+        }
+
+        """
+
+    /// How long that shield lasts: longer than managers usually take to stop.
+    private static let closedSeconds = 30
+
     /// The name of the shield.
     package static let shieldName = NFTable.Name("inet", "latchkey-shield")
 
@@ -49,6 +83,9 @@ struct ManagerHandover: Sendable {
     /// How long a manager may take to stop or start, in seconds.
     private static let patience = 60
     private static let shield = TakeOver.shieldName
+
+    /// The names of the managers.
+    var names: Set<String> { Set(takeOver.managers.map(\.name)) }
 
     private var nft: NFTables? { NFTables(toolbox: environment.toolbox, runner: environment.runner) }
 
