@@ -35,6 +35,8 @@ package struct Layout: Sendable, Equatable {
     package var journal: String { run + "/journal.json" }
     /// When the gates of the pending trial were last renewed.
     package var renewal: String { run + "/renewed" }
+    /// The rules of the moment before other firewall managers are stopped.
+    package var rulesBeforeHandover: String { run + "/handover.json" }
     /// The record of the plan that is observed.
     package var observation: String { run + "/observation.json" }
     /// The guard's socket.

@@ -20,23 +20,78 @@ extension Guard {
         guard let handover else { return try await backend.makePermanent() }
         let isShielded = await handover.raiseShield()
         if !isShielded { try await backend.makePermanent() }
+        if journal.areManagersStopped != true { await recordRules(before: handover) }
         journal.areManagersStopped = true
         guard record(.kept) else { throw .refused(reason: "The journal cannot be written.") }
         try await handover.stop()
+        await loadOthersRules(than: handover)
         try await backend.makePermanent()
+        if journal.request.backend != .nftables,
+            await OtherBackend.isInUse(besides: journal.request.backend, in: environment)
+        {
+            throw .refused(
+                reason: "\(handover.takeOver.names) has left rules in another iptables backend, which still filter.")
+        }
         environment.log.notice("Taken over from \(handover.takeOver.names), which is stopped and disabled.")
     }
 
-    /// Starts the managers again, if they may have been stopped.
+    /// Records the rules of the moment before the managers stop, for a guard that takes over as well.
+    private func recordRules(before handover: ManagerHandover) async {
+        let rules = await RulesBeforeHandover(of: handover.names, in: environment)
+        do {
+            try SecureFiles.write(Array(JSONText.encode(rules).utf8), to: environment.layout.rulesBeforeHandover)
+        } catch {
+            environment.log.error("The rules of other programs could not be recorded: \(error)")
+        }
+    }
+
+    private var recordedRules: RulesBeforeHandover? {
+        guard let bytes = try? SecureFiles.readTrusted(environment.layout.rulesBeforeHandover) else { return nil }
+        return JSONText.decode(RulesBeforeHandover.self, from: bytes)
+    }
+
+    /// Loads the rules of other programs that the managers removed when they stopped.
+    private func loadOthersRules(than handover: ManagerHandover) async {
+        guard let rules = recordedRules else { return }
+        do throws(ChangeError) {
+            let count = try await rules.loadOthers(than: handover.names, in: environment)
+            guard count > 0 else { return }
+            environment.log.notice(
+                "\(handover.takeOver.names) removed \(count) rules of other programs; they are loaded again.")
+        } catch {
+            environment.log.error("Rules of other programs are missing, restart those programs: \(error)")
+        }
+    }
+
+    /// Starts the managers again, if they may have been stopped; if one does not start, its rules are loaded from the
+    /// record.
     ///
-    /// - Returns: a sentence for the reason of the rollback; "" if there is nothing to say.
-    mutating func startManagers() async -> String {
-        guard journal.areManagersStopped == true, let handover else { return "" }
+    /// - Returns: whether their rules are active again, and a sentence for the reason of the rollback; "" if there is
+    ///   nothing to say.
+    mutating func startManagers() async -> (areActive: Bool, sentence: String) {
+        guard journal.areManagersStopped == true, let handover else { return (true, "") }
         let troubles = await handover.start()
         for trouble in troubles { environment.log.critical("\(trouble)") }
-        guard troubles.isEmpty else {
-            return " \(troubles.joined(separator: " ")) Start it yourself: \(handover.takeOver.startText)"
+        guard !troubles.isEmpty else { return (true, " \(handover.takeOver.names) runs again.") }
+        let areActive = await loadRecordedRules()
+        let rules = areActive ? " Its rules are active until reboot." : ""
+        return (
+            areActive,
+            " \(troubles.joined(separator: " "))\(rules) Start it yourself: \"\(handover.takeOver.startText)\"."
+        )
+    }
+
+    /// Loads the rules from before the managers were stopped.
+    ///
+    /// - Returns: whether they are active.
+    func loadRecordedRules() async -> Bool {
+        guard let rules = recordedRules else { return false }
+        do throws(ChangeError) {
+            try await rules.loadAll(in: environment)
+            return true
+        } catch {
+            environment.log.critical("The rules of the managers could not be loaded: \(error)")
+            return false
         }
-        return " \(handover.takeOver.names) runs again."
     }
 }

@@ -23,8 +23,10 @@ extension Guard {
         journal.reason = reason
         // Continues even if the journal cannot be written: the rules matter more than the record.
         _ = record(.reverting)
-        let restarted = await startManagers()
+        let managers = await startManagers()
+        let reason = reason + managers.sentence
         if journal.isHalfKept == true, !(await takeBack()) { return await emergency(reason) }
+        guard managers.areActive else { return await emergency(reason) }
         if !areClosed { areClosed = await removeOpenGates() }
         guard areClosed else { return await emergency(reason) }
         if !(await removedSoon()) {
@@ -32,8 +34,7 @@ extension Guard {
                 "The previous rules are active again. latchkey still has to remove its closed trial rules.")
         }
         await handover?.lowerShield()
-        await end(
-            .reverted, "\(reason) The previous rules are active again (verified).\(restarted)", verified: true)
+        await end(.reverted, "\(reason) The previous rules are active again (verified).", verified: true)
     }
 
     /// Rolls back half-made permanent rules.
@@ -155,7 +156,10 @@ extension Guard {
                             + "latchkey keeps trying; see the log.")
                 }
             }
-            if snapshot != nil, (try? await backend.takeBack()) != nil, (try? await backend.removeTrial()) != nil {
+            let areManagersBack = journal.areManagersStopped == true ? await loadRecordedRules() : true
+            if areManagersBack, snapshot != nil, (try? await backend.takeBack()) != nil,
+                (try? await backend.removeTrial()) != nil
+            {
                 await end(.reverted, "\(reason) The previous rules are active again (verified).", verified: true)
                 return
             }

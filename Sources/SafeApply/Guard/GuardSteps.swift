@@ -176,6 +176,7 @@ extension Guard {
     private mutating func finish(_ state: JournalState) {
         if !record(state) { isOnRecord = recordAnew() }
         try? SecureFiles.remove(environment.layout.renewal)
+        try? SecureFiles.remove(environment.layout.rulesBeforeHandover)
         History(environment).ended(journal)
     }
 
