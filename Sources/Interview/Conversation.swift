@@ -75,7 +75,7 @@ package struct Conversation: Sendable {
         case .rules:
             return Wizard.Turn(wizard.listing(await actions.rules(wizard.answers)))
         case .diff:
-            return Wizard.Turn(wizard.listing(await actions.difference(wizard.answers)))
+            return Wizard.Turn(wizard.listing(await actions.difference(wizard.answers, takingOver: wizard.takesOver)))
         case .deadline(let text):
             do {
                 return wizard.setDeadline(try await actions.deadline(text))

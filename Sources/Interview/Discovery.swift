@@ -103,6 +103,8 @@ package struct Discovery: Equatable, Sendable {
     package var otherFirewalls: [String]
     /// The firewall managers among them, which a change can take over.
     package var managers: [FoundManager] = []
+    /// The chains and the rules in INPUT that are the managers': they go when a change takes over.
+    package var managerRules: ManagerRules?
     /// Whether Docker is running; nil if unknown.
     package var docker: Bool?
 

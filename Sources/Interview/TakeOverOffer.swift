@@ -18,6 +18,30 @@ package struct FoundManager: Equatable, Sendable {
     }
 }
 
+/// What of the existing rules belongs to the firewall managers.
+package struct ManagerRules: Equatable, Sendable {
+    /// The names of their chains.
+    package let chains: [String]
+    /// The rules in INPUT that belong to no known program.
+    package let inputRules: [String]
+
+    /// Rules.
+    package init(chains: [String], inputRules: [String]) {
+        self.chains = chains
+        self.inputRules = inputRules
+    }
+}
+
+extension Discovery {
+    /// Leaves out what goes when a change takes over: the other questions are about what is left.
+    mutating func takeOver() {
+        guard let rules = managerRules else { return }
+        otherChains.removeAll { rules.chains.contains($0) }
+        unownedInputRules.removeAll { rules.inputRules.contains($0) }
+        managerRules = nil
+    }
+}
+
 /// The question about another firewall manager, ahead of all others.
 extension Wizard {
     /// The names of the managers, for a sentence.
@@ -86,6 +110,7 @@ extension Wizard {
 
     /// Goes on after the choice: the answers of an unfinished session, or the first question.
     private mutating func afterTakeOver() -> Turn {
+        context.discovery.takeOver()
         guard let draft = waitingDraft, !context.hasProposals else {
             return Turn([.blank] + ask(questions[0], fromReview: false))
         }

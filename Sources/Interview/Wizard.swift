@@ -113,6 +113,7 @@ package struct Wizard: Sendable {
         waitingDraft = draft
         let first = draft.map { Stage.offeringDraft($0) } ?? .asking(.admins, fromReview: false)
         stage = discovery.managers.isEmpty || takesOver ? first : .offeringTakeOver
+        if takesOver { context.discovery.takeOver() }
     }
 
     /// The answers so far.

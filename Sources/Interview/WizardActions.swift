@@ -18,7 +18,9 @@ package protocol WizardActions: Sendable {
     func rules(_ answers: Answers) async -> [String]
 
     /// The removed lines (`-`) and the added lines (`+`).
-    func difference(_ answers: Answers) async -> [String]
+    ///
+    /// With `takingOver`, other firewall managers go when the change is kept.
+    func difference(_ answers: Answers, takingOver: Bool) async -> [String]
 
     /// Parses the time that the user has to keep the new rules, in seconds, or returns the reasons why it can't.
     func deadline(_ text: String) async throws(Refusal) -> Int

@@ -124,7 +124,7 @@ actor FakeWizardActions: WizardActions {
         return ["*filter", ":INPUT DROP [0:0]", "-A INPUT -i lo -m comment --comment \"latchkey: loopback\" -j ACCEPT"]
     }
 
-    func difference(_ answers: Answers) async -> [String] {
+    func difference(_ answers: Answers, takingOver: Bool) async -> [String] {
         calls.append("diff")
         return ["-:INPUT ACCEPT", "+:INPUT DROP"]
     }

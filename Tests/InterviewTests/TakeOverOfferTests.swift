@@ -38,6 +38,21 @@ struct TakeOverOfferTests {
         #expect(!wizard.composed(ChangeSummary(rulesRemoved: 0, rulesAdded: 1)).lines.text.contains("also active"))
     }
 
+    @Test("the question about existing rules leaves out what goes with the manager", arguments: [true, false])
+    func existing(isAsked: Bool) throws {
+        var discovery = try Machine.discovery()
+        discovery.managers = [FoundManager("ferm", sentences: "ferm is enabled.")]
+        discovery.otherChains = ["DOCKER", "mine"]
+        discovery.unownedInputRules = ["-A INPUT -i lo -j ACCEPT", "-A INPUT -p tcp --dport 9 -j ACCEPT"]
+        discovery.managerRules = ManagerRules(chains: ["mine"], inputRules: ["-A INPUT -i lo -j ACCEPT"])
+        var wizard = Wizard(discovery: discovery, catalog: try .builtIn(), takesOver: !isAsked)
+        _ = wizard.begin()
+        if isAsked { wizard.type("take over") }
+        let text = ExistingQuestion().introduction(wizard.context, Screen()).text
+        #expect(text.contains("leaves the chain DOCKER unchanged; removes 1 INPUT rule"))
+        #expect(!text.contains("mine"))
+    }
+
     @Test("\"import\" asks for answers, which become the defaults")
     func importing() throws {
         var wizard = try wizard()

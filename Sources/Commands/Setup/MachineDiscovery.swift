@@ -79,6 +79,12 @@ struct MachineDiscovery: Sendable {
         discovery.managers = OtherManagers(environment.facts).findings.map {
             FoundManager($0.name, sentences: $0.sentences, canImport: ImportProgram(rawValue: $0.name) != nil)
         }
+        let programs = Set(discovery.managers.map(\.name))
+        let left = live?.present.map { $0.value.withoutAllRules(of: programs) } ?? []
+        let leftRules = left.flatMap { RuleEdits.unowned(in: $0).map(\.withoutCounters.text) }
+        discovery.managerRules = ManagerRules(
+            chains: discovery.otherChains.filter { KnownFirewall.owns(chain: $0, anyOf: programs) },
+            inputRules: discovery.unownedInputRules.filter { !leftRules.contains($0) })
         discovery.interfaceNames = ownInterfaces()
         discovery.networks = ownAddresses().filter { $0.scope == .global && $0.isUp }.compactMap { own in
             CIDR(of: own.address, prefixLength: own.prefixLength).map { .init($0, on: own.interface) }

@@ -35,14 +35,14 @@ struct SetupActions: WizardActions {
     }
 
     func compose(_ answers: Answers, takingOver: Bool) async throws(Refusal) -> ChangeSummary {
-        let lines = try changes(answers).flatMap(\.lines)
+        let lines = try changes(answers, takingOver: takingOver).flatMap(\.lines)
         // Policies and chains are not rules, so they don't count.
         let isRule = { (line: String) in line.contains(backend == .nftables ? " counter " : " -A ") }
         let removed = lines.count { $0.hasPrefix("-") && isRule($0) }
         let added = lines.count { !$0.hasPrefix("-") && isRule($0) }
         let replaced =
             answers.existing == .keep && backend != .nftables
-            ? live?.present.flatMap { RuleEdits.unowned(in: $0.value) } ?? [] : []
+            ? live?.present.flatMap { RuleEdits.unowned(in: rest(of: $0.value, takingOver: takingOver)) } ?? [] : []
         return ChangeSummary(
             rulesRemoved: removed, rulesAdded: added, replacedRules: replaced.map(\.withoutCounters.text),
             notes: [
@@ -85,8 +85,8 @@ struct SetupActions: WizardActions {
         }
     }
 
-    func difference(_ answers: Answers) async -> [String] {
-        guard let changes = try? changes(answers) else { return [] }
+    func difference(_ answers: Answers, takingOver: Bool) async -> [String] {
+        guard let changes = try? changes(answers, takingOver: takingOver) else { return [] }
         if live == nil { return ["# The current rules could not be read. \"rules\" shows the new rules."] }
         return changes.flatMap { change in
             ["# \(change.heading)"]
@@ -137,22 +137,38 @@ struct SetupActions: WizardActions {
         let lines: [String]
     }
 
-    /// The changes in each address family whose rules can be read.
-    private func changes(_ answers: Answers) throws(Refusal) -> [FamilyChanges] {
+    /// The rules that are left of a family's when the managers that are taken over have stopped.
+    private func rest(of live: RuleSet, takingOver: Bool) -> RuleSet {
+        guard takingOver, let takeOver else { return live }
+        return live.withoutAllRules(of: Set(takeOver.managers.map(\.name)))
+    }
+
+    /// The changes in each address family whose rules can be read; with `takingOver`, the managers' rules go too.
+    private func changes(_ answers: Answers, takingOver: Bool) throws(Refusal) -> [FamilyChanges] {
         let composed: ComposedRules
         do throws(Failure) { composed = try self.composed(try planner.plan(answers)) } catch {
             throw Refusal([error.what])
         }
         if let table = composed.table {
             let lines = NFTable.differences(from: liveTable, to: table)
-            return [FamilyChanges(heading: "IPv4 and IPv6", lines: lines)]
+            return [FamilyChanges(heading: "IPv4 and IPv6", lines: lines + (takingOver ? removedTables : []))]
         }
         let scope: ChangeScope = answers.existing == .keep ? .inputChain : .tables
-        return composed.rules.present.compactMap { family, plan in
+        var changes = composed.rules.present.compactMap { family, plan -> FamilyChanges? in
             // A family that the kernel does not support has no changes. If no rules could be read, all rules are new.
             guard let live = live == nil ? RuleSet(tables: []) : live?[family] else { return nil }
-            let after = RuleEdits.outcome(plan, scope: scope, live: live)
+            let after = RuleEdits.outcome(plan, scope: scope, live: rest(of: live, takingOver: takingOver))
             return FamilyChanges(heading: family.title, lines: RuleSet.differences(from: live, to: after))
         }
+        if takingOver, !removedTables.isEmpty {
+            changes.append(FamilyChanges(heading: "tables of nftables", lines: removedTables))
+        }
+        return changes
+    }
+
+    /// What goes with the tables of the managers that are taken over.
+    private var removedTables: [String] {
+        guard let takeOver, let live = rehearsalRunner?.live else { return [] }
+        return live.tables(of: takeOver).flatMap { NFTable.differences(from: $0, to: nil) }
     }
 }
