@@ -106,6 +106,7 @@ takes_over_firewalld() {
     reboot
     answers_decide
     [[ $(inside 'latchkey status --json') == *'"drift":false'* ]] || fail 'drift after the reboot'
+    manager=firewalld way_back
 }
 
 # firewalld: refused beside it; kept, it is disabled, the answers decide, and nobody got in meanwhile
@@ -145,7 +146,7 @@ X
         inside 'nft list tables' | grep -q mine && fail 'the table is left'
         reboot
         answers_decide
-        inside 'systemctl enable --now nftables.service' || fail 'nftables.service does not start again'
+        manager=nftables way_back
     done
 }
 

@@ -11,10 +11,12 @@ esac
 # Removed again: cases that need them install them from these files, without a network.
 extras=netfilter-persistent,iptables-persistent
 # In a folder of their own that is laid over the server's, because the first of them cannot be installed beside the extras.
-managers=ufw,firewalld,fail2ban,python3-systemd
+managers=ufw,firewalld,fail2ban,python3-systemd,shorewall,ferm,firehol
+# Large, so they have a folder that is made only for the cases that are run by name.
+docker=docker.io,busybox-static
 
-# Prints the folder; creates it if it does not exist yet. With the argument "managers", also the other firewall
-# managers in a folder beside it.
+# Prints the folder; creates it if it does not exist yet. With the arguments "managers" and "docker", also the packages
+# of these lists, each in a folder beside it.
 make_image() {
     local cache=${TMPDIR:-/tmp}/latchkey-server name
     name=$suite-$(cat "${BASH_SOURCE[0]}" | cksum | cut -d ' ' -f 1)
@@ -22,7 +24,10 @@ make_image() {
     (
         flock 9
         make_once "$cache/$name" build_image || exit 1
-        [[ ${1:-} != managers ]] || make_once "$cache/$name.managers" add_managers "$cache/$name"
+        local beside
+        for beside in "$@"; do
+            make_once "$cache/$name.$beside" add_packages "$cache/$name" "${!beside}" || exit 1
+        done
     ) 9>"$cache/lock" || return 1
     printf '%s\n' "$cache/$name"
 }
@@ -61,13 +66,13 @@ build_image() {
     configure_image "$1"
 }
 
-# Installs the firewall managers, none of them active, in the folder $1 over the server $2.
-add_managers() {
+# Installs the packages $3, none of their services active, in the folder $1 over the server $2.
+add_packages() {
     local mirror debs=$1.debs
     mirror=$(debian_mirror)
     mkdir -p "$debs"
     # Only downloads: the packages of the server are there already.
-    debootstrap --variant=minbase --download-only --cache-dir="$debs" --include="$managers" "$suite" "$debs.root" \
+    debootstrap --variant=minbase --download-only --cache-dir="$debs" --include="$3" "$suite" "$debs.root" \
         ${mirror:+"$mirror"} || return 1
     mkdir -p "$1" "$1.work" "$1.root"
     unshare --mount --propagation private -- "$BASH" -c '
@@ -84,7 +89,9 @@ add_managers() {
             [[ $try != 4 ]] || exit 1
         done
         rm -rf "$1.root/debs"
-        chroot "$1.root" systemctl --quiet disable ufw firewalld fail2ban' bash "$1" "$2" "$debs" || return 1
+        for unit in ufw firewalld fail2ban shorewall ferm firehol docker containerd docker.socket; do
+            chroot "$1.root" systemctl --quiet disable "$unit" 2>/dev/null || true
+        done' bash "$1" "$2" "$debs" || return 1
     rm -rf --one-file-system "$1.work" "$1.root" "$debs" "$debs.root"
 }
 

@@ -33,14 +33,17 @@ prepare_lane() {
 }
 
 # A freshly installed server, booted. "fresh persistent" also has Debian's netfilter-persistent, "fresh managers" other
-# firewall managers, none of them active.
+# firewall managers, "fresh docker" Docker, none of them active.
 fresh() {
     power_off
     mountpoint -q "$work/root" && umount "$work/root"
     rm -rf "$work/upper" "$work/overlay"
     mkdir -p "$work/root" "$work/upper" "$work/overlay"
     local lower=$image
-    [[ ${1:-} != managers ]] || lower=$image.managers:$image
+    [[ ${1:-} != @(managers|docker) ]] || lower=$image.$1:$image
+    container=()
+    # runc makes keyrings and loads programs for devices.
+    [[ ${1:-} != docker ]] || container=(--system-call-filter='add_key keyctl bpf')
     mount -t overlay -o "lowerdir=$lower,upperdir=$work/upper,workdir=$work/overlay" overlay "$work/root"
     local home
     for home in root home/ops; do
@@ -73,7 +76,7 @@ boot() {
         export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_API_VFS_WRITABLE=network
         exec systemd-nspawn --quiet --boot --keep-unit --register=no --machine=server --directory="$work/root" \
             --network-namespace-path=/run/netns/server --capability=CAP_NET_ADMIN,CAP_NET_RAW --resolv-conf=off \
-            --timezone=off --link-journal=no --console=passive --kill-signal=SIGRTMIN+3 "${mounts[@]}" \
+            --timezone=off --link-journal=no --console=passive --kill-signal=SIGRTMIN+3 "${mounts[@]}" "${container[@]}" \
             </dev/null >>"$work/console" 2>&1
     ) &
     echo $! >"$work/nspawn"
