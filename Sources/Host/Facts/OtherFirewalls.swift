@@ -57,11 +57,11 @@ package struct OtherFirewalls: Sendable {
     /// All findings, rivals first, then neighbours and keepers, by name; neighbours that are only installed are not
     /// included.
     package func findings() -> [FirewallFinding] {
-        let running = Set(ProcessTable(source).all().filter { $0.state != "Z" }.map(\.name))
+        let running = ProcessTable(source).all().filter { $0.state != "Z" }
         return Self.known.compactMap { known -> FirewallFinding? in
             if let program = known.program, !source.exists(program) { return nil }
             var state: FirewallFinding.State
-            if known.processes.contains(where: { name in running.contains { $0.hasPrefix(name) } })
+            if known.processes.contains(where: { name in running.contains { isHere($0, named: name) } })
                 || known.showsByUnits && known.units.contains(where: isActive)
             {
                 state = .running
@@ -91,6 +91,16 @@ package struct OtherFirewalls: Sendable {
             name: known.name, state: state, role: role, meaning: known.meaning,
             remedy: state == .installed && role == .rival || isHarmless ? "Nothing to do." : remedy(known),
             control: role == .rival ? control(known) : nil, ruleFile: ruleFile)
+    }
+
+    /// Whether a process has a name and works in this network: one in a container has rules of its own.
+    private func isHere(_ process: ProcessFacts, named name: String) -> Bool {
+        guard process.name.hasPrefix(name) else { return false }
+        let network = { (process: String) in
+            try? SecureFiles.target(ofLink: source.path("/proc/\(process)/ns/net"))
+        }
+        guard let its = network("\(process.pid)"), let own = network("self") else { return true }
+        return its == own
     }
 
     // MARK: - Services, of systemd or OpenRC

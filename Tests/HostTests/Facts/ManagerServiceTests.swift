@@ -31,6 +31,16 @@ struct ManagerServiceTests {
         }
     }
 
+    @Test("a process in a container, which has a network of its own, does not count", arguments: [true, false])
+    func container(isHere: Bool) throws {
+        let found = try findings {
+            try $0.addProcess(9, parent: 1, "firewalld")
+            try $0.link("/proc/9/ns/net", to: isHere ? "net:[1]" : "net:[2]")
+            try $0.link("/proc/self/ns/net", to: "net:[1]")
+        }
+        #expect(found.map(\.name) == (isHere ? ["firewalld"] : []))
+    }
+
     @Test("nftables.service, which stays active without its rules, shows nothing by that")
     func activeNFTables() throws {
         let found = try findings {
