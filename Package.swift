@@ -9,6 +9,10 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+/// libFuzzer's library without an entry point, if .ci/fuzz builds the readers for it.
+let fuzzer = Context.environment["LATCHKEY_FUZZ"]
+let fuzzing: [SwiftSetting] = fuzzer == nil ? [] : [.unsafeFlags(["-sanitize=fuzzer", "-enable-testing"])]
+
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
@@ -17,7 +21,7 @@ let system = Target.Dependency.product(name: "SystemPackage", package: "swift-sy
 func room(
     _ name: String, _ dependencies: [Target.Dependency] = [], linking linkerSettings: [LinkerSetting] = []
 ) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: strict, linkerSettings: linkerSettings)
+    .target(name: name, dependencies: dependencies, swiftSettings: strict + fuzzing, linkerSettings: linkerSettings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
@@ -110,3 +114,12 @@ let package = Package(
         tests("EndToEndTests", ["latchkey"]),
     ]
 )
+
+if let fuzzer {
+    package.targets.append(
+        // Readers of text from outside under libFuzzer, and what must be true for every input.
+        .executableTarget(
+            name: "Fuzz", dependencies: ["Rehearsal", "SafeApply", "Policy", "Netfilter", "Host", logging],
+            path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: strict,
+            linkerSettings: [.unsafeFlags([fuzzer]), .linkedLibrary("stdc++")]))
+}

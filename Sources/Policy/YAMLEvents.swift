@@ -19,6 +19,12 @@ struct YAMLEvent {
     let end: YAMLMark
     let hasAnchor: Bool
     let hasTag: Bool
+
+    /// The same event in a text that ends there: after a last line without a line end, libYAML counts another line.
+    func inside(_ textEnd: YAMLMark) -> YAMLEvent {
+        YAMLEvent(
+            kind: kind, start: start.inside(textEnd), end: end.inside(textEnd), hasAnchor: hasAnchor, hasTag: hasTag)
+    }
 }
 
 enum YAMLScalarStyle {
@@ -28,6 +34,8 @@ enum YAMLScalarStyle {
 struct YAMLMark: Equatable {
     let line: Int
     let column: Int
+
+    fileprivate func inside(_ textEnd: YAMLMark) -> YAMLMark { line <= textEnd.line ? self : textEnd }
 }
 
 /// Why libYAML stopped.

@@ -4,6 +4,7 @@ struct YAMLTreeBuilder {
     private(set) var root: YAMLNode?
     let lines: [Substring]
     private let damaged: Set<Int>
+    private let textEnd: YAMLMark
     private var open: [Frame] = []
     private var documents = 0
 
@@ -24,10 +25,12 @@ struct YAMLTreeBuilder {
         self.mistakes = mistakes
         lines = source.text.split(separator: "\n", omittingEmptySubsequences: false)
         damaged = source.damaged
+        textEnd = YAMLMark(line: lines.count, column: (lines.last?.unicodeScalars.count ?? 0) + 1)
     }
 
     /// Processes one event; false if it makes no sense to continue.
     mutating func take(_ event: YAMLEvent) -> Bool {
+        let event = event.inside(textEnd)
         switch event.kind {
         case .documentStart(let directives):
             documents += 1

@@ -14,6 +14,8 @@ in_namespaces() {
   timeout "$1" unshare --net --mount --pid --fork --mount-proc --kill-child --propagation private "${@:2}"
 }
 
+benchmarks=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
 # Inside: a separate /run and root folder, and the loopback interface.
 private_server() {
   mount -t tmpfs tmpfs /run

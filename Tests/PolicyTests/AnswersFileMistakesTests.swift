@@ -66,6 +66,17 @@ struct AnswersFileMistakesTests {
         arguments: [
             ("", ["a.yaml:1: The file is empty."]),
             (
+                "version: 1\nadmins: [10.0.0.1, web: 0",
+                ["a.yaml:2: \"admins: [10.0.0.1, web: 0\" is not valid YAML: did not find expected ',' or ']'"]
+            ),
+            (
+                "---",
+                [
+                    "a.yaml:1: There is no value for an answers file; it takes a group of keys."
+                        + " Write keys such as \"version:\"."
+                ]
+            ),
+            (
                 "admins: []\n",
                 ["a.yaml:1: The key \"version\" is missing. Begin the file with \"version: 1\"."]
             ),

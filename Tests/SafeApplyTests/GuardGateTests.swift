@@ -53,6 +53,8 @@ extension GuardTests {
             #expect((290...300).contains(usual.secondsLeft ?? 0))
             let limit = try await bench.ask(GuardRequest(.extend, seconds: 100_000)).status
             #expect((3_590...3_600).contains(limit.secondsLeft ?? 0))
+            let largest = try await bench.ask(GuardRequest(.extend, seconds: .max)).status
+            #expect(largest.state == .applied && largest.secondsLeft.map { $0 <= 3_600 } ?? false)
             _ = try await bench.ask(GuardRequest(.revert))
             try await serving.value
         }

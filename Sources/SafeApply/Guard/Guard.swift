@@ -14,7 +14,7 @@ package struct Guard {
     var backend: any RuleBackend
     var gatekeeper: Gatekeeper
     var snapshot: Snapshot?
-    private var inbox: Inbox
+    var inbox: Inbox
     /// Whether the journal's file says how the change ended, once it has.
     var isOnRecord = true
     /// The process mark and time of its last check for a new login.
@@ -213,7 +213,7 @@ package struct Guard {
         return min(Self.checkInterval, max(0, now.milliseconds(until: deadline)))
     }
 
-    private mutating func answer(_ messages: [Inbox.Message]) async {
+    mutating func answer(_ messages: [Inbox.Message]) async {
         for message in messages {
             // The deadline comes first, however many requests have queued up ahead of it.
             if journal.state == .applied, isPastDeadline { await revert(.deadline, Self.notConfirmed) }

@@ -148,7 +148,7 @@ extension Guard {
             return
         }
         let limit = since.advanced(milliseconds: Int64(Deadline.longest) * 1_000)
-        let seconds = Int64(max(0, message.request.seconds ?? journal.request.deadlineSeconds))
+        let seconds = Int64(min(max(0, message.request.seconds ?? journal.request.deadlineSeconds), Deadline.longest))
         // The deadline never moves to an earlier time.
         let wanted = max(deadline, min(now.advanced(milliseconds: seconds * 1_000), limit))
         let before = journal

@@ -51,8 +51,11 @@ struct Inbox {
         return messages
     }
 
-    /// Keeps a message until the change has ended.
-    mutating func hold(_ message: Message) { held.append(message) }
+    /// Keeps a message until the change has ended; a client that is dropped for newer ones asks again.
+    mutating func hold(_ message: Message) {
+        if held.count == Self.maxConnections { held.removeFirst() }
+        held.append(message)
+    }
 
     /// Removes and returns the held messages.
     mutating func takeHeld() -> [Message] {
