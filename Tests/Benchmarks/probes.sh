@@ -92,13 +92,17 @@ exposure() {
 rules_checked() {
   local kind listener sender monitor legacy=
   if iptables-legacy-save 2> /dev/null | grep -q '^-A'; then legacy=yes; fi
-  perl -MIO::Socket::IP -e '
-    my $l = IO::Socket::IP->new(LocalAddr => "192.0.2.2", LocalPort => 22, Listen => 64, ReuseAddr => 1) or die $@;
-    my @c; while (1) { push @c, $l->accept }' &
-  listener=$!
-  until ss -Hltn 'sport = :22' | grep -q .; do sleep 0.02; done
   for kind in reply ssh forbidden; do
     rm -f /run/ready /run/go /run/sent /run/over
+    listener=
+    # Without a listener, the kernel refuses a new connection: the first packet is the only one.
+    if [ $kind = reply ]; then
+      perl -MIO::Socket::IP -e '
+        my $l = IO::Socket::IP->new(LocalAddr => "192.0.2.2", LocalPort => 22, Listen => 1, ReuseAddr => 1) or die $@;
+        my $c = $l->accept; 1 while sysread $c, my $x, 100; sleep 9' &
+      listener=$!
+      until ss -Hltn 'sport = :22' | grep -q .; do sleep 0.02; done
+    fi
     send_kind $kind &
     sender=$!
     until [ -e /run/ready ]; do sleep 0.01; done
@@ -125,8 +129,8 @@ rules_checked() {
     fi
     touch /run/over
     wait $sender
+    [ -z "$listener" ] || kill $listener 2> /dev/null || true
   done | paste -sd ' '
-  kill $listener
 }
 
 # Packets of each kind.

@@ -1,6 +1,7 @@
 # The firewall programs that the benchmarks compare, read with "source". Each has the same task: the tutorial's services
 # for everyone, the two admins of private_pair, a port that changes ($1), and everything else dropped, IPv4 and IPv6.
-# For each program: prepare_X once, write_X PORT to change its files, load_X to make the change active.
+# For each program: prepare_X once, write_X PORT to change its files, and the command in loads[X] to make the change
+# active.
 
 tcp=22,80,443,25,465,587,143,993,53
 programs=(tutorial iptables-restore nft latchkey-nftables latchkey-nft latchkey-legacy ufw firewalld ferm shorewall firehol)
@@ -11,6 +12,22 @@ declare -A titles=(
   [latchkey-legacy]='latchkey, iptables-legacy' [ufw]='ufw' [firewalld]='firewalld' [ferm]='ferm'
   [shorewall]='Shorewall' [firehol]='FireHOL'
 )
+
+declare -A loads=(
+  [tutorial]='sh -e /run/tutorial'
+  [iptables-restore]='iptables-nft-restore -w < /run/rules.4 && ip6tables-nft-restore -w < /run/rules.6'
+  [nft]='nft -f /run/rules.nft'
+  [ufw]='ufw reload'
+  [firewalld]='firewall-cmd --reload'
+  [ferm]='ferm /etc/ferm/ferm.conf'
+  [shorewall]='shorewall reload && shorewall6 reload'
+  [firehol]='firehol start'
+)
+# A change that is kept, without the rehearsal, which is measured separately.
+for backend in nftables nft legacy; do
+  loads[latchkey-$backend]="\$latchkey apply --detach --no-rehearsal --deadline 5m --backend $backend \
+    --answers /run/answers.yaml && \$latchkey confirm --same-connection"
+done
 
 # Whether a program is installed.
 installed() {
@@ -31,16 +48,17 @@ private_files() {
     mount -t overlay overlay "/$folder" -o \
       "lowerdir=${PEERS:+$PEERS/$folder:}/$folder,upperdir=/run/copies/$folder/upper,workdir=/run/copies/$folder/work"
   done
+  for folder in sbin lib; do
+    [ ! -d "${PEERS:-/nowhere}/$folder" ] ||
+      mount -t overlay overlay "/usr/$folder" -o "lowerdir=$PEERS/$folder:/usr/$folder"
+  done
   mkdir -p /run/lock
 }
 
 # --- The kernel's own tools
 
-prepare_tutorial() { :; }
 write_tutorial() { { backend=nft tutorial; echo "iptables-nft -w -A INPUT -p tcp --dport $1 -j ACCEPT"; } > /run/tutorial; }
-load_tutorial() { sh -e /run/tutorial; }
 
-prepare_iptables-restore() { :; }
 write_iptables-restore() {
   local family
   for family in 4 6; do
@@ -58,9 +76,7 @@ write_iptables-restore() {
     } > /run/rules.$family
   done
 }
-load_iptables-restore() { iptables-nft-restore -w < /run/rules.4 && ip6tables-nft-restore -w < /run/rules.6; }
 
-prepare_nft() { :; }
 write_nft() {
   cat > /run/rules.nft <<END
 table inet plain
@@ -79,18 +95,12 @@ table inet plain {
 }
 END
 }
-load_nft() { nft -f /run/rules.nft; }
 
-# --- latchkey: a change that is kept, without the rehearsal, which is measured separately
+# --- latchkey
 
-prepare_latchkey() { :; }
 write_latchkey() {
   printf 'version: 1\nadmins: [192.168.1.33, "2001:db8:5::33"]\nservices: [ssh, web, mail, dns]\nports: [%s/tcp]\n' \
     "$1" > /run/answers.yaml
-}
-load_latchkey() { # BACKEND
-  "$latchkey" apply --detach --no-rehearsal --deadline 5m --backend "$1" --answers /run/answers.yaml &&
-    "$latchkey" confirm --same-connection
 }
 
 # --- Other programs, with the files of their Debian packages
@@ -108,7 +118,6 @@ prepare_ufw() {
   ufw --force enable
 }
 write_ufw() { sed -i -E "s/\b808[01]\b/$1/g" /etc/ufw/user.rules /etc/ufw/user6.rules; }
-load_ufw() { ufw reload; }
 
 prepare_firewalld() {
   mkdir -p /run/dbus /etc/firewalld/zones
@@ -129,9 +138,7 @@ write_firewalld() {
     echo '<port protocol="udp" port="53"/></zone>'
   } > /etc/firewalld/zones/public.xml
 }
-load_firewalld() { firewall-cmd --reload; }
 
-prepare_ferm() { :; }
 write_ferm() {
   cat > /etc/ferm/ferm.conf <<END
 domain (ip ip6) table filter {
@@ -153,7 +160,6 @@ domain (ip ip6) table filter {
 }
 END
 }
-load_ferm() { ferm /etc/ferm/ferm.conf; }
 
 prepare_shorewall() {
   local name zone admin
@@ -178,7 +184,6 @@ write_shorewall() {
       "$(cat "/etc/$name/admin")" "$tcp" "$1" > "/etc/$name/rules"
   done
 }
-load_shorewall() { shorewall reload && shorewall6 reload; }
 
 prepare_firehol() { echo START_FIREHOL=YES > /etc/default/firehol; }
 write_firehol() {
@@ -198,4 +203,3 @@ interface any world
   client all accept
 END
 }
-load_firehol() { firehol start; }

@@ -23,9 +23,9 @@ enum FuzzedAnswers {
     private static func parse(_ bytes: [UInt8]) throws(DataErrors) -> Answers {
         try AnswersFile.parse(bytes, file: "fuzz", services: services) { (path) throws(AddressFileError) in
             guard path.hasSuffix(".txt") else { throw .unreadable("It is not there.") }
-            do throws(DataErrors) { return try AddressFile(Array("192.0.2.0/24\n2001:db8::1\n".utf8), path: path) } catch {
-                throw .mistakes(error)
-            }
+            do throws(DataErrors) {
+                return try AddressFile(Array("192.0.2.0/24\n2001:db8::1\n".utf8), path: path)
+            } catch { throw .mistakes(error) }
         }
     }
 

@@ -67,7 +67,10 @@ struct AnswersFileMistakesTests {
             ("", ["a.yaml:1: The file is empty."]),
             (
                 "version: 1\nadmins: [10.0.0.1, web: 0",
-                ["a.yaml:2: \"admins: [10.0.0.1, web: 0\" is not valid YAML: did not find expected ',' or ']'"]
+                [
+                    "a.yaml:2: \"admins: [10.0.0.1, web: 0\" is not valid YAML: did not find expected ',' or ']'"
+                        + " while parsing a flow sequence."
+                ]
             ),
             (
                 "---",
