@@ -109,7 +109,8 @@ rules_checked() {
     if [ -n "$legacy" ]; then
       iptables-legacy-save -c > /run/before
     else
-      nft 'table ip probe { chain pre { type filter hook prerouting priority -400; ip saddr 198.51.100.7 meta nftrace set 1; }; }'
+      nft 'table ip probe { chain pre {
+        type filter hook prerouting priority -400; ip saddr 198.51.100.7 meta nftrace set 1; }; }'
       nft -s list ruleset > /run/listing 2> /dev/null
       nft -s monitor trace > /run/trace &
       monitor=$!
@@ -145,7 +146,8 @@ sub opened {
     my ($type, $port, $flags) = @_;
     socket my $socket, AF_INET, $type | $flags, 0 or die $!;
     bind $socket, sockaddr_in(0, inet_aton('198.51.100.7')) or die "bind: $!";
-    connect $socket, sockaddr_in($port, inet_aton('192.0.2.2')) or $!{EINPROGRESS} or $!{ECONNREFUSED} or die "connect: $!";
+    connect $socket, sockaddr_in($port, inet_aton('192.0.2.2')) or $!{EINPROGRESS} or $!{ECONNREFUSED}
+        or die "connect: $!";
     $socket }
 sub mark { open my $file, '>', $_[0] or die $!; close $file }
 my @open;

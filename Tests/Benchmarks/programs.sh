@@ -4,13 +4,8 @@
 # active.
 
 tcp=22,80,443,25,465,587,143,993,53
-programs=(tutorial iptables-restore nft latchkey-nftables latchkey-nft latchkey-legacy ufw firewalld ferm shorewall firehol)
-
-declare -A titles=(
-  [tutorial]="the tutorial's 20 commands" [iptables-restore]='iptables-restore' [nft]='nft -f'
-  [latchkey-nftables]='latchkey, nftables' [latchkey-nft]='latchkey, iptables-nft'
-  [latchkey-legacy]='latchkey, iptables-legacy' [ufw]='ufw' [firewalld]='firewalld' [ferm]='ferm'
-  [shorewall]='Shorewall' [firehol]='FireHOL'
+programs=(
+  tutorial iptables-restore nft latchkey-nftables latchkey-nft latchkey-legacy ufw firewalld ferm shorewall firehol
 )
 
 declare -A loads=(
@@ -57,7 +52,9 @@ private_files() {
 
 # --- The kernel's own tools
 
-write_tutorial() { { backend=nft tutorial; echo "iptables-nft -w -A INPUT -p tcp --dport $1 -j ACCEPT"; } > /run/tutorial; }
+write_tutorial() {
+  { backend=nft tutorial; echo "iptables-nft -w -A INPUT -p tcp --dport $1 -j ACCEPT"; } > /run/tutorial
+}
 
 write_iptables-restore() {
   local family

@@ -12,6 +12,10 @@ struct PendingChange {
 
     /// Sends bytes to the guard as a client does, and checks what became of the change.
     mutating func take(_ bytes: [UInt8]) async {
+        // A change whose time is nearly over would end by itself.
+        if let deadline = guardian?.journal.deadline, machine.clock.now().milliseconds(until: deadline) < 60_000 {
+            await end()
+        }
         if guardian == nil { await begin() }
         guard var guardian, let client = try? UnixSocket.connect(machine.environment.layout.socket) else {
             fatalError("the guard does not accept a connection")
