@@ -2,7 +2,7 @@
 
 # One line that says what was run and where.
 machine() {
-  echo "$0 $*: $(nproc) cores, Linux $(uname -r), $(iptables-nft --version | cut -d' ' -f2)," \
+  echo "$0 $*: $(nproc) cores, Linux $(uname -r), $(iptables-nft --version | cut -d' ' -f1,2)," \
     "load $(cut -d' ' -f1 /proc/loadavg)"
 }
 
