@@ -90,8 +90,9 @@ exposure() {
 # The rules that a stranger's IPv4 packet is compared with: a reply, a new connection to SSH, and a forbidden one.
 # The kernel traces everything in nf_tables; the rules of iptables-legacy are followed by their counters.
 rules_checked() {
-  local kind listener sender monitor legacy=
-  if iptables-legacy-save 2> /dev/null | grep -q '^-A'; then legacy=yes; fi
+  local kind listener sender monitor legacy
+  # Not grep -q: it would end the tool that it reads from, and so fail.
+  legacy=$(iptables-legacy-save 2> /dev/null | grep '^-A' || true)
   for kind in reply ssh forbidden; do
     rm -f /run/ready /run/go /run/sent /run/over
     listener=
