@@ -50,7 +50,7 @@ struct PublishedRehearsalTests {
 
     @Test(
         "limited ports are closed to strangers, and open to admins and to those that the answers name",
-        arguments: DockerTests.Case.all)
+        arguments: Sampled.cases(DockerTests.Case.all, oneOf: 5))
     func limited(_ test: DockerTests.Case) async throws {
         try await ContainerHost.with(test.backend, test.publisher) { host in
             try await host.start()
@@ -85,7 +85,7 @@ struct PublishedRehearsalTests {
     }
 
     @Test(
-        "left as Docker has them, they are open to everyone", arguments: Sampled.cases(DockerTests.Case.all, oneOf: 3))
+        "left as Docker has them, they are open to everyone", arguments: Sampled.cases(DockerTests.Case.all, oneOf: 5))
     func open(_ test: DockerTests.Case) async throws {
         try await ContainerHost.with(test.backend, test.publisher) { host in
             try await host.start()

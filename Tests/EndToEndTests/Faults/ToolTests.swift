@@ -194,23 +194,25 @@ struct ToolTests {
         }
     }
 
+    private static let oddNeighbours = [
+        "iptables-nft -A FORWARD -m comment --comment \"$(printf 'caf\\351')\" -j ACCEPT",
+        "iptables-nft -A FORWARD -m comment --comment \"$(printf 'two\\nlines')\" -j ACCEPT",
+        "iptables-nft -A FORWARD -m comment --comment \"$(printf 'a\\033b')\" -j ACCEPT",
+        "iptables-nft -A FORWARD -m recent --name \"'x'\" --set",
+        "iptables-nft -A FORWARD -m recent --name 'x\"y' --set",
+        "iptables-nft -t mangle -A PREROUTING -m recent --name '\"x' --set",
+        "iptables-nft -I INPUT 1 -s 203.0.113.9 -m comment --comment \"$(printf 'two\\nlines')\" -j DROP",
+        "iptables-nft -A INPUT -m recent --name 'x\"y' --set",
+        "nft add chain ip filter this_is_a_chain_with_a_name_longer_than_28_bytes",
+        "iptables-nft -I INPUT 1 -p tcp --dport 22 -m hashlimit --hashlimit-above 30/min --hashlimit-mode srcip "
+            + "--hashlimit-name 'ssh guard' -j DROP",
+        "iptables-nft -I INPUT 1 -i 'e h9' -j DROP",
+        "iptables-nft -A FORWARD -j IDLETIMER --timeout 60 --label 'a b'",
+    ].flatMap { [($0, "revert"), ($0, "confirm")] }
+
     @Test(
         "rules of another program during the countdown that cannot be written by hand stay, and do not block its end",
-        arguments: [
-            "iptables-nft -A FORWARD -m comment --comment \"$(printf 'caf\\351')\" -j ACCEPT",
-            "iptables-nft -A FORWARD -m comment --comment \"$(printf 'two\\nlines')\" -j ACCEPT",
-            "iptables-nft -A FORWARD -m comment --comment \"$(printf 'a\\033b')\" -j ACCEPT",
-            "iptables-nft -A FORWARD -m recent --name \"'x'\" --set",
-            "iptables-nft -A FORWARD -m recent --name 'x\"y' --set",
-            "iptables-nft -t mangle -A PREROUTING -m recent --name '\"x' --set",
-            "iptables-nft -I INPUT 1 -s 203.0.113.9 -m comment --comment \"$(printf 'two\\nlines')\" -j DROP",
-            "iptables-nft -A INPUT -m recent --name 'x\"y' --set",
-            "nft add chain ip filter this_is_a_chain_with_a_name_longer_than_28_bytes",
-            "iptables-nft -I INPUT 1 -p tcp --dport 22 -m hashlimit --hashlimit-above 30/min --hashlimit-mode srcip "
-                + "--hashlimit-name 'ssh guard' -j DROP",
-            "iptables-nft -I INPUT 1 -i 'e h9' -j DROP",
-            "iptables-nft -A FORWARD -j IDLETIMER --timeout 60 --label 'a b'",
-        ], ["revert", "confirm"])
+        arguments: Sampled.cases(oddNeighbours, oneOf: 3))
     func oddNeighbour(script: String, end: String) async throws {
         try await FaultScene.with(.nft, existing: "keep") { scene in
             func listing() async throws -> String { try await scene.server.mustRun(["nft", "-s", "list", "ruleset"]) }

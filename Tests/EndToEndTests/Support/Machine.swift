@@ -195,8 +195,11 @@ extension NetworkNamespace {
 /// - Throws: `SpawnError` when it does not in time.
 func until(_ what: String, within limit: Duration = .seconds(20), _ condition: () async throws -> Bool) async throws {
     let end = ContinuousClock.now + limit
+    // Looking often is expensive where each look starts programs.
+    var pause = Duration.milliseconds(20)
     while try await !condition() {
         guard ContinuousClock.now < end else { throw SpawnError("timed out waiting for: \(what)") }
-        try await Task.sleep(for: .milliseconds(50))
+        try await Task.sleep(for: pause)
+        pause = min(pause * 1.5, .milliseconds(300))
     }
 }
