@@ -154,7 +154,8 @@ package struct Rehearsal: Sendable {
         let visible = testable.filter { $0.isThrough(.silent) != nil }
 
         // The open ones answer at once; all the closed ones share one wait, and their drops are counted.
-        try await look(visible.filter(\.isAccepted), &seen)
+        var traced: [Expectation: CounterDifference.Decision] = [:]
+        try await look(visible.filter(\.isAccepted), &seen, &traced, kernelTrace)
         let closed = visible.filter { !$0.isAccepted }
         var open: [[Expectation]] = []
         for families in counters.isShared ? counters.families.map({ [$0] }) : [counters.families] {
@@ -170,7 +171,7 @@ package struct Rehearsal: Sendable {
             return !isAsPromised || (deciding == .all && expectation.isAccepted)
         }
         open += batches(rest, seen)
-        for (expectation, decision) in try await decide(open.filter { !$0.isEmpty }, seen, kernelTrace) {
+        for (expectation, decision) in try await decide(open.filter { !$0.isEmpty }, seen, traced, kernelTrace) {
             decisions[expectation] = decision
         }
         for (expectation, decision) in try await decideUnseen(
@@ -208,12 +209,20 @@ package struct Rehearsal: Sendable {
     /// shortest path can take long.
     private static let longPatience: Duration = .seconds(2)
 
-    /// Tests packets that should be accepted; those without an answer are tested again, with more time.
-    private func look(_ promised: [Expectation], _ seen: inout [Expectation: Bool]) async throws(StageError) {
+    /// Tests packets that should be accepted; those without an answer are tested again, with more time, unless the
+    /// kernel's trace shows that they are dropped.
+    private func look(
+        _ promised: [Expectation], _ seen: inout [Expectation: Bool],
+        _ traced: inout [Expectation: CounterDifference.Decision], _ kernelTrace: KernelTrace?
+    ) async throws(StageError) {
         for (expectation, result) in try await attempt(promised, patience: patience) {
             seen[expectation] = expectation.isThrough(result.outcome)
         }
-        let late = promised.filter { seen[$0] != true }
+        var late = promised.filter { seen[$0] != true }
+        if let kernelTrace {
+            traced = await drops(late, by: kernelTrace)
+            late.removeAll { traced[$0] != nil }
+        }
         for (expectation, result) in try await attempt(late, patience: Self.longPatience) {
             seen[expectation] = expectation.isThrough(result.outcome)
         }

@@ -10,8 +10,17 @@ extension Rehearsal {
     }
 
     /// The two families side by side, if their counters do not touch each other.
+    ///
+    /// - Parameters:
+    ///   - batches: packets that are likely to be decided by one rule each.
+    ///   - seen: what became of them.
+    ///   - traced: what the trace has already shown of those that were dropped.
+    ///   - kernelTrace: the trace, if the counters do not show all rules.
+    /// - Returns: what decided about each packet, as far as it shows.
+    /// - Throws: `StageError` and `HostError` if the stage or a tool in it fails.
     func decide(
-        _ batches: [[Expectation]], _ seen: [Expectation: Bool], _ kernelTrace: KernelTrace?
+        _ batches: [[Expectation]], _ seen: [Expectation: Bool],
+        _ traced: [Expectation: CounterDifference.Decision], _ kernelTrace: KernelTrace?
     ) async throws -> [Expectation: CounterDifference.Decision] {
         try await withThrowingTaskGroup(of: [Expectation: CounterDifference.Decision].self) { group in
             var found: [Expectation: CounterDifference.Decision] = [:]
@@ -21,10 +30,22 @@ extension Rehearsal {
                 group.addTask {
                     var found: [Expectation: CounterDifference.Decision] = [:]
                     var last = try await counters.read(family)
+                    var hidden: [Expectation] = []
                     for batch in own {
                         let isThrough = batch.first.flatMap { seen[$0] } ?? false
-                        try await decide(batch[...], isThrough: isThrough, &last, &found, isThrough ? nil : kernelTrace)
+                        if kernelTrace != nil, !isThrough {
+                            // Many at once are traced as quickly as a few.
+                            if try await !decide(batch[...], isThrough: false, &last, &found) { hidden += batch }
+                        } else {
+                            try await halve(batch[...], isThrough: isThrough, &last, &found)
+                        }
                     }
+                    guard let kernelTrace, !hidden.isEmpty else { return found }
+                    found.merge(traced.filter { hidden.contains($0.key) }) { counted, _ in counted }
+                    let more = await drops(hidden.filter { found[$0] == nil }, by: kernelTrace)
+                    found.merge(more) { counted, _ in counted }
+                    last = try await counters.read(family)
+                    try await halve(hidden.filter { found[$0] == nil }[...], isThrough: false, &last, &found)
                     return found
                 }
                 if counters.isShared { found.merge(try await group.next() ?? [:]) { first, _ in first } }
@@ -33,30 +54,48 @@ extension Rehearsal {
         }
     }
 
-    /// Sends a batch again between two readings of the counters; halves it as long as several rules decide.
+    /// Sends a batch again between two readings of the counters.
+    ///
+    /// - Returns: whether one rule decided about all of it, or there was nothing to decide.
     private func decide(
         _ batch: ArraySlice<Expectation>, isThrough: Bool, _ last: inout CountedRules,
-        _ found: inout [Expectation: CounterDifference.Decision], _ kernelTrace: KernelTrace?
-    ) async throws {
-        guard let first = batch.first else { return }
+        _ found: inout [Expectation: CounterDifference.Decision]
+    ) async throws -> Bool {
+        guard let first = batch.first else { return true }
         let before = last
         _ = try await attempt(Array(batch), patience: patience)
         last = try await counters.read(first.family)
         let counted = CounterDifference(from: before, to: last)
-        if let decision = counted.decision(of: batch.count, isAccepted: isThrough, icmpv6: first.icmpv6) {
-            for expectation in batch { found[expectation] = decision }
-        } else if let kernelTrace {
-            let traced = await trace(Array(batch), areDropped: true, by: kernelTrace).mapValues(\.decision)
-            let dropped = traced.filter { $1?.isAccepted == false }.compactMapValues(\.self)
-            found.merge(dropped) { $1 }
-            last = try await counters.read(first.family)
-            let rest = batch.filter { dropped[$0] == nil }
-            try await decide(rest[...], isThrough: isThrough, &last, &found, nil)
-        } else if batch.count > 1 {
-            let middle = batch.startIndex + batch.count / 2
-            try await decide(batch[..<middle], isThrough: isThrough, &last, &found, nil)
-            try await decide(batch[middle...], isThrough: isThrough, &last, &found, nil)
+        let decision = counted.decision(of: batch.count, isAccepted: isThrough, icmpv6: first.icmpv6)
+        if let decision { for expectation in batch { found[expectation] = decision } }
+        return decision != nil
+    }
+
+    /// Sends a batch again, and halves it as long as several rules decide.
+    private func halve(
+        _ batch: ArraySlice<Expectation>, isThrough: Bool, _ last: inout CountedRules,
+        _ found: inout [Expectation: CounterDifference.Decision]
+    ) async throws {
+        let isDecided = try await decide(batch, isThrough: isThrough, &last, &found)
+        guard !isDecided, batch.count > 1 else { return }
+        let middle = batch.startIndex + batch.count / 2
+        try await halve(batch[..<middle], isThrough: isThrough, &last, &found)
+        try await halve(batch[middle...], isThrough: isThrough, &last, &found)
+    }
+
+    /// What the kernel's trace shows to drop packets that got no answer.
+    func drops(
+        _ expectations: [Expectation], by kernelTrace: KernelTrace
+    ) async -> [Expectation: CounterDifference.Decision] {
+        var drops: [Expectation: CounterDifference.Decision] = [:]
+        for family in counters.families {
+            let own = expectations.filter { $0.family == family }
+            guard !own.isEmpty else { continue }
+            for (expectation, path) in await trace(own, areDropped: true, by: kernelTrace) {
+                if let decision = path.decision, !decision.isAccepted { drops[expectation] = decision }
+            }
         }
+        return drops
     }
 
     /// Sends packets again while the kernel traces them.

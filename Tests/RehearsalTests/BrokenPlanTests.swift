@@ -113,7 +113,9 @@ struct BrokenPlanTests {
         }
     }
 
-    @Test("each is detected, with the packet, the answer and the rule at fault", arguments: Sampled.cases(Breakage.all, oneOf: 3))
+    @Test(
+        "each is detected, with the packet, the answer and the rule at fault",
+        arguments: Sampled.cases(Breakage.all, oneOf: 3))
     func broken(breakage: Breakage) async throws {
         for backend in TestBackend.installed {
             let verdicts = try await Rehearsed.verdicts(backend, editing: breakage.family, breakage.edit)
