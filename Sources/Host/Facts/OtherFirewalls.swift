@@ -57,7 +57,7 @@ package struct OtherFirewalls: Sendable {
     /// All findings, rivals first, then neighbours and keepers, by name; neighbours that are only installed are not
     /// included.
     package func findings() -> [FirewallFinding] {
-        let running = ProcessTable(source).all().filter { $0.state != "Z" }
+        let running = ProcessTable(source).all(named: Self.known.flatMap(\.processes)).filter { $0.state != "Z" }
         return Self.known.compactMap { known -> FirewallFinding? in
             if let program = known.program, !source.exists(program) { return nil }
             var state: FirewallFinding.State

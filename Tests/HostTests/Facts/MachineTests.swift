@@ -63,7 +63,7 @@ struct OtherFirewallTests {
         let found = try findings {
             try $0.addProcess(9, parent: 1, "firewalld")
             try $0.link("/proc/9/ns/net", to: "net:[\(number)]")
-            try $0.link("/proc/\(OwnProcess.pid)/ns/net", to: "net:[1]")
+            try $0.link("/proc/self/ns/net", to: "net:[1]")
         }
         #expect(found.map(\.state) == (number == 1 ? [.running] : []))
     }
