@@ -18,9 +18,10 @@ extension Guard {
     /// - Throws: `ChangeError` if a manager does not stop, or the rules are not complete afterwards.
     mutating func makePermanent() async throws(ChangeError) {
         guard let handover else { return try await backend.makePermanent() }
+        // Ahead of the shield, which may keep new connections waiting.
+        if journal.areManagersStopped != true { await recordRules(before: handover) }
         let isShielded = await handover.raiseShield()
         if !isShielded { try await backend.makePermanent() }
-        if journal.areManagersStopped != true { await recordRules(before: handover) }
         journal.areManagersStopped = true
         guard record(.kept) else { throw .refused(reason: "The journal cannot be written.") }
         try await handover.stop()
@@ -59,7 +60,7 @@ extension Guard {
             environment.log.notice(
                 "\(handover.takeOver.names) removed \(count) rules of other programs; they are loaded again.")
         } catch {
-            environment.log.error("Rules of other programs are missing, restart those programs: \(error)")
+            environment.log.error("Rules of other programs may be missing; restart those programs. \(error)")
         }
     }
 

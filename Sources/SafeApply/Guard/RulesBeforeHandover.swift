@@ -6,11 +6,13 @@ import Netfilter
 /// Some managers remove everybody's rules when they stop: those of other programs are loaded again afterwards. And one
 /// that cannot be started again does not load its own: then these are the previous rules.
 struct RulesBeforeHandover: Codable, Sendable {
-    /// The rules that one of iptables' backends holds in one family.
+    /// The rules that one of iptables' backends holds in one family, as far as iptables can print them correctly.
     struct Part: Codable, Sendable {
         let backend: Backend
         let family: Family
         let text: String
+        /// Why some tables are not in the text; nil if all are.
+        let gap: String?
     }
 
     let parts: [Part]
@@ -28,14 +30,35 @@ struct RulesBeforeHandover: Codable, Sendable {
         for backend in Backend.iptables {
             for family in environment.families
             where OtherBackend.mayHold(backend, family, names, anyTable: true) {
-                guard let rules = await OtherBackend.rules(backend, family, in: environment) else { continue }
-                parts.append(Part(backend: backend, family: family, text: rules.withoutTrial.text))
+                parts.append(await Self.part(backend, family, in: environment))
             }
         }
         self.parts = parts
         let nft = NFTables(toolbox: environment.toolbox, runner: environment.runner)
         let listed = (try? await nft?.tables()) ?? []
         tables = listed.filter { managers.contains($0.id.name) }.map(\.text).joined()
+    }
+
+    /// The tables whose dump loads as the same rules: one rule that is really another one could block everybody.
+    private static func part(
+        _ backend: Backend, _ family: Family, in environment: ChangeEnvironment
+    ) async -> Part {
+        var whole: [Table] = []
+        var gap: String?
+        do throws(ChangeError) {
+            let kernel = try await LiveRules(
+                backend: backend, families: [family], toolbox: environment.toolbox, runner: environment.runner)
+            let live = try await kernel.read(family)
+            try LiveRules.requireReadable(live, family, allChains: true)
+            let sets = try? await kernel.sets?.dump()
+            for table in live.withoutTrial.tables {
+                do throws(ChangeError) {
+                    try await WayBack(kernel: kernel, sets: sets ?? "").check([table], live: live, family)
+                    whole.append(table)
+                } catch { gap = "\(error)" }
+            }
+        } catch { gap = "\(error)" }
+        return Part(backend: backend, family: family, text: RuleSet(tables: whole).text, gap: gap)
     }
 
     // MARK: - After the managers have stopped
@@ -55,10 +78,12 @@ struct RulesBeforeHandover: Codable, Sendable {
                 let live = try await Self.tools(part, environment)
                 let before = try Self.rules(part).withoutTemporary.withoutAllRules(of: managers)
                 let missing = Self.missing(before, in: try await live.read(part.family))
-                guard missing.count > 0 else { continue }
-                try await live.load(
-                    RestoreInput(text: missing.text, flush: false, counters: false), part.family)
-                count += missing.count
+                if missing.count > 0 {
+                    try await live.load(
+                        RestoreInput(text: missing.text, flush: false, counters: false), part.family)
+                    count += missing.count
+                }
+                if let gap = part.gap { throw .refused(reason: gap) }
             } catch {
                 first = first ?? error
             }
@@ -113,6 +138,7 @@ struct RulesBeforeHandover: Codable, Sendable {
     ///
     /// - Throws: `ChangeError` if they are not complete.
     func loadAll(in environment: ChangeEnvironment) async throws(ChangeError) {
+        if let gap = parts.lazy.compactMap(\.gap).first { throw .refused(reason: gap) }
         for part in parts {
             let live = try await Self.tools(part, environment)
             let before = try Self.rules(part)
