@@ -18,7 +18,7 @@ package struct StageContainers: Hashable, Sendable {
         self.members = members
     }
 
-    /// The server's address at its end of every such veth pair, which no host uses (RFC 7600, RFC 4291).
+    /// The server's address at its end of every such veth pair, which no host uses (RFC 7723, RFC 4291).
     private static func gateway(_ family: Family) -> String { family == .ipv4 ? "192.0.0.9" : "fe80::9" }
 
     /// The families of the containers.
