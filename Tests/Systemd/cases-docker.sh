@@ -9,7 +9,7 @@ container_on() {
 greets() { [[ $(timeout 2 bash -c 'exec 3<>/dev/tcp/192.0.2.2/$1 && head -n 1 <&3' bash "$1" 2>/dev/null) == hello ]]; }
 is_published() { wait_for 10 greets "$1" || fail "$2: $1 is closed"; }
 is_unpublished() { greets "$1" && fail "$2: $1 is open" || true; }
-keep_answers() {
+keep_beside_docker() {
     answers "$@"
     expect_status 0 as_root latchkey apply --answers /root/answers.yaml --detach
     expect_status 0 as_root latchkey confirm
@@ -23,7 +23,7 @@ case_docker_engine() {
         tar -C /root/box -c . | docker import - box' >/dev/null || fail 'Docker does not start'
     container_on web 8080
     is_published 8080 'at first'
-    keep_answers 'services: [web]' 'docker: open'
+    keep_beside_docker 'services: [web]' 'docker: open'
     is_published 8080 'docker: open'
     inside 'systemctl restart docker'
     is_published 8080 'docker: open, after a restart of Docker'
@@ -38,7 +38,7 @@ case_docker_engine() {
     is_unpublished 8080 'docker: answers, in the window'
     expect_status 0 as_root latchkey revert
     is_published 8080 'after the rollback'
-    keep_answers 'services: [web]' 'ports: [8080/tcp]' 'docker: answers'
+    keep_beside_docker 'services: [web]' 'ports: [8080/tcp]' 'docker: answers'
     container_on other 8081
     is_published 8080 'docker: answers'
     is_unpublished 8081 'docker: answers'
