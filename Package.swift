@@ -86,10 +86,11 @@ let package = Package(
             linkerSettings: [
                 .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
                 // Hardening: all symbols are bound at the start, and the table of them is then read-only.
-                // Nothing looks up symbols of the program, and their names are a tenth of it.
+                // Nothing looks up symbols of the program, and their names are a tenth of it. Functions with the same
+                // code are stored once.
                 .unsafeFlags(
                     ["relro", "now"].flatMap { ["-Xlinker", "-z", "-Xlinker", $0] }
-                        + ["-Xlinker", "--no-export-dynamic"],
+                        + ["-Xlinker", "--no-export-dynamic", "-Xlinker", "--icf=safe"],
                     .when(configuration: .release)),
                 // FoundationEssentials' own parts, which a static link has to name.
                 .linkedLibrary("_FoundationCollections", .when(configuration: .release)),
