@@ -96,10 +96,10 @@ package struct OtherFirewalls: Sendable {
     /// Whether a process has a name and works in this network: one in a container has rules of its own.
     private func isHere(_ process: ProcessFacts, named name: String) -> Bool {
         guard process.name.hasPrefix(name) else { return false }
-        let network = { (process: String) in
-            try? SecureFiles.target(ofLink: source.path("/proc/\(process)/ns/net"))
-        }
-        guard let its = network("\(process.pid)"), let own = network("self") else { return true }
+        let processes = ProcessTable(source)
+        guard let its = processes.networkNamespace(of: process.pid),
+            let own = processes.networkNamespace(of: OwnProcess.pid)
+        else { return true }
         return its == own
     }
 

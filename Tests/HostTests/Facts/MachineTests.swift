@@ -58,16 +58,6 @@ struct OtherFirewallTests {
         #expect(try findings { try $0.addProcess(9, parent: 1, process, state: "Z") }.isEmpty)
     }
 
-    @Test("a program in another network namespace, such as a container's, does not count", arguments: [1, 2])
-    func otherNamespace(number: Int) throws {
-        let found = try findings {
-            try $0.addProcess(9, parent: 1, "firewalld")
-            try $0.link("/proc/9/ns/net", to: "net:[\(number)]")
-            try $0.link("/proc/self/ns/net", to: "net:[1]")
-        }
-        #expect(found.map(\.state) == (number == 1 ? [.running] : []))
-    }
-
     @Test(
         "an enabled unit is found", arguments: ["nftables", "firewalld", "ferm", "shorewall", "netfilter-persistent"])
     func enabled(name: String) throws {

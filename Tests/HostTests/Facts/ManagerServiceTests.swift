@@ -36,7 +36,7 @@ struct ManagerServiceTests {
         let found = try findings {
             try $0.addProcess(9, parent: 1, "firewalld")
             try $0.link("/proc/9/ns/net", to: isHere ? "net:[1]" : "net:[2]")
-            try $0.link("/proc/self/ns/net", to: "net:[1]")
+            try $0.link("/proc/\(OwnProcess.pid)/ns/net", to: "net:[1]")
         }
         #expect(found.map(\.name) == (isHere ? ["firewalld"] : []))
     }
