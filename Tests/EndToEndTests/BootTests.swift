@@ -262,7 +262,7 @@ struct BootTests {
     }
 
     /// Runs the commands of latchkey's unit as systemd does (systemd.service(5)), with the paths of this machine.
-    private func boot(_ machine: Machine, in namespace: NetworkNamespace) async throws -> Finished {
+    func boot(_ machine: Machine, in namespace: NetworkNamespace) async throws -> Finished {
         let commands = try machine.root.read(Self.unit).split(separator: "\n").filter { $0.hasPrefix("ExecStart=") }
             .map { $0.dropFirst("ExecStart=".count) }
         #expect(!commands.isEmpty)

@@ -39,10 +39,7 @@ struct ChangeRunner: Sendable {
     ///
     /// - Throws: `Failure` if they cannot be read.
     func retirement(for backend: Backend) async throws(Failure) -> Retirement? {
-        guard let kept = try? Persistence(environment).lastKept(), kept.backend != backend,
-            [kept.backend, backend].contains(.nftables)
-        else { return nil }
-        do { return try await Retirement(of: kept, in: environment) } catch { throw Failure(error) }
+        do { return try await Retirement.before(backend, in: environment) } catch { throw Failure(error) }
     }
 
     /// Says that the kept rules of another backend go.

@@ -120,7 +120,8 @@ struct Examination: Sendable {
         }
         // What belongs to a manager goes when latchkey takes over from it.
         let managers = Set(OtherManagers(environment.facts).findings.map(\.name))
-        if await OtherBackend.isInUse(besides: chosen, taking: managers, in: environment) {
+        let retirement = try? await Retirement.before(chosen, in: environment)
+        if await OtherBackend.isInUse(besides: chosen, taking: managers, retiring: retirement, in: environment) {
             findings.append(
                 .found(
                     .missing, "two backends",

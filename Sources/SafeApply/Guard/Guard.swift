@@ -61,7 +61,8 @@ package struct Guard {
         }
         // Nothing is added that another backend's rules could be mixed up with.
         if request.scope != .removal {
-            try await OtherBackend.refuse(besides: request.backend, taking: request.taking, in: environment)
+            try await OtherBackend.refuse(
+                besides: request.backend, taking: request.taking, retiring: request.retirement, in: environment)
         }
         let backend = try await RuleBackends.new(request, in: environment)
         try await backend.requireWayBack()

@@ -10,13 +10,27 @@ package struct Retirement: Codable, Sendable, Equatable {
     /// The tables of nftables that go, each without content; nil for iptables.
     package var tables: String?
 
-    /// The retirement of the last kept rules.
+    /// The retirement of the last kept rules if another backend holds them.
+    ///
+    /// - Parameters:
+    ///   - backend: the backend of a change.
+    ///   - environment: the machine.
+    /// - Returns: nil if nothing is kept, or by that backend.
+    /// - Throws: `host`, `unreadable` if the rules cannot be read.
+    package static func before(
+        _ backend: Backend, in environment: ChangeEnvironment
+    ) async throws(ChangeError) -> Retirement? {
+        guard let kept = try? Persistence(environment).lastKept(), kept.backend != backend else { return nil }
+        return try await Retirement(of: kept, in: environment)
+    }
+
+    /// The retirement of kept rules.
     ///
     /// - Parameters:
     ///   - kept: the record of the last kept change.
     ///   - environment: the machine.
     /// - Throws: `host`, `unreadable` if the rules cannot be read.
-    package init(of kept: KeptRules, in environment: ChangeEnvironment) async throws(ChangeError) {
+    private init(of kept: KeptRules, in environment: ChangeEnvironment) async throws(ChangeError) {
         backend = kept.backend
         rules = PerFamily()
         guard kept.backend != .nftables else {

@@ -8,14 +8,16 @@ package enum OtherBackend {
     /// - Parameters:
     ///   - chosen: the backend of the change.
     ///   - programs: the programs that the change takes over; their rules go.
+    ///   - retirement: the kept rules that go with the change; nil if no other backend holds them.
     ///   - environment: the machine.
     /// - Throws: `host` with `bothBackends`.
     static func refuse(
-        besides chosen: Backend, taking programs: Set<String> = [], in environment: ChangeEnvironment
+        besides chosen: Backend, taking programs: Set<String>, retiring retirement: Retirement?,
+        in environment: ChangeEnvironment
     ) async throws(ChangeError) {
         // A table of nftables has its place beside all others.
         guard chosen != .nftables else { return }
-        if await isInUse(besides: chosen, taking: programs, in: environment) {
+        if await isInUse(besides: chosen, taking: programs, retiring: retirement, in: environment) {
             throw .host(.bothBackends(chosen: chosen))
         }
     }
@@ -32,14 +34,26 @@ package enum OtherBackend {
         return false
     }
 
-    /// Whether another iptables backend filters incoming packets too.
+    /// Whether another iptables backend filters incoming packets too, apart from what goes.
+    ///
+    /// - Parameters:
+    ///   - chosen: the backend of a change.
+    ///   - programs: the programs that the change takes over; their rules go.
+    ///   - retirement: the kept rules that go with the change; nil if no other backend holds them.
+    ///   - environment: the machine.
+    /// - Returns: whether it filters.
     package static func isInUse(
-        besides chosen: Backend, taking programs: Set<String> = [], in environment: ChangeEnvironment
+        besides chosen: Backend, taking programs: Set<String> = [], retiring retirement: Retirement? = nil,
+        in environment: ChangeEnvironment
     ) async -> Bool {
+        let retired = retirement.map { try? $0.removed() } ?? nil
         for other in Backend.iptables where other != chosen {
             let tables = other == .nft ? await nftTables(in: environment) : nil
             for family in environment.families where mayHold(other, family, tables) {
-                guard let rules = await rules(other, family, in: environment) else { continue }
+                guard var rules = await rules(other, family, in: environment) else { continue }
+                if retirement?.backend == other, let gone = retired?[family] {
+                    rules = RuleRemoval(gone).rest(of: rules)
+                }
                 let input = InputChain(of: programs.isEmpty ? rules : rules.withoutRules(of: programs))
                 if input.policy != .accept || !input.rules.isEmpty { return true }
             }

@@ -87,7 +87,7 @@ enum RuleBackends {
             alone.retirement = nil
             return SwitchingBackend(
                 to: try await new(alone, in: environment, isElsewhere: isElsewhere, loaded: loaded),
-                from: try await new(retirement, in: environment, isElsewhere: isElsewhere, loaded: loaded))
+                from: try await new(retirement, in: environment, isElsewhere: isElsewhere))
         }
         return switch request.backend {
         case .nftables: try await NFTablesBackend(new: request, in: environment, isElsewhere: isElsewhere)
@@ -112,7 +112,8 @@ enum RuleBackends {
             var alone = request
             alone.retirement = nil
             return SwitchingBackend(
-                to: try await carryingOn(alone, snapshot: snapshot, gateKind: gateKind, in: environment),
+                to: try await carryingOn(
+                    alone, snapshot: snapshot.map(SwitchingBackend.newPart), gateKind: gateKind, in: environment),
                 from: try await carryingOn(retirement, snapshot: snapshot, gateKind: gateKind, in: environment))
         }
         return switch request.backend {

@@ -23,6 +23,17 @@ struct SwitchingBackend: RuleBackend {
 
     var gates: any GateControl { BothGates(first: new.gates, second: old.gates) }
 
+    /// The part of a snapshot that the backend with the new rules goes back to.
+    ///
+    /// - Parameter snapshot: the snapshot of a change of backends.
+    /// - Returns: the snapshot with the previous rules of that backend.
+    static func newPart(of snapshot: Snapshot) -> Snapshot {
+        guard !snapshot.newBackendRules.present.isEmpty else { return snapshot }
+        var part = snapshot
+        part.rules = snapshot.newBackendRules
+        return part
+    }
+
     func requireWayBack() async throws(ChangeError) {
         try await new.requireWayBack()
         try await old.requireWayBack()
@@ -33,7 +44,11 @@ struct SwitchingBackend: RuleBackend {
         let (later, earlier) = (try new.snapshot(), try old.snapshot())
         var snapshot = earlier
         if snapshot.tables.isEmpty { snapshot.tables = later.tables }
-        if snapshot.rules.present.isEmpty { snapshot.rules = later.rules }
+        if snapshot.rules.present.isEmpty {
+            snapshot.rules = later.rules
+        } else {
+            snapshot.newBackendRules = later.rules
+        }
         if snapshot.sets.isEmpty { snapshot.sets = later.sets }
         return snapshot
     }

@@ -34,6 +34,8 @@ package struct Snapshot: Sendable, Equatable {
     package var meta: Meta
     /// iptables-save's output, with counters; nil for a family that the kernel lacks, and for nftables.
     package var rules: PerFamily<String>
+    /// The same of the backend that a change goes to, if it goes from one iptables backend to the other.
+    package var newBackendRules = PerFamily<String>()
     /// ipset's output; "" without sets.
     package var sets: String
     /// nft's listing of the tables of the change, a missing one as an empty table; "" for iptables.

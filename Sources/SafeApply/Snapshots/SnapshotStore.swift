@@ -67,6 +67,7 @@ package struct SnapshotStore: Sendable {
         }
         return Snapshot(
             meta: meta, rules: PerFamily(ipv4: texts["ipv4.rules"], ipv6: texts["ipv6.rules"]),
+            newBackendRules: PerFamily(ipv4: texts["ipv4.new-backend.rules"], ipv6: texts["ipv6.new-backend.rules"]),
             sets: texts["ipsets"] ?? "", tables: texts["nftables.rules"] ?? "", saved: saved)
     }
 
@@ -154,7 +155,10 @@ package struct SnapshotStore: Sendable {
     }
 
     private static let metaName = "meta.json"
-    private static let fileNames: Set<String> = ["ipv4.rules", "ipv6.rules", "ipsets", "nftables.rules", "saved.json"]
+    private static let fileNames: Set<String> = [
+        "ipv4.rules", "ipv6.rules", "ipv4.new-backend.rules", "ipv6.new-backend.rules", "ipsets", "nftables.rules",
+        "saved.json",
+    ]
 
     private func folder(_ id: String) -> String { "\(layout.snapshots)/\(id)" }
 
@@ -163,6 +167,7 @@ package struct SnapshotStore: Sendable {
 
     private func files(of snapshot: Snapshot) -> [(name: String, text: String)] {
         snapshot.rules.present.map { ("\($0.family.rawValue).rules", $0.value) }
+            + snapshot.newBackendRules.present.map { ("\($0.family.rawValue).new-backend.rules", $0.value) }
             + (snapshot.sets.isEmpty ? [] : [("ipsets", snapshot.sets)])
             + (snapshot.tables.isEmpty ? [] : [("nftables.rules", snapshot.tables)])
             + [("saved.json", JSONText.encode(snapshot.saved))]
