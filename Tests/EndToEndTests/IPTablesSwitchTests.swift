@@ -97,6 +97,44 @@ struct IPTablesSwitchTests {
         }
     }
 
+    @Test(
+        "a guard that takes over in the middle of keeping puts the rules of both backends back if it cannot go on",
+        arguments: TestBackend.installed)
+    func halfKept(earlier: TestBackend) async throws {
+        guard let new = TestBackend.installed.first(where: { $0 != earlier }) else { return }
+        try await Machine.withOutside(earlier) { machine, outside in
+            // The new backend has rules of its own, which are not those of the other one.
+            for family in IPFamily.allCases {
+                try await machine.namespace.restore(
+                    "*filter\n:FORWARD ACCEPT\n-A FORWARD -p tcp --dport 9999 -j DROP\nCOMMIT\n", family, new)
+            }
+            NFTablesTests.expectDone(
+                try await Self.apply(machine, earlier, open: 2200, .keep, "--no-rehearsal"))
+            NFTablesTests.expectDone(try await machine.latchkey("confirm"))
+            let (before, besides) = (try await Self.dump(machine, earlier), try await Self.dump(machine, new))
+            // The new rules are loaded for good when the guard dies; the next one cannot remove the earlier rules.
+            let (guardian, calls) = ("\(machine.root.path)/guard", "\(machine.root.path)/calls")
+            try await FakeTool.ip6tablesRestore(
+                """
+                if [ -e \(guardian) ]; then
+                    echo >> \(calls)
+                    case $(wc -l < \(calls)) in
+                        1) kill -KILL $(cat \(guardian)); exit 1 ;;
+                        2 | 3 | 4) echo broken >&2; exit 1 ;;
+                    esac
+                fi
+                """, on: machine)
+            NFTablesTests.expectDone(try await Self.apply(machine, new, open: 80, .replace, "--no-rehearsal"))
+            try machine.root.write("\(try #require(machine.processes("guard").first))", to: "guard")
+            let confirmed = try await machine.latchkey("confirm")
+            #expect([1, 6].contains(confirmed.status), "\(confirmed.errors)")
+            try await until("the rollback") { try await machine.status().text("state") == "reverted" }
+            try await Self.expect(only: 2200, not: 80, from: outside)
+            #expect(try await Self.dump(machine, earlier) == before)
+            #expect(try await Self.dump(machine, new) == besides)
+        }
+    }
+
     @Test("rules in the other backend that are not latchkey's are refused as before", arguments: TestBackend.installed)
     func othersRules(earlier: TestBackend) async throws {
         guard let new = TestBackend.installed.first(where: { $0 != earlier }) else { return }
