@@ -22,7 +22,13 @@ package final class IPTablesCounters: CounterSource {
 
     package var isShared: Bool { false }
 
-    package var readsIPTablesNFT: Bool { tools.values.contains { $0.backend == .nft } }
+    package func shows(_ chain: InputHookChain) async -> Bool {
+        let tool = tools[chain.family == "ip6" ? .ipv6 : .ipv4]
+        guard chain.isOfIPTables, let tool, tool.backend == .nft else { return false }
+        // The rules of a change are in filter; without it there is no rehearsal. It may be long.
+        if chain.table == "filter" { return true }
+        return (try? await tool.list(table: chain.table, chain: chain.chain)) != nil
+    }
 
     /// Limits the next readings to these chains; a family without a scope is read whole.
     package func look(at scopes: [Family: CounterScope]) { self.scopes.withLock { $0 = scopes } }

@@ -35,9 +35,10 @@ package struct KernelTrace: Sendable {
     /// - Parameter counters: the counters that are read.
     /// - Returns: whether there are such chains.
     func isNeeded(beside counters: any CounterSource) async -> Bool {
-        await tables.inputChains().contains { chain in
-            chain.tableTitle != NFTable.Name.latchkey.description && !(chain.isOfIPTables && counters.readsIPTablesNFT)
+        for chain in await tables.inputChains() where chain.tableTitle != NFTable.Name.latchkey.description {
+            if await !counters.shows(chain) { return true }
         }
+        return false
     }
 
     /// Follows the packets that are sent meanwhile.

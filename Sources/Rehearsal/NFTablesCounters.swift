@@ -16,7 +16,7 @@ package final class NFTablesCounters: CounterSource {
     /// One of latchkey's rules may count packets of both families.
     package var isShared: Bool { true }
 
-    package var readsIPTablesNFT: Bool { false }
+    package func shows(_ chain: InputHookChain) async -> Bool { false }
 
     /// What a rule is known by.
     private struct Key: Hashable {

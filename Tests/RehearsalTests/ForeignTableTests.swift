@@ -203,6 +203,28 @@ struct ForeignTableTests {
         #expect(!said.contains("netdev guard"))
     }
 
+    @Test("a table of iptables-nft that iptables cannot print takes part as nft prints it", .root)
+    func unprintable() async throws {
+        let root = try TemporaryFolder()
+        let file = try root.write(Self.answers, to: "answers.yaml")
+        let machine = try await machine(
+            """
+            table ip mangle {
+                chain PREROUTING {
+                    type filter hook prerouting priority mangle; policy accept;
+                    tcp dport 443 fib daddr type local drop
+                }
+            }
+
+            """)
+        defer { machine.close() }
+        let finished = try await Latchkey.run(
+            ["rehearse", "--answers", file, "--backend", "nft"], root: root, in: machine)
+        #expect(!finished.errors.contains("ran without"), "\(finished.errors)")
+        #expect(finished.errors.contains("packets as expected") || finished.errors.contains("closed by"))
+        #expect(finished.errors.contains("table ip mangle, chain PREROUTING"), "\(finished.errors)")
+    }
+
     @Test("a table that a running program owns takes part")
     func owned() async throws {
         let root = try TemporaryFolder()

@@ -39,12 +39,24 @@ struct LiveFirewall: Sendable {
             rules.append((other, read))
         }
         let isCovered = rules.contains { $0.backend == .nft }
+        let unreadable = rules.filter { $0.backend == .nft }.flatMap { Self.unreadableTables($0.rules) }
         tables = listed.map(\.withoutTemporary).filter { table in
-            !table.isDormant && ["inet", "ip", "ip6", "netdev"].contains(table.id.family)
-                && !(table.isOfIPTables && (isCovered || backend != .nftables))
+            guard !table.isDormant, ["inet", "ip", "ip6", "netdev"].contains(table.id.family) else { return false }
+            guard table.isOfIPTables, !unreadable.contains(table.id) else { return true }
+            return !isCovered && backend == .nftables
+        }
+        notes += unreadable.filter { name in !tables.contains { $0.id == name } }
+            .map { "The rehearsal ran without the table \($0): iptables cannot print it." }
+    }
+
+    /// The tables of iptables-nft with rules that iptables cannot print; they are copied as nft prints them.
+    private static func unreadableTables(_ rules: PerFamily<RuleSet>) -> [NFTable.Name] {
+        rules.present.flatMap { family, rules in
+            rules.unreadableTables.map { NFTable.Name(family == .ipv4 ? "ip" : "ip6", $0) }
         }
     }
 
+    /// The rules of one backend; filter has to be readable, because a change rewrites it.
     private static func rules(
         _ backend: Backend, _ environment: ChangeEnvironment
     ) async throws(ChangeError) -> PerFamily<RuleSet> {
@@ -52,7 +64,9 @@ struct LiveFirewall: Sendable {
             backend: backend, families: environment.families, toolbox: environment.toolbox,
             runner: environment.runner
         ).readAll()
-        for (family, rules) in rules.present { try LiveRules.requireReadable(rules, family, allChains: false) }
+        for (family, rules) in rules.present {
+            try LiveRules.requireReadable(rules, family, tables: ["filter"], allChains: false)
+        }
         return rules
     }
 
@@ -151,7 +165,7 @@ extension LiveFirewall {
 
     private static func load(_ table: NFTable, _ kernel: StageKernel) async -> [String] {
         let missing = "The rehearsal ran without the table \(table.id)"
-        guard !table.hasXtables else { return ["\(missing): only iptables-nft can load it, and it is not installed."] }
+        guard !table.hasXtables else { return ["\(missing): nft cannot load it, and iptables-nft cannot print it."] }
         do throws(HostError) {
             try await kernel.nft?.load(table.forRehearsal(hasNAT: kernel.path == .forwarded).text)
             return []
