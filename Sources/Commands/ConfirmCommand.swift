@@ -42,7 +42,13 @@ struct ExtendCommand: ContextCommand {
 
     func run(in context: CommandContext) async throws -> ProgramStatus {
         try await decide("extend", in: context, report) { (client) throws(ChangeError) in
-            try await client.extend(seconds: duration?.seconds)
+            let status = try await client.extend(seconds: duration?.seconds)
+            if let duration, let left = status.secondsLeft, left > duration.seconds + 1 {
+                context.console.say("The deadline was later than that already, and stays.")
+            } else if let duration, let left = status.secondsLeft, left < duration.seconds - 1 {
+                context.console.say("A change stays pending for at most one hour.")
+            }
+            return status
         }
     }
 }

@@ -16,7 +16,6 @@ package struct Latchkey: ParsableCommand {
             ApplyCommand.self, ConfirmCommand.self, RevertCommand.self, ExtendCommand.self, AllowCommand.self,
             BlockCommand.self, ForgetCommand.self, OffCommand.self, StatusCommand.self, DropsCommand.self,
             SnapshotsCommand.self, ServicesCommand.self, ImportCommand.self, DoctorCommand.self,
-            GuardCommand.self, SuperviseCommand.self,
             ProbeAgentCommand.self,
         ],
         defaultSubcommand: SetupCommand.self)

@@ -15,6 +15,7 @@ package enum Program {
     /// Reads a command line, runs it and prints any error.
     package static func run(_ arguments: [String], in context: CommandContext) async -> Int32 {
         do {
+            if let role = GuardRole(arguments) { return try await role.run(in: context).rawValue }
             if let command = namedCommand(arguments) { return try await command.run(in: context).rawValue }
             try Latchkey.requireCommands(arguments)
             var command = try Latchkey.parseAsRoot(arguments)

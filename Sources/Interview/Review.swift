@@ -212,8 +212,7 @@ struct Review {
                 "! \(firewalls.listed()) \(verb) also active. \(its) rules apply in addition to these: they can block what "
                     + "these allow. See: latchkey doctor", indent: 2, hanging: 4, tone: .warning)
         }
-        let notes = answers.mergedAddressNotes + [answers.slowLoginNote].compactMap(\.self)
-        lines += notes.flatMap { screen.paragraph($0, indent: 2, hanging: 4) }
+        lines += answers.notes.flatMap { screen.paragraph($0, indent: 2, hanging: 4) }
         lines += summary.notes.flatMap { screen.paragraph($0, indent: 2, hanging: 4) }
         if let obstacle = summary.obstacle {
             lines += screen.paragraph("! \(obstacle)", indent: 2, hanging: 4, tone: .warning)

@@ -152,6 +152,13 @@ struct SourceAnswersTests {
         #expect(try parse("version: 1\nssh: { from: admins, limit: \(limit) }\n").slowLoginNote == nil)
     }
 
+    @Test("a source of the service ssh, which has no effect, is pointed out")
+    func unusedSource() throws {
+        let notes = try parse("version: 1\nservices: [{ name: ssh, from: [192.0.2.1] }]\n").notes
+        #expect(notes.count == 1 && notes[0].contains("\"ssh: { from: ... }\""), "\(notes)")
+        #expect(try parse("version: 1\nservices: [ssh, { name: web, from: [192.0.2.1] }]\n").notes.isEmpty)
+    }
+
     @Test("a source is an interface or a file, and not both or neither")
     func oneSource() throws {
         for text in ["{ interface: wg0, file: x }", "{}"] {

@@ -93,10 +93,9 @@ extension Console {
         }
     }
 
-    /// Says how many addresses of lists in files were merged, and whether logins by SSH have to wait long.
+    /// Says what a person should know about the answers.
     func noteAnswers(in plan: Plan) {
-        let answers = plan.answers
-        for note in answers.mergedAddressNotes + [answers.slowLoginNote].compactMap(\.self) {
+        for note in plan.answers.notes {
             say(Wrapping.text("Note: \(note)"))
         }
     }
