@@ -58,7 +58,7 @@ struct StatusCommand: ContextCommand {
                     ? shown.json()
                     : shown.text(
                         reason: reason, trouble: trouble, flushed: flushed,
-                        bootLoader: BootLoader(used, in: changeRunner.environment))
+                        boot: Self.boot(used, status, in: changeRunner.environment))
                         + (counters?.text ?? "")
                         + (observed.map {
                             Wrapping.text(ObservationRunner.sentence($0, dropped: observedDrops))
@@ -83,6 +83,20 @@ struct StatusCommand: ContextCommand {
         } else {
             try context.console.result(changes.map(\.text).joined())
         }
+    }
+
+    /// What happens to the kept rules at boot, in a sentence; nil if the outcome says that they are not saved.
+    private static func boot(
+        _ backend: Backend, _ status: ChangeStatus?, in environment: ChangeEnvironment
+    ) -> String? {
+        if let status, status.outcome == .kept, status.persisted.isEmpty { return nil }
+        guard let loader = BootLoader(backend, in: environment) else {
+            return "Nothing here loads rules at boot: the kept rules are active until reboot."
+        }
+        let missing = loader.missingFiles(in: environment)
+        guard !missing.isEmpty else { return "At boot, \(loader.name) loads the kept rules." }
+        return "At boot, \(loader.name) cannot load all kept rules. Missing or empty: "
+            + "\(missing.joined(separator: ", ")). Apply the answers again and keep them."
     }
 
     /// Whether the live rules have drifted from the kept ones, and their counters if they can be read.
@@ -135,7 +149,14 @@ extension StatusReport {
     }
 
     /// The report for people.
-    func text(reason: String?, trouble: ChangeError? = nil, flushed: String? = nil, bootLoader: BootLoader?) -> String {
+    ///
+    /// - Parameters:
+    ///   - reason: why the change ended as it did.
+    ///   - trouble: why the active rules could not be compared.
+    ///   - flushed: what became of temporary entries.
+    ///   - boot: what happens to kept rules at boot; nil if the reason says it.
+    /// - Returns: its lines.
+    func text(reason: String?, trouble: ChangeError? = nil, flushed: String? = nil, boot: String?) -> String {
         var lines: [String] =
             switch state {
             case .idle where change != nil:
@@ -163,11 +184,7 @@ extension StatusReport {
                     ? "Another program changed the new rules. The next confirm loads them again."
                     : "Drift: the active rules are no longer the rules that were kept.")
         }
-        if state == .kept {
-            lines.append(
-                bootLoader.map { "At boot, \($0.name) loads the kept rules." }
-                    ?? "Nothing here loads rules at boot: the kept rules are active until reboot.")
-        }
+        if state == .kept, let boot { lines.append(boot) }
         lines += temporary.map { "Temporary: \($0.sentence)" } + [flushed].compactMap(\.self)
         lines.append("Backend: \(Backend(rawValue: backend)?.title ?? backend).")
         return lines.flatMap { Wrapping.lines($0, rest: "  ") }.joined(separator: "\n") + "\n"

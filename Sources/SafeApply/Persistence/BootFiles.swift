@@ -23,8 +23,13 @@ struct BootFiles: Sendable {
     /// Those are other tables and, if only INPUT is kept, other chains. The active rules of other programs are not
     /// written: those programs restore them.
     ///
+    /// - Parameters:
+    ///   - kept: the rules.
+    ///   - backend: their backend.
+    ///   - sshPorts: the ports sshd listens on, for a boot at which a file cannot be loaded.
+    /// - Returns: the files.
     /// - Throws: `host`, `badRules`, `refused` if nothing on this machine loads rules at boot.
-    func save(_ kept: PerFamily<RuleSet>, backend: Backend) async throws(ChangeError) -> Saved {
+    func save(_ kept: PerFamily<RuleSet>, backend: Backend, sshPorts: [UInt16]) async throws(ChangeError) -> Saved {
         guard let loader = BootLoader(environment) else {
             throw .refused(
                 reason:
@@ -32,8 +37,8 @@ struct BootFiles: Sendable {
                     + "other way to load rules at boot. Install netfilter-persistent (Debian: iptables-persistent), "
                     + "apply again and keep.")
         }
-        guard let service = loader.service else { return try await saveForOwn(kept, backend) }
-        return try await save(kept, for: service, backend)
+        guard let service = loader.service else { return try await saveForOwn(kept, backend, sshPorts) }
+        return try await save(kept, for: service, backend, sshPorts)
     }
 
     /// Restores the files of a snapshot.
@@ -62,7 +67,7 @@ struct BootFiles: Sendable {
     // MARK: - For an installed service
 
     private func save(
-        _ kept: PerFamily<RuleSet>, for service: BootService, _ backend: Backend
+        _ kept: PerFamily<RuleSet>, for service: BootService, _ backend: Backend, _ sshPorts: [UInt16]
     ) async throws(ChangeError) -> Saved {
         var saved = Saved()
         var files = PerFamily<RuleSet>()
@@ -76,15 +81,14 @@ struct BootFiles: Sendable {
             files[family] = added.isEmpty ? file : added.reduce(file ?? RuleSet()) { SavedRules.merged($1, into: $0) }
             if !added.isEmpty { saved.paths.append(path) }
         }
-        let sets = service.setsFile(in: layout).map(layout.path)
-        var areSaved = false
-        if let sets {
-            areSaved = try await saveSets(of: files, to: sets, keepingOthers: service.sets != .own)
-            if areSaved { saved.paths.append(sets) }
-        } else if let names = Self.list(Self.sets(of: files)) {
+        let bareSets = service.setsFile(in: layout)
+        let isOwn = bareSets == RestoreUnit.sets
+        let areSaved = try await saveSets(of: files, to: layout.path(bareSets), keepingOthers: !isOwn)
+        if areSaved { saved.paths.append(layout.path(bareSets)) }
+        if areSaved, isOwn, BootLoader(.nftables, in: environment) == nil {
             saved.notes.append(
-                "At boot, nothing creates the sets that the saved rules name (\(names)). Rules that name a missing set are "
-                    + "not loaded: install \(service.setsPackage), apply again and keep.")
+                "At boot, nothing creates the sets that the saved rules name (\(Self.list(Self.sets(of: files)))). Rules "
+                    + "that name a missing set are not loaded: install ipset-persistent, apply again and keep.")
         }
         for (family, rules) in files.present {
             guard let bare = service.rules[family], saved.paths.contains(layout.path(bare)) else { continue }
@@ -93,10 +97,11 @@ struct BootFiles: Sendable {
         if BootLoader.savesActiveRules(in: environment) {
             // At the next shutdown, the service writes rules of all programs to its file. If one of them names a set,
             // the service may be unable to load that file at boot.
-            let own = try await saveForOwn(kept, backend, fallbackFor: service.orderNames(environment.families))
+            let own = try await saveForOwn(
+                kept, backend, sshPorts, fallbackFor: service.orderNames(environment.families))
             saved.paths += own.paths.filter { !saved.paths.contains($0) }
-        } else if areSaved, service.sets == .own, let sets, let command = setsCommand {
-            try removeFiles(except: [sets])
+        } else if areSaved, isOwn, let command = setsCommand {
+            try removeFiles(except: [layout.path(bareSets)])
             saved.paths.append(
                 try await writeOwn(RestoreSteps([command], before: service.orderNames(environment.families))))
         } else {
@@ -122,7 +127,7 @@ struct BootFiles: Sendable {
     // MARK: - For latchkey's own unit or script
 
     private func saveForOwn(
-        _ kept: PerFamily<RuleSet>, _ backend: Backend, fallbackFor services: [String] = []
+        _ kept: PerFamily<RuleSet>, _ backend: Backend, _ sshPorts: [UInt16], fallbackFor services: [String] = []
     ) async throws(ChangeError) -> Saved {
         var files = PerFamily<RuleSet>()
         for family in Family.allCases {
@@ -133,22 +138,25 @@ struct BootFiles: Sendable {
             backend: backend, families: environment.families.filter { files[$0] != nil },
             toolbox: environment.toolbox, runner: environment.runner)
         var saved = Saved()
-        var commands: [String] = []
+        var steps = RestoreSteps()
         let sets = layout.path(RestoreUnit.sets)
         if try await saveSets(of: files, to: sets, keepingOthers: false), let command = setsCommand {
-            commands.append(command)
+            steps.add(command)
             saved.paths.append(sets)
         }
         for (family, rules) in files.present {
             guard let tool = kernel.tools[family] else { continue }
-            let path = layout.path(RestoreUnit.rules(family))
-            try write(SavedRules.textWithoutFlush(rules), to: path, folderMode: 0o700)
-            commands.append("\(bare(tool.restore)) -w 10 --noflush \(RestoreUnit.rules(family))")
-            saved.paths.append(path)
-            commands += RestoreSteps.jumps(PublishedRules(in: rules["filter"]), program: bare(tool.main))
+            let fallback = RuleBootText(rules: rules, family: family, sshPorts: sshPorts)
+            let others = [(RuleBootText.restFile(family), fallback.rest), (RuleBootText.sshFile(family), fallback.ssh)]
+                .compactMap { path, rules in rules.map { (path: path, rules: $0) } }
+            for (path, rules) in [(RestoreUnit.rules(family), rules)] + others {
+                try write(SavedRules.textWithoutFlush(rules), to: layout.path(path), folderMode: 0o700)
+                saved.paths.append(layout.path(path))
+            }
+            steps.load(RestoreUnit.rules(family), orElse: others.map(\.path), program: bare(tool.restore))
+            RestoreSteps.jumps(PublishedRules(in: rules["filter"]), program: bare(tool.main)).forEach { steps.add($0) }
         }
         try removeFiles(except: saved.paths)
-        var steps = RestoreSteps(commands)
         steps.fallbackFor = services
         saved.paths.append(try await writeOwn(steps))
         return saved
@@ -247,9 +255,7 @@ struct BootFiles: Sendable {
         files.present.reduce(into: []) { $0.formUnion(NamedSets.names(in: $1.value)) }
     }
 
-    private static func list(_ names: Set<String>) -> String? {
-        names.isEmpty ? nil : names.sorted().joined(separator: ", ")
-    }
+    private static func list(_ names: Set<String>) -> String { names.sorted().joined(separator: ", ") }
 
     // MARK: - Files
 

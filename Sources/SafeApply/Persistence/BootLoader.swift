@@ -68,3 +68,33 @@ package enum BootLoader: Sendable, Equatable {
             }
     }
 }
+
+extension BootLoader {
+    /// The files that it loads at boot and that are missing or empty.
+    ///
+    /// - Parameter environment: the machine.
+    /// - Returns: their paths, with the layout's root.
+    package func missingFiles(in environment: ChangeEnvironment) -> [String] {
+        let layout = environment.layout
+        let kept = try? Persistence(environment).lastKept()
+        let own = layout.path(self == .ownScript ? BootPath.restoreScript : BootPath.restoreUnit)
+        let named = Self.namedFiles(in: own)
+        var files = named.map(layout.path)
+        switch self {
+        case .service(let service):
+            files += service.rules.present.filter { kept?.rules[$0.family] != nil }.map { layout.path($0.value) }
+        case .ownUnit, .ownScript:
+            if named.isEmpty { files.append(own) }
+        }
+        var seen: Set<String> = []
+        return files.filter { seen.insert($0).inserted && ((try? SecureFiles.read($0)) ?? []).isEmpty }
+    }
+
+    /// The files with rules and sets that the commands of latchkey's own unit or script name.
+    private static func namedFiles(in path: String) -> [String] {
+        let text = String(decoding: (try? SecureFiles.read(path)) ?? [], as: UTF8.self)
+        return text.split { " ;\n'\"".contains($0) }.map(String.init).filter {
+            $0.hasPrefix(BootPath.restoreFolder + "/")
+        }
+    }
+}

@@ -17,10 +17,8 @@ package struct BootService: Sendable, Equatable {
 
     /// What creates the sets that the rules name, before the service loads them.
     enum Sets: Sendable, Equatable {
-        /// The plug-in of netfilter-persistent, if it is installed.
-        case plugin(String, file: String, package: String)
-        /// Nothing, unless the administrator installs a package.
-        case nothing(package: String)
+        /// The plug-in of netfilter-persistent, if it is installed; otherwise as `own`.
+        case plugin(String, file: String)
         /// latchkey's own unit or script, ordered before the service.
         case own
     }
@@ -38,12 +36,11 @@ package struct BootService: Sendable, Equatable {
             name: "netfilter-persistent",
             rules: PerFamily(ipv4: BootPath.persistentIPv4, ipv6: BootPath.persistentIPv6),
             condition: .netfilterPersistent,
-            sets: .plugin(
-                BootPath.persistentSetsPlugin, file: BootPath.persistentSets, package: "ipset-persistent")),
+            sets: .plugin(BootPath.persistentSetsPlugin, file: BootPath.persistentSets)),
         BootService(
             name: "iptables-services",
             rules: PerFamily(ipv4: BootPath.servicesIPv4, ipv6: BootPath.servicesIPv6),
-            condition: .program(BootPath.servicesProgram), sets: .nothing(package: "ipset-service")),
+            condition: .program(BootPath.servicesProgram), sets: .own),
         // The package iptables of Arch.
         BootService(
             name: "iptables.service",
@@ -75,27 +72,18 @@ package struct BootService: Sendable, Equatable {
         if !files.contains(where: { $0.path == file.value }) { files.append((file.family, file.value)) }
     }
 
-    /// The file for sets, without the layout's root; nil if nothing would load it.
-    func setsFile(in layout: Layout) -> String? {
-        switch sets {
-        case .plugin(let plugin, let file, _): SecureFiles.exists(layout.path(plugin)) ? file : nil
-        case .nothing: nil
-        case .own: RestoreUnit.sets
-        }
-    }
-
-    /// The package that makes it load sets, where one is missing.
-    var setsPackage: String {
-        switch sets {
-        case .plugin(_, _, let package), .nothing(let package): package
-        case .own: "ipset"
-        }
+    /// The file for sets, without the layout's root.
+    func setsFile(in layout: Layout) -> String {
+        if case .plugin(let plugin, let file) = sets, SecureFiles.exists(layout.path(plugin)) { return file }
+        return RestoreUnit.sets
     }
 
     /// Its units or services by the names that another unit or service uses to be ordered before them.
     func orderNames(_ families: [Family]) -> [String] {
         switch condition {
-        case .netfilterPersistent, .program: []
+        case .netfilterPersistent: ["netfilter-persistent.service"]
+        // iptables-services of Red Hat's systems.
+        case .program: families.map { $0 == .ipv4 ? "iptables.service" : "ip6tables.service" }
         case .units(let names), .services(let names, _): families.compactMap { names[$0] }
         }
     }

@@ -26,10 +26,32 @@ struct RestoreSteps: Sendable, Equatable {
     var fallbackFor: [String] = []
 
     /// The steps for iptables: each command runs twice, which changes nothing the second time.
-    init(_ commands: [String], before laterServices: [String] = []) {
+    init(_ commands: [String] = [], before laterServices: [String] = []) {
         attempts = commands
         required = commands
         self.laterServices = laterServices
+    }
+
+    /// Adds a command that runs twice.
+    mutating func add(_ command: String) {
+        attempts.append(command)
+        required.append(command)
+    }
+
+    /// Adds the commands that load a file with rules of iptables or, if that cannot be loaded, the first one of others.
+    ///
+    /// An empty file is one that was not written completely: iptables-restore would accept it.
+    ///
+    /// - Parameters:
+    ///   - file: the file.
+    ///   - others: the files with fewer rules.
+    ///   - program: the path of iptables-restore.
+    mutating func load(_ file: String, orElse others: [String], program: String) {
+        func loading(_ file: String) -> String { "{ test -s \(file) && \(program) -w 10 --noflush \(file); }" }
+        let warning = "echo \"latchkey: \(file) cannot be loaded.\" >&2"
+        let last = others.isEmpty ? "" : " || { \(warning); \(others.map(loading).joined(separator: " || ")); }"
+        attempts.append("/bin/sh -c '\(loading(file))\(last)'")
+        required.append("/bin/sh -c '\(loading(file))'")
     }
 
     /// The steps for nftables.

@@ -10,7 +10,9 @@ enum RestoreUnit {
     static func rules(_ family: Family) -> String { "\(BootPath.restoreFolder)/\(family.rawValue).rules" }
 
     /// The files with rules and sets.
-    static let files = [sets, TableBootText.rulesFile, TableBootText.fallbackFile] + Family.allCases.map(rules)
+    static let files =
+        [sets, TableBootText.rulesFile, TableBootText.fallbackFile] + Family.allCases.map(rules)
+        + Family.allCases.flatMap { [RuleBootText.restFile($0), RuleBootText.sshFile($0)] }
 
     /// The links that make systemd start it, each with its target; the second one is for nftables.
     static let links = [BootPath.restoreLink, BootPath.restoreLinkForNFTables]
