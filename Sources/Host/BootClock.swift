@@ -54,4 +54,12 @@ package struct BootClock: Sendable {
             clock_gettime(CLOCK_REALTIME, &time)
             return Int64(time.tv_sec)
         })
+
+    /// Sleeps until an instant on the kernel's clock, or until a signal comes; a suspend counts, unlike in usleep(3).
+    package static func sleep(until end: BootInstant) {
+        var time = timespec(tv_sec: Int(end.nanoseconds / 1_000_000_000), tv_nsec: Int(end.nanoseconds % 1_000_000_000))
+        let code = clock_nanosleep(CLOCK_BOOTTIME, TIMER_ABSTIME, &time, nil)
+        // A kernel without timers on this clock must not make the caller spin.
+        if code != 0, code != EINTR { usleep(100_000) }
+    }
 }

@@ -62,6 +62,9 @@ package final class UnixConnection {
         return PeerCredentials(pid: pid, uid: uid)
     }
 
+    /// Whether a whole line has arrived that was not read yet.
+    package var hasLine: Bool { buffer.contains(0x0A) }
+
     /// The result of a read.
     package enum Reading: Equatable {
         case line(String)

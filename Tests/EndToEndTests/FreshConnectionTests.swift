@@ -56,6 +56,19 @@ struct FreshConnectionTests {
         }
     }
 
+    @Test("a login of less than half a second is seen, long after the change began", arguments: 1...3)
+    func short(_ attempt: Int) async throws {
+        try await SSHServer.with(TestBackend.installed[0]) { server in
+            try await server.machine.begin(.keep)
+            // By now the guard wakes up only to renew the gates; each attempt is at another moment between two renewals.
+            try await Task.sleep(for: .milliseconds(3_500 + 700 * attempt))
+            #expect(try await server.logIn("sleep 0.3").status == 0)
+            try await Task.sleep(for: .milliseconds(300))
+            #expect(try await server.machine.status().truth("freshConnectionSeen") == true)
+            #expect(try await server.machine.latchkey("revert").status == 0)
+        }
+    }
+
     @Test("a login that got in because another program flushed the new rules cannot confirm")
     func falseProof() async throws {
         try await SSHServer.with(TestBackend.installed[0]) { server in

@@ -30,7 +30,7 @@ struct TextMachine {
             layout: layout, toolbox: Toolbox(layout: layout), runner: rules,
             clock: BootClock(now: { clock.now() }, date: { 1_767_225_600 }),
             witness: ConnectionWitness(
-                proof: { _, _ in .local }, freshLogin: { _ in nil }, noneWaiting: { _ in true },
+                proof: { _, _ in .local }, newLogin: { _ in .none }, noneWaiting: { _ in true },
                 tracksConnections: { true }),
             bootID: "boot", families: [.ipv4], log: Logger(label: "fuzz") { _ in SwiftLogNoOpLogHandler() })
         environment.recentFolder = "\(folder)/xt_recent"

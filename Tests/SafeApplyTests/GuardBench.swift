@@ -104,8 +104,10 @@ final class StagedWitness: Sendable {
                 guard let login = self.state.withLock({ $0.login }) else { return .local }
                 return login.started > since ? .fresh(address: login.address) : .none(reason: "It is older.")
             },
-            freshLogin: { since in
-                self.state.withLock { $0.login.flatMap { $0.started > since ? $0.address : nil } }
+            newLogin: { since in
+                self.state.withLock {
+                    $0.login.map { $0.started > since ? .succeeded(address: $0.address) : .none } ?? .none
+                }
             },
             noneWaiting: { _ in !self.state.withLock { $0.isWaiting } }, tracksConnections: { true })
     }

@@ -98,10 +98,9 @@ extension GuardTests {
             #expect(try await bench.ask(GuardRequest(.begin)).answer == .done)
             bench.rules.edit("*filter\n-F INPUT\nCOMMIT\n")
             try bench.removeList()
-            bench.moved.passTime(milliseconds: 3_000)
-            try await Task.sleep(for: .milliseconds(1_200))
+            try await wait("the gate's rule is back") { bench.rules.current.contains("-g latchkey-trial-INPUT") }
             try bench.makeList()
-            try await wait("the gate is back") { bench.rules.current.contains("-g latchkey-trial-INPUT") }
+            try await wait("the gate is open") { bench.gate.hasPrefix("+") }
             _ = try await bench.ask(GuardRequest(.revert))
             try await serving.value
         }

@@ -36,3 +36,17 @@ int latchkey_spawn_close_from(void *actions, int first);
 static inline int latchkey_unshare_network(void) {
     return (int)syscall(SYS_unshare, 0x40000000L);
 }
+
+/// A descriptor that becomes readable when the process ends (pidfd_open(2), Linux 5.3).
+/// Returns it, closed on exec, or -1 with errno set.
+static inline int latchkey_process_descriptor(int pid) {
+    return (int)syscall(434, pid, 0); // SYS_pidfd_open, which glibc 2.34 does not know; the same on all machines
+}
+
+/// A counter that wakes up a thread in poll(2) (eventfd(2)), non-blocking and closed on exec.
+/// Returns its descriptor, or -1 with errno set.
+int latchkey_event(void);
+
+/// A counter like that of `latchkey_event`, increased whenever a child process stops, resumes or ends; ended children
+/// do not become zombies. A later call returns the same descriptor.
+int latchkey_child_event(void);

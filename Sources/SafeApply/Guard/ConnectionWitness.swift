@@ -11,30 +11,42 @@ package enum LoginProof: Sendable, Equatable {
     case none(reason: String)
 }
 
+/// What is known of new SSH logins.
+package enum NewLogin: Sendable, Equatable {
+    /// One succeeded, with this client address.
+    case succeeded(address: String)
+    /// A connection was accepted, and its client has not logged in yet.
+    case underWay
+    /// There is none.
+    case none
+}
+
 /// Reads SSH connections from the kernel; injected, so that the guard's decisions can be tested without sshd.
 package struct ConnectionWitness: Sendable {
     /// The kind of login behind a process, for rules that became active at an instant.
     package var proof: @Sendable (_ pid: Int32, _ since: BootInstant) -> LoginProof
-    /// The client address of a login whose connection was accepted after an instant.
-    package var freshLogin: @Sendable (_ since: BootInstant) -> String?
+    /// The logins whose connections were accepted after an instant.
+    package var newLogin: @Sendable (_ since: BootInstant) -> NewLogin
     /// Whether no earlier connection still waits to be accepted on one of these ports.
     package var noneWaiting: @Sendable (_ ports: [UInt16]) -> Bool
     /// Whether another machine is connected to this one.
     package var hasConnections: @Sendable () -> Bool = { false }
     /// Changes whenever a process starts; "" if that is unknown.
     package var processMark: @Sendable () -> String = { "" }
+    /// The paths of the programs that sshd executes for each connection; empty if they are unknown.
+    package var loginPrograms: @Sendable () -> [String] = { [] }
     /// Whether the kernel already tracks connections here; it starts with the first rule that needs it.
     package var tracksConnections: @Sendable () -> Bool
 
     /// Creates a witness; see the properties.
     package init(
         proof: @escaping @Sendable (Int32, BootInstant) -> LoginProof,
-        freshLogin: @escaping @Sendable (BootInstant) -> String?,
+        newLogin: @escaping @Sendable (BootInstant) -> NewLogin,
         noneWaiting: @escaping @Sendable ([UInt16]) -> Bool,
         tracksConnections: @escaping @Sendable () -> Bool
     ) {
         self.proof = proof
-        self.freshLogin = freshLogin
+        self.newLogin = newLogin
         self.noneWaiting = noneWaiting
         self.tracksConnections = tracksConnections
     }
@@ -49,6 +61,7 @@ package struct ConnectionWitness: Sendable {
             let table = SocketTable(facts, transports: [.tcp], states: [.established])
             return table.establishedByInode.values.contains { !table.isOwn($0) }
         }
+        witness.loginPrograms = { ProcessTable(facts).sshPrograms() }
         witness.processMark = {
             // proc_loadavg(5): the last field is the number of the process that began last.
             let words = (try? SecureFiles.read(facts.procPath("loadavg"))).map {
@@ -87,16 +100,16 @@ package struct ConnectionWitness: Sendable {
                             + "survive even rules that block all new logins. Open a new SSH login and confirm there.")
                 }
             },
-            freshLogin: { since in
+            newLogin: { since in
                 // A login to a container's sshd does not test these rules: only logins in this network namespace count.
                 let connections = SSHConnections(ProcessTable(facts))
                 let here = connections.processes.networkNamespace(of: OwnProcess.pid)
-                return connections.sshLogins(startedAfter: since)
-                    .first {
-                        $0.authenticated && !$0.isFromThisMachine
-                            && connections.processes.networkNamespace(of: $0.pid) == here
-                    }
-                    .map { "\($0.remote.address)" }
+                let logins = connections.sshLogins(startedAfter: since)
+                    .filter { !$0.isFromThisMachine && connections.processes.networkNamespace(of: $0.pid) == here }
+                if let login = logins.first(where: \.authenticated) {
+                    return .succeeded(address: "\(login.remote.address)")
+                }
+                return logins.isEmpty ? .none : .underWay
             },
             noneWaiting: { ports in
                 let states: Set<SocketState> = [.listen, .synReceived, .newSynReceived]

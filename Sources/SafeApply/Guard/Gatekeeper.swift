@@ -40,9 +40,13 @@ final class Gatekeeper: Sendable {
     private let control: any GateControl
     private let clock: BootClock
     private let state: Mutex<State>
+    /// Wakes up the guard's queue after each turn of the thread: a renewal is to be recorded, or the deadline has come.
+    let turns = WakeUp()
 
     /// How often it renews, in milliseconds.
     static let interval: Int64 = 2_500
+    /// How often it checks whether a hung queue answers again, in milliseconds.
+    private static let hungInterval: Int64 = 100
     /// After how long a queue that has not answered counts as hung, in milliseconds.
     static let hung: Int64 = 8_000
     /// How long a guard that was started again has to live before it renews: one that is killed again and again at once
@@ -186,7 +190,12 @@ final class Gatekeeper: Sendable {
         // is not allowed, it keeps its normal priority.
         var priority = sched_param(sched_priority: 1)
         pthread_setschedparam(pthread_self(), SCHED_RR, &priority)
-        while let wait = turn() { usleep(UInt32(max(1, min(wait, 1_000)) * 1_000)) }
+        while let wait = turn() {
+            turns.send()
+            // An injected clock may run ahead of the kernel's, so only the difference counts.
+            BootClock.sleep(until: BootClock.system.now().advanced(milliseconds: wait))
+        }
+        turns.send()
     }
 
     /// Does what is due.
@@ -208,10 +217,12 @@ final class Gatekeeper: Sendable {
             case .keeping: break
             }
             if now < state.earliest { return min(left, max(now.milliseconds(until: state.earliest), 1)) }
-            let due = (state.renewed ?? now).milliseconds(until: now)
-            if due >= Self.interval, state.beat.milliseconds(until: now) < Self.hung { renew(&state, now) }
-            let next = Self.interval - min(Self.interval - 1, (state.renewed ?? now).milliseconds(until: now))
-            return min(left, max(next, 1))
+            var age: Int64 { (state.renewed ?? now).milliseconds(until: now) }
+            if age >= Self.interval {
+                guard state.beat.milliseconds(until: now) < Self.hung else { return min(left, Self.hungInterval) }
+                renew(&state, now)
+            }
+            return min(left, max(Self.interval - age, 1))
         }
     }
 

@@ -17,17 +17,19 @@ package struct Guard {
     var inbox: Inbox
     /// Whether the journal's file says how the change ended, once it has.
     var isOnRecord = true
-    /// The process mark and time of its last check for a new login.
-    var seenProcesses = (mark: "", at: BootInstant(nanoseconds: 0))
-    /// When it last checked its supervisor.
-    var supervisorSeen: BootInstant?
+    /// When it checks for new logins.
+    var logins: LoginWatch
+    /// When it checks its supervisor.
+    private var supervisor = SupervisorWatch()
     /// The removal of the trial, after the gates are closed.
     var leftover: Task<Void, any Error>?
 
     /// How long after `ready` a guard waits for the request to begin, in milliseconds.
     private static let beginTimeout: Int64 = 15_000
-    /// How often it checks for new logins and the gates, in milliseconds.
-    private static let checkInterval: Int64 = 100
+    /// How often it tries to record how the change ended, in milliseconds.
+    private static let retryInterval: Int64 = 100
+    /// How long it waits for an event at most, in milliseconds: each turn of the gatekeeper is one.
+    private static let maxPause = 2 * Gatekeeper.interval
 
     // MARK: - Beginning
 
@@ -136,6 +138,7 @@ package struct Guard {
         gatekeeper = Gatekeeper(backend.gates, clock: environment.clock)
         self.snapshot = snapshot
         self.inbox = inbox
+        logins = LoginWatch(environment.witness)
     }
 
     /// Takes the lock.
@@ -177,10 +180,11 @@ package struct Guard {
                     await revert(.deadline, Self.notConfirmed)
                     continue
                 }
+                gatekeeper.turns.clear()
                 gatekeeper.beat()
                 await watchGates()
                 noteFreshLogin()
-                lookAfterSupervisor()
+                supervisor.look(journal.request.id, kind: journal.supervisor, in: environment)
             case .persisted, .reverted, .failed:
                 // If the guard ended now, the journal would make the next guard repeat all of it, whatever has changed
                 // since then.
@@ -190,7 +194,7 @@ package struct Guard {
             case .armed, .kept, .reverting:
                 break
             }
-            await answer(inbox.next(milliseconds: pause()))
+            await answer(inbox.next(milliseconds: pause(since: start), or: events))
         }
         await drain()
     }
@@ -209,9 +213,31 @@ package struct Guard {
         }
     }
 
-    private func pause() -> Int64 {
-        guard journal.state == .applied, let deadline = journal.deadline else { return Self.checkInterval }
-        return min(Self.checkInterval, max(0, now.milliseconds(until: deadline)))
+    /// How long the queue may wait for an event, in milliseconds.
+    private func pause(since start: BootInstant) -> Int64 {
+        let now = now
+        func left(until end: BootInstant) -> Int64 { max(0, now.milliseconds(until: end)) }
+        switch journal.state {
+        case .prepared:
+            return min(left(until: start.advanced(milliseconds: Self.beginTimeout)), Self.maxPause)
+        case .applied:
+            var pauses = [Self.maxPause, supervisor.pause(now) ?? Self.maxPause]
+            if let deadline = journal.deadline { pauses.append(left(until: deadline)) }
+            if journal.freshLogin == nil {
+                // While an earlier connection waits for sshd, the kernel cannot tell when it is accepted.
+                pauses.append(journal.freshSince == nil ? Self.retryInterval : logins.pause(now) ?? Self.maxPause)
+            }
+            return pauses.min() ?? Self.retryInterval
+        case .armed, .kept, .reverting, .persisted, .reverted, .failed: return Self.retryInterval
+        }
+    }
+
+    /// What ends the queue's wait besides a request.
+    private var events: [Int32] {
+        guard journal.state == .applied else { return [] }
+        // Only what the queue also looks at: otherwise it would never wait again.
+        let login = journal.freshLogin == nil && journal.freshSince != nil ? logins.descriptor : nil
+        return [gatekeeper.turns.descriptor] + [supervisor.descriptor, login].compactMap(\.self)
     }
 
     mutating func answer(_ messages: [Inbox.Message]) async {

@@ -122,23 +122,11 @@ extension Guard {
         return journal.freshSince
     }
 
-    /// Checks for a new login whenever a process has started, because a short login lasts only a moment.
+    /// Checks for a new login.
     mutating func noteFreshLogin() {
         guard journal.freshLogin == nil, let since = freshSince() else { return }
-        let mark = environment.witness.processMark()
-        guard mark.isEmpty || mark != seenProcesses.mark || seenProcesses.at.advanced(milliseconds: 1_000) <= now else {
-            return
-        }
-        seenProcesses = (mark, now)
-        guard let address = environment.witness.freshLogin(since) else { return }
+        guard let address = logins.look(since: since, now) else { return }
         journal.freshLogin = address
         environment.log.notice("A new SSH login from \(address) succeeded.")
-    }
-
-    /// Checks the supervisor once a second, and restarts it if it died.
-    mutating func lookAfterSupervisor() {
-        guard supervisorSeen.map({ $0.advanced(milliseconds: 1_000) <= now }) ?? true else { return }
-        supervisorSeen = now
-        Supervisor.lookAfter(journal.request.id, kind: journal.supervisor, in: environment)
     }
 }

@@ -28,6 +28,8 @@ extension Guard {
             await revert(.trouble, "The new rules could not be applied. \(error)")
             return
         }
+        // Before a login can be new, so that none is missed.
+        logins.watch()
         let areAccepted = await waitForPendingConnections()
         let deadline = now.advanced(milliseconds: Int64(journal.request.deadlineSeconds) * 1_000)
         do { try gatekeeper.open(until: deadline) } catch {

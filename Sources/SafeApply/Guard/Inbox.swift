@@ -17,22 +17,33 @@ struct Inbox {
     private var held: [Message] = []
 
     /// The maximum number of simultaneous connections.
-    private static let maxConnections = 64
+    static let maxConnections = 64
 
     init(_ layout: Layout) throws(ChangeError) {
         path = layout.socket
         listener = try ChangeError.wrap { () throws(HostError) in try UnixListener(path: layout.socket) }
     }
 
-    /// The requests that arrive, after at most this wait for the first.
-    mutating func next(milliseconds: Int64) -> [Message] {
-        let ready = Poll.readable([listener.descriptor] + connections.map(\.descriptor), milliseconds: milliseconds)
+    /// The requests that arrive.
+    ///
+    /// - Parameters:
+    ///   - milliseconds: how long to wait at most.
+    ///   - others: further descriptors that end the wait.
+    /// - Returns: at most one from each connection; none if something else ended the wait.
+    mutating func next(milliseconds: Int64, or others: [Int32] = []) -> [Message] {
+        // poll(2) does not know of a line that was read together with the one before it.
+        let hasLine = connections.contains(where: \.hasLine)
+        let ready = Poll.readable(
+            [listener.descriptor] + connections.map(\.descriptor) + others, milliseconds: hasLine ? 0 : milliseconds)
         if ready.contains(listener.descriptor) {
             while let connection = listener.accept() {
                 // The socket's mode blocks other users, but a process can pass on an open descriptor.
-                guard connections.count < Self.maxConnections, let peer = connection.peer,
-                    peer.uid == 0 || peer.uid == OwnProcess.user
-                else { continue }
+                guard let peer = connection.peer, peer.uid == 0 || peer.uid == OwnProcess.user else { continue }
+                // Clients that wait for the outcome must not keep a confirmation out; the oldest asks again.
+                if connections.count == Self.maxConnections {
+                    let oldest = connections.removeFirst()
+                    held.removeAll { $0.connection === oldest }
+                }
                 connections.append(connection)
             }
         }
@@ -51,9 +62,9 @@ struct Inbox {
         return messages
     }
 
-    /// Keeps a message until the change has ended; a client that is dropped for newer ones asks again.
+    /// Keeps a message until the change has ended; the last one of each client.
     mutating func hold(_ message: Message) {
-        if held.count == Self.maxConnections { held.removeFirst() }
+        held.removeAll { $0.connection === message.connection }
         held.append(message)
     }
 

@@ -20,8 +20,13 @@ package struct Supervisor: Sendable {
     private let environment: ChangeEnvironment
     private var layout: Layout { environment.layout }
 
-    /// How often it checks, in milliseconds.
-    private static let pause = 200
+    /// How often it checks while the kernel tells it when its guard stops or ends, in milliseconds.
+    ///
+    /// systemd expects to hear from it every 15 s.
+    private static let heartbeat: Int64 = 2_500
+    /// How often it checks otherwise, and how long it waits before it restarts a guard that died at once, in
+    /// milliseconds.
+    private static let pause: Int64 = 200
     /// How long after the deadline a guard that has not begun to roll back counts as hung, in milliseconds.
     private static let hung: Int64 = 5_000
 
@@ -38,8 +43,9 @@ package struct Supervisor: Sendable {
     /// Supervises until the change and its guard have ended.
     package func run() async {
         DetachedProcess.become()
-        // Guards are child processes; ignoring SIGCHLD leaves no zombies.
-        signal(SIGCHLD, SIG_IGN)
+        // Guards are child processes; without the events, ignoring SIGCHLD leaves no zombies.
+        let children = WakeUp.onChildren()
+        if children == nil { signal(SIGCHLD, SIG_IGN) }
         let manager = ServiceManager()
         manager?.tell("READY=1")
         var lock: FileLock?
@@ -47,6 +53,7 @@ package struct Supervisor: Sendable {
         var started: (pid: Int32, at: BootInstant)?
         while !ServiceManager.isGoingDown {
             manager?.tell("WATCHDOG=1")
+            children?.clear()
             if lock == nil { lock = try? FileLock.tryAcquire(layout.supervisorLock) }
             let isOver = Self.isOver(id, environment)
             // If another supervisor has the lock, this one waits.
@@ -55,7 +62,7 @@ package struct Supervisor: Sendable {
                     if isOver { return }
                     if let started, isOnItsWay(started) {
                         Self.wakeIfStopped(started.pid)
-                    } else {
+                    } else if started.map({ isPast(Self.pause, since: $0.at) }) ?? true {
                         started = start().map { ($0, environment.clock.now()) }
                     }
                 } else if !isOver {
@@ -67,18 +74,27 @@ package struct Supervisor: Sendable {
                 // It may have been stopped, and the guard with it.
                 Self.wake(layout)
             }
-            try? await Task.sleep(for: .milliseconds(Self.pause))
+            if let children, lock != nil, let started, isOwned(by: started.pid) {
+                _ = Poll.readable([children.descriptor], milliseconds: Self.heartbeat)
+            } else {
+                // The guard may not be a child of this supervisor, or this supervisor waits for another one.
+                _ = Poll.readable([], milliseconds: Self.pause)
+            }
         }
     }
 
     /// Makes sure that a supervisor runs: starts one if none holds the lock, and resumes a stopped one.
-    static func lookAfter(_ id: String, kind: SupervisorKind, in environment: ChangeEnvironment) {
+    ///
+    /// - Returns: the supervisor that holds the lock; nil if none does yet.
+    static func lookAfter(_ id: String, kind: SupervisorKind, in environment: ChangeEnvironment) -> Int32? {
         let path = environment.layout.supervisorLock
-        if (try? FileLock.isFree(path)) ?? true {
+        guard (try? FileLock.isFree(path)) == false else {
             _ = try? DetachedProcess.start(arguments("supervise", id, kind), environment: variables(for: environment))
-        } else if let pid = FileLock.holder(path) {
-            wakeIfStopped(pid)
+            return nil
         }
+        let pid = FileLock.holder(path)
+        if let pid { wakeIfStopped(pid) }
+        return pid
     }
 
     /// Resumes a stopped supervisor and guard: while stopped, they hold their locks and do nothing.
@@ -124,8 +140,17 @@ package struct Supervisor: Sendable {
         }
     }
 
+    /// Whether the guard that this supervisor started runs and has the lock, or is about to take it.
+    private func isOwned(by pid: Int32) -> Bool {
+        Self.isOurs(pid) && (isGuardGone() || FileLock.holder(layout.lock) == pid)
+    }
+
+    private func isPast(_ milliseconds: Int64, since start: BootInstant) -> Bool {
+        start.milliseconds(until: environment.clock.now()) >= milliseconds
+    }
+
     private func isOnItsWay(_ started: (pid: Int32, at: BootInstant)) -> Bool {
-        Self.isOurs(started.pid) && started.at.milliseconds(until: environment.clock.now()) < Self.slowness
+        Self.isOurs(started.pid) && !isPast(Self.slowness, since: started.at)
     }
 
     /// Resumes a stopped guard, and kills one that missed the deadline, so that another takes over.
