@@ -19,10 +19,10 @@ struct GuardRole: Equatable {
     /// What restarts the supervisor.
     let kind: SupervisorKind
 
-    /// The role that a command line names: `guard ID` or `supervise ID`, with `--systemd` if systemd supervises.
+    /// The role that a command line names: `guard ID` or `supervise ID`, with `--systemd` if systemd supervises; nil for
+    /// any other command line.
     ///
     /// - Parameter arguments: the command line without the program's name.
-    /// - Returns: nil for any other command line.
     init?(_ arguments: [String]) {
         guard let name = arguments.first.flatMap(Name.init), arguments.count > 1,
             SnapshotStore.isValid(id: arguments[1]), [[], ["--systemd"]].contains(arguments.dropFirst(2))
