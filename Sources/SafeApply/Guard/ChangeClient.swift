@@ -294,7 +294,9 @@ package struct ChangeClient: Sendable {
 
     private func exchange(_ request: GuardRequest, milliseconds: Int64) throws(ChangeError) -> GuardReply? {
         guard let connection = try connect() else { return nil }
-        return ask(request, over: connection, milliseconds: milliseconds)
+        let layout = layout
+        // A guard or supervisor that was stopped in the meantime would keep the answer.
+        return ask(request, over: connection, milliseconds: milliseconds) { Supervisor.wake(layout) }
     }
 
     private func ask(

@@ -46,6 +46,7 @@ struct SignalCell: Sendable, CustomTestStringConvertible {
     /// Confirmed, while the rules are made permanent.
     static let keeping: [SignalCell] = [
         (SIGKILL, ["guard"]), (SIGSTOP, ["guard"]), (SIGKILL, ["supervise"]), (SIGKILL, ["confirm", "guard"]),
+        (SIGSTOP, ["guard", "supervise"]),
         (SIGKILL, everybody), (SIGSTOP, everybody),
     ].map { SignalCell(state: "kept", signal: $0, roles: $1) }
 
