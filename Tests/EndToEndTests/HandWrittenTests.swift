@@ -26,6 +26,21 @@ struct HandWrittenTests {
         """
     private static let six = "*filter\n:INPUT DROP\n-A INPUT -i lo -j ACCEPT\n-A INPUT -p ipv6-icmp -j ACCEPT\nCOMMIT\n"
 
+    @Test("rules that use the list of a gate are refused with their line", arguments: TestBackend.installed)
+    func gateList(_ backend: TestBackend) async throws {
+        try await Machine.with(backend) { machine in
+            let before = try await machine.rules()
+            let four = Self.four.replacing(
+                "-A INPUT -i lo", with: "-A INPUT -m recent --name latchkey4 --set\n-A INPUT -i lo")
+            let finished = try await Latchkey.run(
+                try self.words(on: machine, four: four, six: Self.six), root: machine.root, in: machine.namespace)
+            #expect(finished.status == 65, "\(finished.errors)")
+            #expect(finished.errors.contains("four.rules:12:"), "\(finished.errors)")
+            #expect(finished.errors.contains("\"latchkey4\""), "\(finished.errors)")
+            #expect(try await machine.rules() == before)
+        }
+    }
+
     @Test("they are applied as written, and reverted", arguments: TestBackend.installed)
     func reverted(_ backend: TestBackend) async throws {
         try await Machine.with(backend) { machine in
