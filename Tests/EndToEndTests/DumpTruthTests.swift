@@ -24,6 +24,7 @@ struct DumpTruthTests {
                 #expect(applied.status == 69, "\(existing): \(applied.errors)")
                 let said = applied.errors.split(whereSeparator: \.isWhitespace).joined(separator: " ")
                 #expect(said.contains("Nothing was changed"), "\(said)")
+                #expect(said.contains("--backend nftables"), "\(said)")
                 #expect(said.contains("INPUT") || said.contains("table filter"), "\(said)")
                 #expect(try await machine.listing() == before)
             }

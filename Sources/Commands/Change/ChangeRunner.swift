@@ -157,9 +157,9 @@ extension Failure {
                 }
             self.init(
                 status, failure.text, activeRules: Self.nothingChanged,
-                next: failure.kind == .missing ? Self.install : nil)
+                next: failure.kind == .missing ? Self.install : failure.kind == .unreadable ? Self.otherBackend : nil)
         case .unreadable, .untruthful:
-            self.init(.missing, error.description, activeRules: Self.nothingChanged)
+            self.init(.missing, error.description, activeRules: Self.nothingChanged, next: Self.otherBackend)
         case .noGuard:
             self.init(.failed, error.description, activeRules: Self.nothingChanged, next: "sudo latchkey status")
         case .undecided, .refused:

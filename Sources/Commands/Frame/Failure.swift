@@ -25,6 +25,9 @@ package struct Failure: Error, Equatable, Sendable {
 
     /// What `activeRules` says when a command stops before it changes anything.
     package static let nothingChanged = "The previous rules are still active. Nothing was changed."
+    /// What to do next where iptables cannot print the rules of a table.
+    package static let otherBackend =
+        "remove these rules, or apply answers with --backend nftables, which leaves the tables of iptables alone."
     /// What to do next where a tool is missing.
     package static let install = "install the missing package; on Debian: apt-get install iptables iproute2"
 }
