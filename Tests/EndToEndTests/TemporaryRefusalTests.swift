@@ -26,7 +26,8 @@ struct TemporaryRefusalTests {
         try await TemporaryServer.with(test) { server in
             let before = try await server.state()
             for source in [
-                "0.0.0.0/0", "::/0", "203.0.113.9/24", "wg0", "203.0.113.300", "ff02::1", "", "fe80::1%eth0",
+                "0.0.0.0/0", "::/0", "127.0.0.1", "127.1.0.0/16", "::1", "203.0.113.9/24", "wg0", "203.0.113.300",
+                "ff02::1", "", "fe80::1%eth0",
             ] {
                 try await server.must("allow", source, status: 65)
                 try await server.must("block", source, status: 65)

@@ -43,6 +43,12 @@ struct TemporaryRunner: Sendable {
         do { source = try CIDR(source: text) } catch {
             throw Failure(.badData, "\(error)", activeRules: Failure.nothingChanged)
         }
+        let own = try? CIDR(source: source.address.family == .ipv4 ? "127.0.0.0/8" : "::1")
+        guard own?.contains(source) != true else {
+            throw Failure(
+                .badData, "\(text.quoted()) is this server itself: its own connections are always allowed.",
+                activeRules: Failure.nothingChanged)
+        }
         guard source.isEverything else { return source }
         throw Failure(
             .badData, "\(text.quoted()) is every address: that is no temporary entry.",
