@@ -10,7 +10,7 @@ package struct ExpectationContext: Equatable, Sendable {
     package var yourPort: UInt16?
     /// Ports on which something listens now.
     package var listening: [PortSpec]
-    /// Networks that other programs' rules name: strangers are not chosen from them.
+    /// Networks that other programs' rules name: strangers are not chosen from them, and SSH is tested from some.
     package var namedByOtherRules: [CIDR]
 
     /// Creates a context; see the properties.
@@ -90,7 +90,8 @@ struct ExpectationList {
 
     var all: [Expectation] {
         let list =
-            fromAdmins + fromStranger + fromSpare + fromLimits + fromInterfaces + fromBlocked + fromServer + yours
+            fromAdmins + fromStranger + fromSpare + fromNamed + fromLimits + fromInterfaces + fromBlocked + fromServer
+            + yours
         return Self.counted(list) + overLimits
     }
 
@@ -165,6 +166,23 @@ struct ExpectationList {
         return (news(from: spare, Self.singles(opened.flatMap(Self.ends))) + [ping(from: spare)]).filter {
             $0.isAccepted && $0.limit == nil
         }
+    }
+
+    /// How many networks that other programs' rules name are tested.
+    private static let namedNetworks = 4
+
+    /// SSH from addresses that other programs' rules name and the answers don't: what they block is shown.
+    private var fromNamed: [Expectation] {
+        let taken = scene.addresses + [scene.you].compactMap(\.self)
+        let named = Set(scene.namedByOtherRules.filter { $0.family == family }).sorted()
+        let members = named.compactMap { SampleAddress.member(of: $0, except: taken) }.filter { !isListed($0) }
+        guard members.count > Self.namedNetworks else { return members.flatMap { logins(from: $0) } }
+        let spread = (0..<Self.namedNetworks).map { members[$0 * (members.count - 1) / (Self.namedNetworks - 1)] }
+        return spread.flatMap { logins(from: $0) }
+    }
+
+    private func logins(from source: IPAddress) -> [Expectation] {
+        news(from: source, Self.singles(plan.sshPorts.map(Self.tcp)))
     }
 
     private var fromStranger: [Expectation] {

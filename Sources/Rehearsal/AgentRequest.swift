@@ -6,6 +6,8 @@ enum AgentRequest: Codable, Equatable {
     case begin(ownRun: Bool)
     /// Forward packets of both families in this network.
     case forward
+    /// Give settings of the kernel, as files under /proc/sys, these values in this network.
+    case set(values: [String: String])
     /// Accept TCP connections and echo datagrams on all of these addresses and ports, in addition to the previous ones.
     case listen(addresses: [String], tcp: [UInt16], udp: [UInt16])
     /// Stop listening on all of them.

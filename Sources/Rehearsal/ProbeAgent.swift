@@ -51,6 +51,9 @@ package struct ProbeAgent {
             case .forward:
                 try Self.forward()
                 return .done
+            case .set(let values):
+                try values.forEach { try Self.set("/proc/sys/\($0)", $1) }
+                return .done
             case .deafen:
                 listeners.close()
                 return .done
@@ -69,11 +72,18 @@ package struct ProbeAgent {
     /// Makes the kernel forward packets in this network, in the families that it has.
     private static func forward() throws {
         for path in ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"] {
-            let file = open(path, O_WRONLY | O_CLOEXEC)
-            if file < 0, errno == ENOENT { continue }
-            guard file >= 0 else { throw SocketFailure(call: "open \(path)", errno: errno) }
-            defer { close(file) }
-            guard write(file, "1", 1) == 1 else { throw SocketFailure(call: "write \(path)", errno: errno) }
+            try set(path, "1")
+        }
+    }
+
+    /// Writes a setting of the kernel, if the kernel has it.
+    private static func set(_ path: String, _ value: String) throws {
+        let file = open(path, O_WRONLY | O_CLOEXEC)
+        if file < 0, errno == ENOENT { return }
+        guard file >= 0 else { throw SocketFailure(call: "open \(path)", errno: errno) }
+        defer { close(file) }
+        guard write(file, value, value.utf8.count) == value.utf8.count else {
+            throw SocketFailure(call: "write \(path)", errno: errno)
         }
     }
 

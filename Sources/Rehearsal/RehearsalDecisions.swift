@@ -5,8 +5,7 @@ import Policy
 extension Rehearsal {
     /// The trace, if rules decide in the stage that the counters do not show.
     func hiddenDeciders() async -> KernelTrace? {
-        guard let kernelTrace, await kernelTrace.isNeeded(beside: counters) else { return nil }
-        return kernelTrace
+        await kernelTrace?.ifNeeded(beside: counters)
     }
 
     /// The two families side by side, if their counters do not touch each other.
@@ -29,9 +28,11 @@ extension Rehearsal {
                 guard !own.isEmpty else { continue }
                 group.addTask {
                     var found: [Expectation: CounterDifference.Decision] = [:]
-                    var last = try await counters.read(family)
                     var hidden: [Expectation] = []
-                    for batch in own {
+                    if let kernelTrace { found = await taken(own.flatMap(\.self), seen, by: kernelTrace) }
+                    let open = own.map { batch in batch.filter { found[$0] == nil } }.filter { !$0.isEmpty }
+                    var last = try await counters.read(family)
+                    for batch in open {
                         let isThrough = batch.first.flatMap { seen[$0] } ?? false
                         if kernelTrace != nil, !isThrough {
                             // Many at once are traced as quickly as a few.
@@ -83,6 +84,18 @@ extension Rehearsal {
         try await halve(batch[middle...], isThrough: isThrough, &last, &found)
     }
 
+    /// The rules that take packets out of the kernel's way, and answer them although no rule accepts them: the counters
+    /// show only what follows.
+    private func taken(
+        _ expectations: [Expectation], _ seen: [Expectation: Bool], by kernelTrace: KernelTrace
+    ) async -> [Expectation: CounterDifference.Decision] {
+        let opened = expectations.filter { seen[$0] == true && !$0.isAccepted }
+        guard !opened.isEmpty else { return [:] }
+        return await trace(opened, areDropped: false, by: kernelTrace).compactMapValues { path in
+            path.isTaken ? path.decision : nil
+        }
+    }
+
     /// What the kernel's trace shows to drop packets that got no answer.
     func drops(
         _ expectations: [Expectation], by kernelTrace: KernelTrace
@@ -110,22 +123,30 @@ extension Rehearsal {
     ) async -> [Expectation: KernelPath] {
         var paths: [Expectation: KernelPath] = [:]
         let isSeen = { (path: KernelPath?) in path.map { !areDropped || $0.decision?.isAccepted == false } ?? false }
-        // The kernel drops reports that nobody reads in time: those are tried again, a few at once.
-        for width in Self.tracedAtOnce {
+        // The kernel drops reports that nobody reads in time: those are tried again, a few at once. What is missing
+        // although no report was lost is tried only once more.
+        var lossless = 0
+        for round in Self.tracedAtOnce.indices where lossless < 2 && !(round > 0 && kernelTrace.isExhausted) {
+            let width = Self.tracedAtOnce[round - lossless]
             let missing = expectations.filter { !isSeen(paths[$0]) }
+            guard !missing.isEmpty else { break }
+            var isWhole = true
             for begin in stride(from: 0, to: missing.count, by: width) {
                 let some = Array(missing[begin..<min(begin + width, missing.count)])
-                let packets = await kernelTrace.follow(some.first?.family ?? .ipv4) { packets in
+                let report = await kernelTrace.follow(some.first?.family ?? .ipv4) { packets in
                     some.allSatisfy { expectation in
                         isSeen(packets.first { $0.belongs(to: expectation) }?.path)
                     }
                 } _: {
                     _ = try? await attempt(some, patience: patience)
                 }
+                isWhole = isWhole && report.isWhole
                 for expectation in some {
-                    paths[expectation] = packets.first { $0.belongs(to: expectation) }?.path ?? paths[expectation]
+                    let packet = report.packets.first { $0.belongs(to: expectation) }
+                    paths[expectation] = packet?.path ?? paths[expectation]
                 }
             }
+            if isWhole { lossless += 1 }
         }
         return paths
     }

@@ -102,6 +102,12 @@ package final class Stage: Sendable {
         try await batch(addresses.wayBack(to: new), in: .server)
     }
 
+    /// Gives the server the machine's settings of connection tracking.
+    package func apply(_ settings: TrackingSettings) async throws(StageError) {
+        guard !settings.values.isEmpty else { return }
+        _ = try await ask(.set(values: settings.values), of: .server, within: .seconds(20))
+    }
+
     /// Makes a place accept TCP connections and echo datagrams, on its own addresses or on the given ones.
     package func listen(
         in place: Place, tcp: [UInt16] = [], udp: [UInt16] = [], on own: [IPAddress]? = nil

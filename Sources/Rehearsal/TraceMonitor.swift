@@ -48,23 +48,43 @@ final class TraceMonitor: Sendable {
     /// What has been printed so far.
     var text: String { printed.bytes.withLock { String(decoding: $0, as: UTF8.self) } }
 
-    /// Waits until what is awaited has been printed, and then until nothing more is.
+    /// Why a wait ended.
+    enum End {
+        /// What was awaited has been printed.
+        case complete
+        /// It has not, and nothing more comes.
+        case idle
+        /// The time was over.
+        case late
+    }
+
+    /// How many pauses without anything to read or print show that nothing more comes.
+    private static let idlePauses = 10
+
+    /// Waits until what is awaited has been printed, and then until nothing more is; or until nothing more comes.
     ///
     /// - Parameters:
     ///   - pause: how long nothing must have been printed.
     ///   - limit: how long to wait at most.
+    ///   - isIdle: whether the program has read all that the kernel has reported.
     ///   - isComplete: whether the text holds what is awaited.
+    /// - Returns: why the wait ended.
     func settle(
-        _ pause: Duration = .milliseconds(40), within limit: Duration = .seconds(5), _ isComplete: (String) -> Bool
-    ) async {
+        _ pause: Duration = .milliseconds(40), within limit: Duration, isIdle: () -> Bool,
+        _ isComplete: (String) -> Bool
+    ) async -> End {
         let end = ContinuousClock.now + limit
         var count = -1
+        var idle = 0
         while ContinuousClock.now < end {
             let now = printed.bytes.withLock(\.count)
-            if now == count, isComplete(text) { return }
+            if now == count, isComplete(text) { return .complete }
+            idle = now == count && isIdle() ? idle + 1 : 0
+            if idle >= Self.idlePauses { return .idle }
             count = now
             try? await Task.sleep(for: pause)
         }
+        return .late
     }
 
     /// Ends the program and all that it started.

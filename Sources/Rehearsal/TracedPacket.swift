@@ -32,15 +32,23 @@ struct TracedPacket: Equatable {
             // trace id 0cbe5521 inet firewalld filter_INPUT rule tcp dport 22 drop (verdict drop)
             let words = line.split(separator: " ", maxSplits: 6, omittingEmptySubsequences: true)
             guard words.count >= 7, words[0] == "trace", words[1] == "id" else { continue }
-            let index = places[words[2]] ?? packets.count
+            let place = NFTPlace(table: "\(words[3]) \(words[4])", chain: String(words[5]))
+            var index = places[words[2]] ?? packets.count
+            // The kernel uses a number again: a packet is marked only once in each place.
+            if index < packets.count, words[6].hasPrefix("packet:"), packets[index].isMarked(at: place) {
+                index = packets.count
+            }
             if index == packets.count {
                 places[words[2]] = index
                 packets.append(TracedPacket(id: words[2]))
             }
-            let place = NFTPlace(table: "\(words[3]) \(words[4])", chain: String(words[5]))
             packets[index].add(words[6], at: place)
         }
         return packets
+    }
+
+    private func isMarked(at place: NFTPlace) -> Bool {
+        KernelTrace.isOwn(place.table) && events.contains { $0.place == place }
     }
 
     private mutating func add(_ text: Substring, at place: NFTPlace) {
@@ -115,6 +123,9 @@ struct KernelPath: Sendable {
     let steps: [PacketTrace.Step]
     /// The rule or policy that decided; nil if none did that is known.
     let decision: CounterDifference.Decision?
+    /// Whether the rule that decided took the packet out of the kernel's way (`synproxy`, `queue`): what becomes of it
+    /// does not follow from the rule.
+    var isTaken: Bool { decision?.rule?.isFinal == false }
 }
 
 extension TracedPacket {
@@ -123,7 +134,7 @@ extension TracedPacket {
         var steps: [PacketTrace.Step] = []
         var end: CounterDifference.Decision?
         var own: CounterDifference.Decision?
-        for (place, event) in events where !place.table.hasSuffix(" \(KernelTrace.table)") {
+        for (place, event) in events where !KernelTrace.isOwn(place.table) {
             switch event {
             case .rule(let text, let word):
                 let verdict = CountedRule.Verdict(traced: word, text)
@@ -131,7 +142,7 @@ extension TracedPacket {
                     table: place.table, chain: place.chain, text: text, verdict: verdict,
                     comment: Self.comment(in: text))
                 steps.append(PacketTrace.Step(rule: rule, depth: 0, isMatch: true))
-                guard rule.isFinal else { continue }
+                guard rule.isFinal || Self.takes(word) else { continue }
                 end = place.table == NFTable.Name.latchkey.description ? .rule(rule) : .earlier(rule)
                 if place.table == NFTable.Name.latchkey.description { own = end }
             case .policy(let policy):
@@ -141,6 +152,9 @@ extension TracedPacket {
         // Of several chains that accept, latchkey's is the one that matters.
         return KernelPath(steps: steps, decision: end?.isAccepted == true ? own ?? end : end)
     }
+
+    /// Whether a verdict means that the kernel's chains see no more of the packet.
+    private static func takes(_ verdict: String) -> Bool { verdict == "stolen" || verdict.hasPrefix("queue") }
 
     private static func comment(in text: String) -> String? {
         guard let start = text.ranges(of: "comment \"").last else { return nil }

@@ -91,9 +91,11 @@ struct RehearsalRunner: Sendable {
 
     /// What the expectations on this machine depend on.
     func scene(_ machine: RehearsalMachine) -> ExpectationContext {
-        ExpectationContext(
+        let byIPTables = environment.families.flatMap { live?.all($0) ?? [] }.flatMap(\.networksInOtherRules)
+        let byNFTables = (live?.tables ?? []).flatMap(\.sourcesInOtherRules)
+        return ExpectationContext(
             servers: machine.addresses, you: you, yourPort: yourPort, listening: machine.listening,
-            namedByOtherRules: environment.families.flatMap { live?.all($0) ?? [] }.flatMap(\.networksInOtherRules))
+            namedByOtherRules: byIPTables + byNFTables)
     }
 
     // MARK: - Rehearsing
@@ -171,13 +173,17 @@ struct RehearsalRunner: Sendable {
         let tools = try StageTools(environment.toolbox)
         let addresses = StageAddresses(
             server: machine.addresses, outside: outside.sorted(), containers: containers)
+        let stage: Stage
         do throws(StageError) {
-            return try await Stage.open(agent: agent, tools: tools, addresses: addresses)
+            stage = try await Stage.open(agent: agent, tools: tools, addresses: addresses)
         } catch {
             guard case .agent = error else { throw error }
+            // On a busy machine, a veth pair may not have come up in time: try once more.
+            stage = try await Stage.open(agent: agent, tools: tools, addresses: addresses)
         }
-        // On a busy machine, a veth pair may not have come up in time: try once more.
-        return try await Stage.open(agent: agent, tools: tools, addresses: addresses)
+        // Where the kernel does not permit it, its defaults stay.
+        try? await stage.apply(TrackingSettings(environment.facts))
+        return stage
     }
 
     /// The programs for rules, inside the stage.
