@@ -50,6 +50,34 @@ struct TracedPacketTests {
         #expect(path.decision?.rule?.verdict == .reject)
     }
 
+    @Test("a rule that takes the packet away decides, and a number that the kernel uses again is another packet")
+    func taken() throws {
+        let end = """
+            trace id 0cbe5521 ip proxy in rule tcp dport 443 synproxy mss 1460 (verdict stolen)
+            trace id 0cbe5521 ip latchkey-trace prerouting \(Self.header.replacing("syn", with: "ack"))
+            trace id 0cbe5521 inet firewalld filter_INPUT policy accept
+            """
+        let packets = TracedPacket.read(Self.text(end))
+        #expect(packets.map(\.id) == ["0cbe5521", "77aa0001", "0cbe5521"])
+        let path = try #require(packets.first).path
+        #expect(path.decision?.text == "table ip proxy, chain in: tcp dport 443 synproxy mss 1460")
+        #expect(path.isTaken && path.decision?.isAccepted == false && path.decision?.isOfOthers == true)
+    }
+
+    @Test("the chains that mark packets, at ingress and prerouting, are no part of the path")
+    func marks() throws {
+        let text = """
+            trace id 0cbe5521 netdev latchkey-trace-ip ingress \(Self.header)
+            trace id 0cbe5521 netdev latchkey-trace-ip ingress rule meta protocol ip meta nftrace set 1 (verdict continue)
+            trace id 0cbe5521 netdev latchkey-trace-ip ingress policy accept
+            trace id 0cbe5521 inet early first rule tcp dport 443 drop (verdict drop)
+
+            """
+        let path = try #require(TracedPacket.read(text).first).path
+        #expect(path.steps.count == 1)
+        #expect(path.decision?.text == "table inet early, chain first: tcp dport 443 drop")
+    }
+
     @Test("of several tables that accept, latchkey's is named")
     func accepted() throws {
         let path = try Self.path("trace id 0cbe5521 inet firewalld web rule accept (verdict accept)")

@@ -38,7 +38,7 @@ struct RehearsalResult: Sendable {
         for decision in others.map(\.decision) where !decisions.contains(decision) { decisions.append(decision) }
         return decisions.map { decision in
             let own = others.filter { $0.decision == decision }
-            let count = own.count == 1 ? "" : " and \(own.count - 1) more packets"
+            let count = own.count < 2 ? "" : " and \(own.count - 1) more packet\(own.count == 2 ? "" : "s")"
             return "Other programs: \(own[0].differenceText.dropLast())\(count)."
         }
     }
