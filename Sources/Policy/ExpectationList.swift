@@ -10,19 +10,22 @@ package struct ExpectationContext: Equatable, Sendable {
     package var yourPort: UInt16?
     /// Ports on which something listens now.
     package var listening: [PortSpec]
-    /// Networks that other programs' rules name: strangers are not chosen from them, and SSH is tested from some.
+    /// Networks that other programs' rules name: strangers are not chosen from them.
     package var namedByOtherRules: [CIDR]
+    /// Networks that other programs' rules name for good, unlike a ban: SSH is tested from some of them.
+    package var namedForGood: [CIDR]
 
     /// Creates a context; see the properties.
     package init(
         servers: [ServerAddress], you: IPAddress? = nil, yourPort: UInt16? = nil, listening: [PortSpec] = [],
-        namedByOtherRules: [CIDR] = []
+        namedByOtherRules: [CIDR] = [], namedForGood: [CIDR] = []
     ) {
         self.servers = servers
         self.you = you
         self.yourPort = yourPort
         self.listening = listening
         self.namedByOtherRules = namedByOtherRules
+        self.namedForGood = namedForGood
     }
 
     /// The server's addresses by themselves.
@@ -168,13 +171,13 @@ struct ExpectationList {
         }
     }
 
-    /// How many networks that other programs' rules name are tested.
+    /// From how many networks that other programs' rules name SSH is tested.
     private static let namedNetworks = 4
 
     /// SSH from addresses that other programs' rules name and the answers don't: what they block is shown.
     private var fromNamed: [Expectation] {
         let taken = scene.addresses + [scene.you].compactMap(\.self)
-        let named = Set(scene.namedByOtherRules.filter { $0.family == family }).sorted()
+        let named = Set(scene.namedForGood.filter { $0.family == family }).sorted()
         let members = named.compactMap { SampleAddress.member(of: $0, except: taken) }.filter { !isListed($0) }
         guard members.count > Self.namedNetworks else { return members.flatMap { logins(from: $0) } }
         let spread = (0..<Self.namedNetworks).map { members[$0 * (members.count - 1) / (Self.namedNetworks - 1)] }

@@ -50,6 +50,22 @@ struct NamedSourcesTests {
         #expect(Self.sources(rules, sets: [set, map], in: .latchkey).isEmpty)
     }
 
+    @Test("those of programs that ban for a while are known, but not for good")
+    func bans() throws {
+        let chain = NFTable.Part("chain", "in", lines: ["ip saddr 198.51.100.7 drop"])
+        let bans = NFTable.Part("chain", "f2b-sshd", lines: ["ip saddr 203.0.113.9 reject"])
+        for (name, count) in [("f2b-table", 0), ("filter", 1)] {
+            let table = NFTable(NFTable.Name("inet", name), parts: [chain, bans])
+            #expect(table.sourcesInOtherRules.count == 2)
+            #expect(table.sourcesForGood.count == count)
+        }
+        let rules = try RuleSet(
+            parsing: "*filter\n:INPUT ACCEPT [0:0]\n:f2b-sshd - [0:0]\n-A INPUT -s 198.51.100.0/24 -j DROP\n"
+                + "-A f2b-sshd -s 203.0.113.9/32 -j DROP\n-A INPUT ! -s 192.0.2.0/24 -j DROP\nCOMMIT\n", file: "rules")
+        #expect(rules.sourcesInOtherRules.map(\.description) == ["198.51.100.0/24", "203.0.113.9"])
+        #expect(rules.sourcesForGood.map(\.description) == ["198.51.100.0/24"])
+    }
+
     @Test("of a long set, some are enough")
     func long() {
         let elements = (0..<5000).map { "10.0.\($0 / 250).\($0 % 250)" }.joined(separator: ",\n")

@@ -1,11 +1,35 @@
 import Netfilter
 
+// The sources that other programs' rules name. Those that ban addresses for a while put them into chains or tables of
+// their own.
+
+extension RuleSet {
+    /// The sources that other programs' rules name.
+    var sourcesInOtherRules: [CIDR] { Self.sources(tables.flatMap(\.rules)) }
+
+    /// Those that the kernel's own chains for incoming packets name.
+    var sourcesForGood: [CIDR] {
+        Self.sources(tables.flatMap(\.rules).filter { ["INPUT", "PREROUTING"].contains($0.chain) })
+    }
+
+    private static func sources(_ rules: [Rule]) -> [CIDR] {
+        rules.filter { !$0.isOwned }.flatMap(\.matches).compactMap { match in
+            if case .source(let network, false) = match, network.prefixLength > 0 { network } else { nil }
+        }
+    }
+}
+
 extension NFTable {
+    /// How the names of tables and chains begin whose programs ban addresses for a while.
+    private static let banning = ["f2b-", "crowdsec", "sshguard"]
+
     /// How many elements of a set, or addresses of a rule, are looked at.
     private static let limit = 1000
 
     /// The sources that another program's rules name, by themselves or in a set or map; none of latchkey's own table.
-    var sourcesInOtherRules: [CIDR] {
+    var sourcesInOtherRules: [CIDR] { sources(of: chains) }
+
+    private func sources(of chains: [Part]) -> [CIDR] {
         guard id != .latchkey else { return [] }
         var named: [CIDR] = []
         var seen: Set<Substring> = []
@@ -21,6 +45,12 @@ extension NFTable {
             }
         }
         return named.filter { $0.prefixLength > 0 }
+    }
+
+    /// The same, but for programs that ban addresses for a while.
+    var sourcesForGood: [CIDR] {
+        let isForBans = { (name: String) in Self.banning.contains { name.hasPrefix($0) } }
+        return isForBans(id.name) ? [] : sources(of: chains.filter { !isForBans($0.name) })
     }
 
     /// What stands where a rule looks at the source: an address, a network, a range, elements in braces, or a set.

@@ -91,11 +91,12 @@ struct RehearsalRunner: Sendable {
 
     /// What the expectations on this machine depend on.
     func scene(_ machine: RehearsalMachine) -> ExpectationContext {
-        let byIPTables = environment.families.flatMap { live?.all($0) ?? [] }.flatMap(\.networksInOtherRules)
-        let byNFTables = (live?.tables ?? []).flatMap(\.sourcesInOtherRules)
+        let rules = environment.families.flatMap { live?.all($0) ?? [] }
+        let tables = live?.tables ?? []
         return ExpectationContext(
             servers: machine.addresses, you: you, yourPort: yourPort, listening: machine.listening,
-            namedByOtherRules: byIPTables + byNFTables)
+            namedByOtherRules: rules.flatMap(\.sourcesInOtherRules) + tables.flatMap(\.sourcesInOtherRules),
+            namedForGood: rules.flatMap(\.sourcesForGood) + tables.flatMap(\.sourcesForGood))
     }
 
     // MARK: - Rehearsing
@@ -257,15 +258,6 @@ struct RehearsalRunner: Sendable {
             request.takeOver = takeOver
         }
         return try await RehearsedChange(request, in: there, loaded: loaded)
-    }
-}
-
-extension RuleSet {
-    /// The sources that other programs' rules name.
-    fileprivate var networksInOtherRules: [CIDR] {
-        tables.flatMap(\.rules).filter { !$0.isOwned }.flatMap(\.matches).compactMap { match in
-            if case .source(let network, false) = match, network.prefixLength > 0 { network } else { nil }
-        }
     }
 }
 
