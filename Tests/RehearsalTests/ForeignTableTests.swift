@@ -70,6 +70,26 @@ struct NFTablesCountersTests {
                 + #"tcp dport { 22, 443 } counter accept comment "latchkey: web""#)
     }
 
+    @Test("packets that vanish ahead of every table are not waited for one by one")
+    func vanished() async throws {
+        let stage = try await Scene.open()
+        defer { stage.close() }
+        let counters = try NFTablesCounters(
+            families: Family.allCases, toolbox: Self.toolbox, runner: StageRunner(stage))
+        let rehearsal = Rehearsal(
+            on: stage, counters: counters, kernelTrace: KernelTrace(on: stage, toolbox: Self.toolbox))
+        let other = "table inet other { chain in { type filter hook input priority 5; tcp dport 9 drop; }; }\n"
+        try await stage.run(["nft", "-f", "-"], input: Self.own + other)
+        let gone = "table inet gone { chain out { type filter hook output priority 0; meta l4proto tcp drop; }; }\n"
+        try await stage.run(["nft", "-f", "-"], input: gone, in: .outside)
+        let expectations = try (1000..<1024).map { try asked(.tcp($0), Scene.strangers[0], isAccepted: true) }
+        let begun = ContinuousClock.now
+        let verdicts = try await rehearsal.verdicts(expectations, untested: [:])
+        #expect(verdicts.allSatisfy { $0.observation == .dropped && $0.decision == nil })
+        // Five seconds for each packet would be two minutes.
+        #expect(ContinuousClock.now - begun < .seconds(40))
+    }
+
     @Test("another program's table without counters is named: its policy, its rule, ahead of latchkey's or after it")
     func foreign() async throws {
         for priority in [-10, 10] {
