@@ -15,7 +15,11 @@ extension Guard {
     /// meanwhile. With it, the permanent rules are loaded only afterwards, so that a policy of DROP never stands alone;
     /// without it they are loaded before as well.
     ///
-    /// - Throws: `ChangeError` if a manager does not stop, or the rules are not complete afterwards.
+    /// The rules are saved to disk before the managers are disabled: otherwise a power failure in between would boot a
+    /// server without any rules.
+    ///
+    /// - Throws: `ChangeError` if the rules cannot be saved, a manager does not stop, or the rules are not complete
+    ///   afterwards.
     mutating func makePermanent() async throws(ChangeError) {
         guard let handover else { return try await backend.makePermanent() }
         // Ahead of the shield, which may keep new connections waiting.
@@ -24,6 +28,7 @@ extension Guard {
         if !isShielded { try await backend.makePermanent() }
         journal.areManagersStopped = true
         guard record(.kept) else { throw .refused(reason: "The journal cannot be written.") }
+        _ = try await Persistence(environment).save(journal.request, await backend.rulesToSave(), isEarly: true)
         try await handover.stop()
         await loadOthersRules(than: handover)
         try await backend.makePermanent()
@@ -80,6 +85,21 @@ extension Guard {
             areActive,
             " \(troubles.joined(separator: " "))\(rules) Start it yourself: \"\(handover.takeOver.startText)\"."
         )
+    }
+
+    /// Removes the rules of the change from disk again, if they were saved before the managers stopped.
+    ///
+    /// - Returns: a sentence for the reason of the rollback; "" if there is nothing to say.
+    func undoEarlySave() async -> String {
+        guard journal.areManagersStopped == true else { return "" }
+        guard let snapshot else { return " The new rules may still be loaded at boot: the snapshot is damaged." }
+        do throws(ChangeError) {
+            try await Persistence(environment).undoSave(snapshot.saved)
+            return ""
+        } catch {
+            environment.log.critical("The rules of the change are still saved to disk: \(error)")
+            return " The new rules may still be loaded at boot: \(error)"
+        }
     }
 
     /// Loads the rules from before the managers were stopped.

@@ -24,7 +24,7 @@ extension Guard {
         // Continues even if the journal cannot be written: the rules matter more than the record.
         _ = record(.reverting)
         let managers = await startManagers()
-        let reason = reason + managers.sentence
+        let reason = reason + managers.sentence + (await undoEarlySave())
         if journal.isHalfKept == true, !(await takeBack()) { return await emergency(reason) }
         guard managers.areActive else { return await emergency(reason) }
         if !areClosed { areClosed = await removeOpenGates() }

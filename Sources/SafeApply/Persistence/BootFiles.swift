@@ -43,15 +43,19 @@ struct BootFiles: Sendable {
 
     /// Restores the files of a snapshot.
     ///
+    /// - Parameters:
+    ///   - files: the files.
+    ///   - startsUnit: whether latchkey's own unit may load them now.
     /// - Returns: the files that exist afterwards, without the answers, which are not rules.
-    func putBack(_ files: [StateFile]) async throws(ChangeError) -> Saved {
+    /// - Throws: `host`.
+    func putBack(_ files: [StateFile], startsUnit: Bool = true) async throws(ChangeError) -> Saved {
         var unitsChanged = false
         for file in files where StateFile.paths.contains(file.path) {
             let changed = try file.putBack(in: layout)
             unitsChanged = unitsChanged || changed && file.path.hasPrefix(BootPath.systemUnits)
         }
         if unitsChanged { try await reloadSystemd() }
-        if unitsChanged, SecureFiles.exists(layout.path(TableBootText.rulesFile)) { await startUnit() }
+        if startsUnit, unitsChanged, SecureFiles.exists(layout.path(TableBootText.rulesFile)) { await startUnit() }
         let paths = files.filter { $0.content != .absent }.map { layout.path($0.path) }.filter { $0 != layout.answers }
         var saved = Saved(paths: paths)
         let own = Set((RestoreUnit.all + RestoreScript.all).map(layout.path))

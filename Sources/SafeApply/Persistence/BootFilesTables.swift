@@ -9,9 +9,12 @@ extension BootFiles {
     ///   - tables: all tables that are kept.
     ///   - sshPorts: the ports sshd listens on.
     ///   - retiring: the iptables rules that go; nil if there are none.
+    ///   - startsUnit: whether the unit may load them now.
     /// - Returns: the files.
     /// - Throws: `host`, `refused` if nothing on this machine loads rules at boot.
-    func save(_ tables: [NFTable], sshPorts: [UInt16], retiring: Retirement?) async throws(ChangeError) -> Saved {
+    func save(
+        _ tables: [NFTable], sshPorts: [UInt16], retiring: Retirement?, startsUnit: Bool = true
+    ) async throws(ChangeError) -> Saved {
         guard BootLoader(.nftables, in: environment) != nil else {
             throw .refused(
                 reason:
@@ -33,7 +36,7 @@ extension BootFiles {
         try removeFiles(except: paths)
         let commands = files.map { "\(nft) -f \($0.path)" }
         let own = try await writeOwn(RestoreSteps(nftables: commands))
-        await startUnit()
+        if startsUnit { await startUnit() }
         return Saved(paths: paths + [own])
     }
 

@@ -49,9 +49,15 @@ package struct Persistence: Sendable {
     ///
     /// It is idempotent: a guard may die in the middle, and the next one repeats it.
     ///
+    /// - Parameters:
+    ///   - request: the change.
+    ///   - plan: its rules.
+    ///   - isEarly: whether its rules are not permanent yet, so that nothing may load them now.
     /// - Returns: the files with the rules for boot, and notes for a person.
     /// - Throws: `host`, `badRules`; the active rules are not changed.
-    func save(_ request: ChangeRequest, _ plan: PlannedRules) async throws(ChangeError) -> BootFiles.Saved {
+    func save(
+        _ request: ChangeRequest, _ plan: PlannedRules, isEarly: Bool = false
+    ) async throws(ChangeError) -> BootFiles.Saved {
         if request.scope == .removal { return try await remove(request, plan) }
         var kept = PerFamily<RuleSet>()
         for (family, plan) in plan.rules.present { kept[family] = SavedRules.kept(plan, scope: request.scope) }
@@ -75,8 +81,8 @@ package struct Persistence: Sendable {
         var saved =
             request.backend == .nftables
             ? try await bootFiles.save(
-                record.nftTables, sshPorts: request.sshPorts, retiring: request.retirement)
-            : try await bootFiles.save(kept, backend: request.backend, sshPorts: request.sshPorts)
+                record.nftTables, sshPorts: request.sshPorts, retiring: request.retirement, startsUnit: !isEarly)
+            : try await bootFiles.save(kept, backend: request.backend)
         if request.answers == nil, SecureFiles.exists(layout.answers) {
             saved.notes.append(
                 "\(layout.answers) contains the answers of an earlier change, not these rules. \"plan\" and \"apply\" "
@@ -135,4 +141,15 @@ package struct Persistence: Sendable {
     /// The current state on disk.
     func saved() -> SavedState { SavedState(files: StateFile.all(in: layout), kept: try? lastKept()) }
 
+    /// Undoes an early `save`: the machine loads the same rules at boot as before.
+    ///
+    /// - Parameter earlier: the state on disk before the change.
+    /// - Throws: `host`; what could not be written stays as it is.
+    func undoSave(_ earlier: SavedState) async throws(ChangeError) {
+        _ = try await BootFiles(environment).putBack(earlier.files, startsUnit: false)
+        try ChangeError.wrap { () throws(HostError) in
+            guard let kept = earlier.kept else { return try SecureFiles.remove(layout.kept) }
+            try SecureFiles.write(Array(JSONText.encode(kept).utf8), to: layout.kept)
+        }
+    }
 }
