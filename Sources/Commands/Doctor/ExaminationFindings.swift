@@ -57,7 +57,9 @@ extension Examination {
 
     func firewalls(_ options: BackendOptions) async -> [Finding] {
         let tables = await otherTables(try? await backend(options))
-        let findings = OtherFirewalls(environment.facts).findings().map { found -> Finding in
+        let leftovers = await leftovers(options)
+        let found = OtherFirewalls(environment.facts).findings().filter { !leftovers.contains($0.name) }
+        let findings = found.map { found -> Finding in
             let detail = "\(found.state.rawValue). \(found.meaning)"
             switch found.role {
             case .rival where !found.isInTheWay: return .ok(found.name, "installed, not active")
@@ -66,7 +68,19 @@ extension Examination {
             case .keeper: return .ok(found.name, detail)
             }
         }
-        return findings.isEmpty && tables.isEmpty ? [.ok("firewalls", "no other firewall program")] : findings + tables
+        let rest = leftovers.map { name in
+            Finding.found(.warning, name, "only leftovers. \(LeftoverRules.meaning)", remedy: LeftoverRules.remedy)
+        }
+        let all = rest + findings + tables
+        return all.isEmpty ? [.ok("firewalls", "no other firewall program")] : all
+    }
+
+    /// The managers of which only rules are left.
+    private func leftovers(_ options: BackendOptions) async -> [String] {
+        guard isRoot, let chosen = try? await backend(options),
+            let live = try? await LiveFirewall(chosen, in: environment)
+        else { return [] }
+        return LeftoverRules(live, environment.facts).owners
     }
 
     /// The tables of nf_tables that decide about incoming packets besides latchkey's rules: "accept" in one is not final,

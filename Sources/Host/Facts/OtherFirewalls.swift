@@ -126,9 +126,10 @@ package struct OtherFirewalls: Sendable {
 
     /// Whether a settings file has a program start at boot.
     ///
-    /// Under systemd and OpenRC, only its services do that, if it has any.
+    /// Under systemd and OpenRC, only its services do that, if it has any. A package that was removed leaves its settings.
     private func isSetToStart(_ known: KnownFirewall) -> Bool {
-        (known.units.isEmpty || !SystemFacts(source).isSystemd && !isOpenRC) && known.settings.contains(where: isSet)
+        known.files.contains(where: source.exists)
+            && (known.units.isEmpty || !SystemFacts(source).isSystemd && !isOpenRC) && known.settings.contains(where: isSet)
     }
 
     /// The names of a manager's active policies.

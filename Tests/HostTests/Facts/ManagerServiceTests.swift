@@ -31,6 +31,15 @@ struct ManagerServiceTests {
         }
     }
 
+    @Test("settings that a removed package has left do not count", arguments: [true, false])
+    func settingsOnly(isInstalled: Bool) throws {
+        let found = try findings {
+            try $0.write("ENABLED=yes\n", to: "/etc/ufw/ufw.conf")
+            if isInstalled { try $0.write("", to: "/usr/sbin/ufw") }
+        }
+        #expect(found.map(\.state) == (isInstalled ? [.enabled] : []))
+    }
+
     @Test("a process in a container, which has a network of its own, does not count", arguments: [true, false])
     func container(isHere: Bool) throws {
         let found = try findings {
