@@ -129,7 +129,8 @@ package struct OtherFirewalls: Sendable {
     /// Under systemd and OpenRC, only its services do that, if it has any. A package that was removed leaves its settings.
     private func isSetToStart(_ known: KnownFirewall) -> Bool {
         known.files.contains(where: source.exists)
-            && (known.units.isEmpty || !SystemFacts(source).isSystemd && !isOpenRC) && known.settings.contains(where: isSet)
+            && (known.units.isEmpty || !SystemFacts(source).isSystemd && !isOpenRC)
+            && known.settings.contains(where: isSet)
     }
 
     /// The names of a manager's active policies.
