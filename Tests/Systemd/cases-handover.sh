@@ -33,7 +33,9 @@ end_at() { inside "rm -f /run/ending; echo '$*' >/run/end-at.new; mv /run/end-at
 is_ending() { inside 'test -e /run/ending'; }
 
 set_up_ufw() {
-    inside 'ufw allow ssh && ufw allow 9090/tcp && ufw --force enable' >/dev/null || fail 'ufw does not start'
+    # Its unit is enabled as on a server with only this manager.
+    inside 'systemctl --quiet enable ufw && ufw allow ssh && ufw allow 9090/tcp && ufw --force enable' >/dev/null ||
+        fail 'ufw does not start'
 }
 set_up_firewalld() {
     inside 'systemctl enable --now firewalld && firewall-cmd -q --permanent --add-port 9090/tcp && firewall-cmd -q --reload' ||

@@ -24,7 +24,8 @@ reaches() {
 case_takes_over_ufw() {
     local its
     fresh managers
-    inside 'ufw allow ssh && ufw allow 9090/tcp && ufw --force enable' >/dev/null || fail 'ufw does not start'
+    inside 'systemctl --quiet enable ufw && ufw allow ssh && ufw allow 9090/tcp && ufw --force enable' >/dev/null ||
+        fail 'ufw does not start'
     its=$(inside 'iptables-save; ip6tables-save; cat /etc/ufw/ufw.conf' | grep -v '^#\|^:')
     answers 'services: [web]'
     expect_status 4 as_root latchkey apply --answers /root/answers.yaml --detach
@@ -41,6 +42,7 @@ case_takes_over_ufw() {
     is_open || fail 'SSH is closed after a reload'
     reboot
     reaches 9090 || fail 'ufw does not decide after a reboot in the window'
+    reaches 9091 && fail 'the server is open after a reboot in the window'
     take_over
     expect_status 0 as_root latchkey confirm
     answers_decide

@@ -101,9 +101,10 @@ struct OtherFirewallTests {
         func found(_ text: String) throws -> [String] {
             try findings {
                 try $0.write(text, to: "/etc/ufw/ufw.conf")
+                try $0.write("", to: "/usr/sbin/ufw")
                 try $0.write("", to: "/lib/x")
                 try $0.link("/etc/systemd/system/multi-user.target.wants/ufw.service", to: "/lib/x")
-            }.map(\.name)
+            }.filter(\.isInTheWay).map(\.name)
         }
         #expect(try found("ENABLED=yes\nLOGLEVEL=low\n") == ["ufw"])
         #expect(try found("ENABLED=\"yes\"\n") == ["ufw"])
@@ -147,6 +148,7 @@ struct OtherFirewallTests {
     func controls() throws {
         let found = try findings {
             try $0.write("ENABLED=yes\n", to: "/etc/ufw/ufw.conf")
+            try $0.write("", to: "/usr/sbin/ufw")
             try $0.write("", to: "/lib/systemd/system/shorewall.service")
             try $0.link(
                 "/etc/systemd/system/basic.target.wants/shorewall.service",
@@ -192,6 +194,7 @@ struct OtherFirewallTests {
     func order() throws {
         let found = try findings {
             try $0.write("ENABLED=yes\n", to: "/etc/ufw/ufw.conf")
+            try $0.write("", to: "/usr/sbin/ufw")
             try $0.write("", to: "/usr/sbin/netfilter-persistent")
             for (number, name) in ["dockerd", "fail2ban-server", "kubelet", "firewalld", "lfd"].enumerated() {
                 try $0.addProcess(Int32(number + 5), parent: 1, name)
