@@ -75,6 +75,8 @@ case_manager_does_not_stop() {
     reaches 80 && fail 'the new rules decide'
     is_open || fail 'SSH is closed'
     inside 'grep -qx ENABLED=yes /etc/ufw/ufw.conf' || fail 'ufw is not enabled again'
+    inside 'ls /etc/systemd/system/latchkey-restore.service /var/lib/latchkey/kept.json /etc/latchkey/answers.yaml' 2>/dev/null |
+        grep . && fail 'what was saved early is still there'
     inside 'nft list tables' | grep -q shield && fail 'the shield is still there'
     reboot
     reaches 9090 || fail 'ufw does not decide after a reboot'
