@@ -70,7 +70,9 @@ extension RehearsalRunner {
         async let beside = rehearse(piece, published)
         var result = try await rehearse(
             piece, published?.withoutContradicted(expectations) ?? expectations, on: machine)
-        if let live, plan.answers.existing == .keep { result.notes += LeftoverRules(live, environment.facts).notes }
+        if let live {
+            result.notes += LeftoverRules(live, environment.facts, backend: backend).notes(plan.answers.existing)
+        }
         if let services { result.notes += plan.effects(on: [], services).publishedSentences }
         if let beside = await beside { result.add(beside, notes: published?.notes ?? []) }
         // Not every address can be put on a stage: a link-local one cannot.

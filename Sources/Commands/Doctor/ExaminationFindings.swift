@@ -56,9 +56,11 @@ extension Examination {
     // MARK: - Other firewalls
 
     func firewalls(_ options: BackendOptions) async -> [Finding] {
-        let tables = await otherTables(try? await backend(options))
         let leftovers = await leftovers(options)
-        let found = OtherFirewalls(environment.facts).findings().filter { !leftovers.contains($0.name) }
+        let left = Set(leftovers?.all.map(\.owner) ?? [])
+        let tables = await otherTables(
+            try? await backend(options), besides: leftovers?.all.flatMap(\.tables).map(\.description) ?? [])
+        let found = OtherFirewalls(environment.facts).findings().filter { !left.contains($0.name) }
         let findings = found.map { found -> Finding in
             let detail = "\(found.state.rawValue). \(found.meaning)"
             switch found.role {
@@ -68,30 +70,34 @@ extension Examination {
             case .keeper: return .ok(found.name, detail)
             }
         }
-        let rest = leftovers.map { name in
-            Finding.found(.warning, name, "only leftovers. \(LeftoverRules.meaning)", remedy: LeftoverRules.remedy)
+        let rest = leftovers.map { leftovers in
+            leftovers.all.map { leftover -> Finding in
+                .found(
+                    .warning, leftover.owner, "only leftovers. \(LeftoverRules.meaning)",
+                    remedy: leftovers.remedy(leftover))
+            }
         }
-        let all = rest + findings + tables
+        let all = (rest ?? []) + findings + tables
         return all.isEmpty ? [.ok("firewalls", "no other firewall program")] : all
     }
 
-    /// The managers of which only rules are left.
-    private func leftovers(_ options: BackendOptions) async -> [String] {
+    /// The rules that inactive managers have left; nil if the rules cannot be read.
+    private func leftovers(_ options: BackendOptions) async -> LeftoverRules? {
         guard isRoot, let chosen = try? await backend(options),
             let live = try? await LiveFirewall(chosen, in: environment)
-        else { return [] }
-        return LeftoverRules(live, environment.facts).owners
+        else { return nil }
+        return LeftoverRules(live, environment.facts, backend: chosen)
     }
 
     /// The tables of nf_tables that decide about incoming packets besides latchkey's rules: "accept" in one is not final,
     /// "drop" is.
-    private func otherTables(_ chosen: Backend?) async -> [Finding] {
+    private func otherTables(_ chosen: Backend?, besides named: [String]) async -> [Finding] {
         let chains = await NFTables(toolbox: toolbox, runner: environment.runner)?.inputChains() ?? []
         let own = (try? Persistence(environment).lastKept()?.nftTables.map(\.id.description)) ?? []
         let others = chains.filter { chain in
             // iptables-nft's tables hold latchkey's own rules, unless those are in nftables.
             ![NFTable.Name.latchkey, TemporaryParts.observedTable].map(\.description).contains(chain.tableTitle)
-                && !own.contains(chain.tableTitle)
+                && !(own + named).contains(chain.tableTitle)
                 && !(chain.isOfIPTables && (chosen != .nftables || chain.policy == "accept"))
         }
         var seen: Set<String> = []

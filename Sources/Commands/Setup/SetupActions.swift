@@ -49,8 +49,15 @@ struct SetupActions: WizardActions {
                 ChangeRunner.note(of: retirement), takingOver ? ChangeRunner.note(of: takeOver) : nil,
                 rehearsalRunner.flatMap { Observation($0.environment).current() }.map { _ in ObservationRunner.note },
             ].compactMap(\.self)
+                + leftoverNotes(answers)
                 + (live == nil ? ["The current rules could not be read, so all rules count as new."] : []),
             obstacle: obstacle)
+    }
+
+    /// What inactive firewall managers have left that the plan does not remove.
+    private func leftoverNotes(_ answers: Answers) -> [String] {
+        guard let rehearsalRunner, let live = rehearsalRunner.live else { return [] }
+        return LeftoverRules(live, facts, backend: rehearsalRunner.backend).notes(answers.existing)
     }
 
     /// Why no plan can be applied here; nil if it can.
