@@ -114,6 +114,70 @@ struct PublishedRehearsalTests {
         }
     }
 
+    private func apply(_ host: ContainerHost, _ test: DockerTests.Case, _ more: String...) async throws -> Finished {
+        let file = try host.machine.root.write(Self.answers + "docker: answers\n", to: "published.yaml")
+        return try await Latchkey.run(
+            ["apply", "--answers", file, "--backend", test.name, "--deadline", "5m", "--detach"] + more,
+            root: host.machine.root, in: host.machine.namespace, timeout: .seconds(120))
+    }
+
+    /// Keeps the answers, and restarts Docker: its own jump to DOCKER-USER is then ahead of latchkey's rule in FORWARD.
+    private func keepAndRestart(_ host: ContainerHost, _ test: DockerTests.Case) async throws {
+        try await host.start()
+        let begun = try await apply(host, test, "--no-rehearsal")
+        #expect(begun.status == 0, "\(begun.errors)")
+        #expect(try await host.machine.latchkey("confirm").status == 0)
+        try await host.start()
+    }
+
+    @Test(
+        "an accept ahead of latchkey's rules in DOCKER-USER is shown, and refused if it opens the ports to everyone",
+        arguments: TestBackend.installed, [true, false])
+    func ahead(_ backend: TestBackend, isForAll: Bool) async throws {
+        let test = DockerTests.Case(backend: backend, name: backend.rawValue, publisher: .docker28)
+        try await ContainerHost.with(test.backend, test.publisher) { host in
+            try await keepAndRestart(host, test)
+            let from = isForAll ? "" : "-s 10.8.1.0 "
+            try await host.machine.iptables("-I DOCKER-USER 1 \(from)-p tcp -j ACCEPT")
+            let before = try await host.machine.rules()
+            let (report, rehearsed) = try await rehearse(host, test, Self.answers + "docker: answers\n")
+            #expect(rehearsed.status == (isForAll ? 4 : 0), "\(rehearsed.errors)")
+            #expect(report.passed != isForAll)
+            let opened = report.published.filter { $0.expected == "drop" && $0.observed == "accept" }
+            #expect(opened.contains { $0.from == "10.8.1.0" })
+            // Where Docker's rule for the container's own packets counts as well, the rule cannot be named.
+            #expect(
+                opened.allSatisfy { $0.family == "ipv4" && $0.rule?.contains("-A DOCKER-USER") ?? !isForAll },
+                "\(opened)")
+            #expect((Set(opened.map(\.from)).count > 1) == isForAll)
+
+            let applied = try await apply(host, test)
+            let said = applied.errors.replacing(/\s+/, with: " ")
+            let packet = "8080/tcp (published, to \(ContainerHost.container4):80) from 10.8.1.0"
+            #expect(said.contains("\(packet): expected closed"))
+            #expect(applied.status == (isForAll ? 4 : 0), "\(applied.errors)")
+            if isForAll { #expect(try await host.machine.rules() == before) }
+        }
+    }
+
+    @Test("a changed chain of latchkey's is written anew", arguments: TestBackend.installed)
+    func changedChain(_ backend: TestBackend) async throws {
+        let test = DockerTests.Case(backend: backend, name: backend.rawValue, publisher: .docker28)
+        try await ContainerHost.with(test.backend, test.publisher) { host in
+            try await keepAndRestart(host, test)
+            try await host.machine.iptables("-I latchkey-docker 1 -j RETURN")
+            try await host.send(asAdmin: false)
+            #expect(try await host.outside.reaches(8080, .ipv4))
+            #expect(try await host.machine.status().truth("drift") == true)
+            let applied = try await apply(host, test)
+            #expect(applied.status == 0, "\(applied.errors)")
+            #expect(try await host.outside.reachesByNeither(8080))
+            #expect(try await host.machine.latchkey("confirm").status == 0)
+            #expect(try await host.outside.reachesByNeither(8080))
+            #expect(try await host.machine.status().truth("drift") == false)
+        }
+    }
+
     @Test("without published ports there is no such stage", arguments: TestBackend.installed)
     func none(_ backend: TestBackend) async throws {
         let test = DockerTests.Case(backend: backend, name: backend.rawValue, publisher: .docker28)

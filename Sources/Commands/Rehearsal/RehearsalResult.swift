@@ -166,8 +166,8 @@ extension RehearsalResult {
             // ahead of latchkey's rules, which decide about other packets. In nftables, nobody else can accept for good.
             guard verdict.decision?.isOfOthers != false else { return false }
             return (verdicts + pending).contains { other in
-                guard other.expectation.container != nil, other.expectation.family == expectation.family,
-                    let decision = other.decision, !decision.isOfOthers
+                guard other.expectation.container != nil, other.expectation.direction == .in,
+                    other.expectation.family == expectation.family, let decision = other.decision, !decision.isOfOthers
                 else { return false }
                 return decision.rule?.place == nil
             }
