@@ -81,7 +81,6 @@ case_handover_killed() {
     answers 'services: [web]'
     manager=ufw
     killed_handover after 'iptables-nft-restore .*--counters'
-    killed_handover after 'ufw --force disable'
     manager=firewalld
     killed_handover after 'systemctl disable --now firewalld'
 }
@@ -103,7 +102,7 @@ cut_handover() {
     [[ $(status state) != pending ]] || fail "$moment, after boot: still pending"
 }
 
-# ufw and firewalld: the power fails while latchkey takes over; the server boots with one firewall or the other
+# ufw: the power fails while latchkey takes over; the server boots with both firewalls, or with latchkey's
 case_handover_power_cut() {
     local manager=ufw
     fresh managers
@@ -114,28 +113,48 @@ case_handover_power_cut() {
     cut_handover after 'ufw --force disable'
     answers_decide
     no_drift 'ufw is stopped'
-    manager=firewalld
-    cut_handover after 'systemctl disable --now firewalld'
-    answers_decide
-    no_drift 'firewalld is stopped'
 }
 
-# ufw that is not active, but has left its rules, and then only its settings: named, not refused, and removed on request
-case_leftovers_of_ufw() {
-    fresh managers
-    set_up_ufw
-    inside 'sed -i s/ENABLED=yes/ENABLED=no/ /etc/ufw/ufw.conf'
-    inside 'latchkey doctor' | grep -q '^warning  *ufw  *only leftovers' || fail 'doctor does not name the leftovers'
-    answers 'services: [web]'
-    as_root latchkey rehearse --answers /root/answers.yaml >"$work/said" 2>&1 || true
-    grep -q 'Only leftovers of ufw' "$work/said" || fail "rehearse does not name the leftovers: $(<"$work/said")"
-    answers 'services: [web]' 'existing: replace'
+# Keeps the answers, beside what a program has left.
+keep_beside_leftovers() {
+    answers 'services: [web]' "$@"
     expect_status 0 as_root latchkey apply --answers /root/answers.yaml --detach
     expect_status 0 as_root latchkey confirm
+}
+names_leftovers() {
+    inside 'latchkey doctor' | sed -n '/only leftovers/,/^[^ ]/p' | tr -s '\n ' ' ' >"$work/said"
+    grep -q "^warning $1 only leftovers" "$work/said"
+}
+leave_ufw() {
+    set_up_ufw
+    inside 'sed -i s/ENABLED=yes/ENABLED=no/ /etc/ufw/ufw.conf'
+    names_leftovers ufw || fail 'doctor does not name the leftovers of ufw'
+}
+
+# firewalld and ufw that are not active, but have left their rules: named, not refused, and each remedy works
+case_leftovers() {
+    local remedy
+    fresh managers
+    set_up_firewalld
+    inside 'systemctl --quiet disable firewalld && systemctl kill --signal KILL firewalld'
+    wait_for 5 names_leftovers firewalld || fail 'doctor does not name the leftovers of firewalld'
+    remedy=$(sed -n 's/.*then run: \(sudo nft delete table [a-z0-9]* [a-z]*\).*/\1/p' "$work/said")
+    keep_beside_leftovers
+    as_ops "$remedy" || fail "the remedy does not work: $remedy"
+    answers_decide
+    names_leftovers firewalld && fail 'firewalld is still named'
+
+    leave_ufw
+    as_root latchkey rehearse --answers /root/answers.yaml >"$work/said" 2>&1 || true
+    grep -q 'Only leftovers of ufw' "$work/said" || fail "rehearse does not name the leftovers: $(<"$work/said")"
+    keep_beside_leftovers 'existing: replace'
     answers_decide
     inside 'iptables-save; ip6tables-save' | grep -q 'ufw' && fail 'a rule of ufw is left'
-    # As after its package was removed.
-    inside 'sed -i s/ENABLED=no/ENABLED=yes/ /etc/ufw/ufw.conf && rm /usr/sbin/ufw'
-    expect_status 0 as_root latchkey apply --answers /root/answers.yaml --detach
-    expect_status 0 as_root latchkey revert
+
+    leave_ufw
+    keep_beside_leftovers
+    reboot
+    answers_decide
+    names_leftovers ufw && fail 'ufw is still named after a reboot'
+    no_drift 'after the reboot'
 }

@@ -8,16 +8,29 @@ take_over() {
 
 # Only latchkey's rules decide: what the answers open is open, and the other program's port is closed.
 answers_decide() {
+    local six
     reaches 80 || fail 'the web service is closed'
+    wait_for 3 reaches 80 "$ipv6" || fail 'the web service is closed by IPv6'
+    reaches 9090 "$ipv6" &
+    six=$!
     reaches 9090 && fail "the other program's port is open"
+    wait $six && fail "the other program's port is open by IPv6"
     is_open || fail 'SSH is closed'
 }
+ipv6=2001:db8:7::2
 
-# Whether a new connection reaches a port: nothing listens there, so it is refused by the server or lost on the way.
+# Whether a new connection reaches a port (at an address): nothing listens there, so it is refused by the server or lost on
+# the way.
 reaches() {
     local said
-    said=$(timeout 1 bash -c "exec 3<>/dev/tcp/192.0.2.2/$1" 2>&1)
+    said=$(timeout 1 bash -c "exec 3<>/dev/tcp/${2:-192.0.2.2}/$1" 2>&1)
     [[ $? == 0 || $said == *refused* ]]
+}
+
+# The command that latchkey names when it refuses shows what the other program allows.
+imports() {
+    inside "latchkey import $1" >"$work/said" 2>&1 || fail "import said $?: $(<"$work/said")"
+    grep -q '9090/tcp' "$work/said" || fail "the port of $1 is not imported: $(<"$work/said")"
 }
 
 # ufw: refused beside it; a rollback and a reboot leave it as it was; kept, it is disabled, and the answers decide
@@ -29,6 +42,7 @@ case_takes_over_ufw() {
     its=$(inside 'iptables-save; ip6tables-save; cat /etc/ufw/ufw.conf' | grep -v '^#\|^:')
     answers 'services: [web]'
     expect_status 4 as_root latchkey apply --answers /root/answers.yaml --detach
+    imports ufw
     take_over
     reaches 80 || fail 'the trial is not on top of ufw'
     reaches 9090 && fail 'the trial is beneath ufw'
@@ -90,6 +104,7 @@ takes_over_firewalld() {
     reaches 9090 || fail 'firewalld does not open its port'
     answers 'services: [web]' "existing: $1"
     expect_status 4 as_root latchkey apply --answers /root/answers.yaml --detach
+    [[ $1 == replace ]] || imports firewalld
     take_over
     reaches 9090 && fail 'the trial does not decide'
     inside 'firewall-cmd -q --reload'
@@ -135,8 +150,10 @@ table inet mine {
 }
 X
     inside 'systemctl enable --now nftables.service' || fail 'nftables.service does not start'
-    local mine backend
-    mine=$(inside 'nft list table inet mine')
+    local mine backend check
+    check=$(inside 'latchkey doctor' | sed -n 's/.*Check it: \(nft list table .*\)/\1/p')
+    mine=$(inside "$check") && [[ $mine == 'table inet mine {'* ]] || fail "doctor names no command for the table: $check"
+    imports nftables
     answers 'services: [web]'
     for backend in nftables nft; do
         expect_status 4 as_root latchkey apply --answers /root/answers.yaml --detach --backend $backend

@@ -5,8 +5,9 @@ set_up_shorewall() {
     inside 'cd /etc/shorewall && printf "fw firewall\nnet ipv4\n" >zones && printf "?FORMAT 2\nnet eth0\n" >interfaces &&
         printf "fw net ACCEPT\nnet all DROP\nall all REJECT\n" >policy &&
         printf "?SECTION NEW\nACCEPT net fw tcp 22,9090\n" >rules &&
-        sed -i "s/^startup=.*/startup=1/; s/^SAFESTOP=.*/SAFESTOP=1/" /etc/default/shorewall &&
-        systemctl --quiet enable --now shorewall'
+        cp zones interfaces policy rules /etc/shorewall6 && sed -i s/ipv4/ipv6/ /etc/shorewall6/zones &&
+        sed -i "s/^startup=.*/startup=1/; s/^SAFESTOP=.*/SAFESTOP=1/" /etc/default/shorewall /etc/default/shorewall6 &&
+        systemctl --quiet enable --now shorewall shorewall6'
 }
 set_up_ferm() {
     inside 'cat >/etc/ferm/ferm.conf && systemctl --quiet enable --now ferm' <<'X'
@@ -47,6 +48,7 @@ is_decided_by_it() {
     # firewalld counts as started a moment before it has loaded its rules.
     wait_for 5 does_not_reach 80 || fail "$1: the new rules decide"
     reaches 9090 || fail "$1: $manager does not decide"
+    [[ $manager != shorewall ]] || reaches 9090 "$ipv6" || fail "$1: Shorewall does not decide about IPv6"
     is_open || fail "$1: SSH is closed"
 }
 no_drift() { [[ $(inside 'latchkey status --json') == *'"drift":false'* ]] || fail "drift $1"; }
@@ -111,7 +113,7 @@ takes_over_manager() {
     is_decided_by_it 'back, after a reboot'
 }
 
-# Shorewall: the whole way there and back; it closes the server when it stops
+# Shorewall for IPv4 and IPv6: the whole way there and back; it closes the server when it stops
 case_takes_over_shorewall() { takes_over_manager shorewall; }
 
 # ferm, which writes the rules of iptables-legacy: the whole way there and back
@@ -194,6 +196,14 @@ case_manager_does_not_start() {
     reaches 9091 && fail 'the server is open'
     inside 'nft list tables' | grep -q shield && fail 'the shield is still there'
     is_open || fail 'SSH is closed'
+    # With the command that latchkey names, once the program works again.
+    local remedy
+    remedy=$(tr -s '\n ' ' ' <"$work/said" | sed -n 's/.*Start it yourself: "\([^"]*\)".*/\1/p')
+    inside 'mv /usr/sbin/ufw.real /usr/sbin/ufw'
+    as_ops "$remedy" || fail "the command does not work: $remedy"
+    reaches 9090 || fail 'the rules of ufw do not decide afterwards'
+    reaches 9091 && fail 'the server is open afterwards'
+    is_open || fail 'SSH is closed afterwards'
 }
 
 # ufw and nftables.service at once, with fail2ban: one change takes over from both, and a ban lasts

@@ -11,7 +11,7 @@ esac
 # Removed again: cases that need them install them from these files, without a network.
 extras=netfilter-persistent,iptables-persistent
 # In a folder of their own that is laid over the server's, because the first of them cannot be installed beside the extras.
-managers=ufw,firewalld,fail2ban,python3-systemd,shorewall,ferm,firehol
+managers=ufw,firewalld,fail2ban,python3-systemd,shorewall,shorewall6,ferm,firehol
 # Large, so they have a folder that is made only for the cases that are run by name.
 docker=docker.io,busybox-static
 
@@ -89,7 +89,7 @@ add_packages() {
             [[ $try != 4 ]] || exit 1
         done
         rm -rf "$1.root/debs"
-        for unit in ufw firewalld fail2ban shorewall ferm firehol docker containerd docker.socket; do
+        for unit in ufw firewalld fail2ban shorewall shorewall6 ferm firehol docker containerd docker.socket; do
             chroot "$1.root" systemctl --quiet disable "$unit" 2>/dev/null || true
         done' bash "$1" "$2" "$debs" || return 1
     rm -rf --one-file-system "$1.work" "$1.root" "$debs" "$debs.root"
