@@ -115,10 +115,9 @@ case_handover_power_cut() {
     no_drift 'ufw is stopped'
 }
 
-# Keeps the answers, beside what a program has left.
+# Keeps the answers, with arguments as for apply, beside what a program has left.
 keep_beside_leftovers() {
-    answers 'services: [web]' "$@"
-    expect_status 0 as_root latchkey apply --answers /root/answers.yaml --detach
+    as_root latchkey apply --answers /root/answers.yaml --detach "$@" >"$work/said" 2>&1 || fail "apply said $?"
     expect_status 0 as_root latchkey confirm
 }
 names_leftovers() {
@@ -139,20 +138,22 @@ case_leftovers() {
     inside 'systemctl --quiet disable firewalld && systemctl kill --signal KILL firewalld'
     wait_for 5 names_leftovers firewalld || fail 'doctor does not name the leftovers of firewalld'
     remedy=$(sed -n 's/.*then run: \(sudo nft delete table [a-z0-9]* [a-z]*\).*/\1/p' "$work/said")
-    keep_beside_leftovers
+    answers 'services: [web]'
+    keep_beside_leftovers --no-rehearsal
     as_ops "$remedy" || fail "the remedy does not work: $remedy"
     answers_decide
     names_leftovers firewalld && fail 'firewalld is still named'
 
     leave_ufw
-    as_root latchkey rehearse --answers /root/answers.yaml >"$work/said" 2>&1 || true
-    grep -q 'Only leftovers of ufw' "$work/said" || fail "rehearse does not name the leftovers: $(<"$work/said")"
-    keep_beside_leftovers 'existing: replace'
+    answers 'services: [web]' 'existing: replace'
+    keep_beside_leftovers --no-rehearsal
     answers_decide
     inside 'iptables-save; ip6tables-save' | grep -q 'ufw' && fail 'a rule of ufw is left'
 
     leave_ufw
+    answers 'services: [web]'
     keep_beside_leftovers
+    grep -q 'Only leftovers of ufw' "$work/said" || fail "apply does not name the leftovers: $(<"$work/said")"
     reboot
     answers_decide
     names_leftovers ufw && fail 'ufw is still named after a reboot'
