@@ -65,7 +65,9 @@ struct LeftoverRules: Sendable {
                 let owner = rule.chain == "shorewall" ? "shorewall" : KnownFirewall.owner(ofChain: rule.chain)
                 // When ufw stops, its empty chains stay, with the rules that lead from one to the other.
                 let isEmpty = owner == "ufw" && rule.jumpsTo.map(chains.contains) == true
-                return isEmpty ? nil : owner
+                // Others use names like those of its chains for zones.
+                let isLike = owner == "firewalld" && chains.isDisjoint(with: ["INPUT_ZONES", "INPUT_direct"])
+                return isEmpty || isLike ? nil : owner
             })
     }
 
