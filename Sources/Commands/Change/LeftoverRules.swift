@@ -77,12 +77,15 @@ struct LeftoverRules: Sendable {
 
     /// What to do about a manager's leftovers; the server stays closed meanwhile.
     func remedy(_ leftover: Leftover) -> String {
+        // The rehearsal includes the leftovers, and they may block what the answers allow.
+        let keep =
+            "pply and keep your answers (with --no-rehearsal, if they are refused because of these rules), and then"
         if !leftover.hasChains {
-            let commands = leftover.tables.map { "sudo nft delete table \($0)" }.joined(separator: "; ")
-            return "Apply and keep your answers, and then run: \(commands)"
+            let commands = leftover.tables.map { "sudo nft delete table \($0)" }
+            return "A\(keep) run: \(commands.joined(separator: "; "))"
         }
-        let replace = "Apply your answers with \"existing: replace\", which removes these rules. Or apply"
-        return "\(canReplace ? replace : "Apply") and keep your answers, and then reboot."
+        guard canReplace else { return "A\(keep) reboot." }
+        return "Apply your answers with \"existing: replace\", which removes these rules. Or a\(keep) reboot."
     }
 
     /// One note for each manager whose leftovers a change does not remove.
