@@ -57,12 +57,12 @@ struct LeftoverRulesTests {
         let table = try leftovers("", tables: tables)
         #expect(
             table.remedy(table.all[0])
-                == "Apply and keep your answers (with --no-rehearsal, if they are refused because of these rules), "
+                == "First apply and keep your answers (with --no-rehearsal, if they are refused because of these rules), "
                 + "and then run: sudo nft delete table inet firewalld")
         for tables in [tables, []] {
             let found = try leftovers(Self.firewalld, tables: tables, backend: .nftables)
             let remedy = found.remedy(found.all[0])
-            #expect(remedy.hasPrefix("Apply and keep your answers (with") && remedy.hasSuffix("), and then reboot."))
+            #expect(remedy.hasPrefix("First apply and keep your answers (with") && remedy.hasSuffix("), and then reboot."))
         }
     }
 

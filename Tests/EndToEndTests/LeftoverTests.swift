@@ -41,7 +41,7 @@ struct LeftoverTests {
         try await Machine.with(.nft) { machine in
             try await machine.namespace.restore(Leftover.csf.rules, .ipv4, .nft)
             let found = try #require(try await doctor(machine, "nftables", about: "csf"))
-            #expect(found.contains("-> Apply and keep your answers (with --no-rehearsal"))
+            #expect(found.contains("-> First apply and keep your answers (with --no-rehearsal"))
             #expect(found.hasSuffix("and then reboot."))
         }
     }

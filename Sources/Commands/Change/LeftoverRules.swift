@@ -79,13 +79,13 @@ struct LeftoverRules: Sendable {
     func remedy(_ leftover: Leftover) -> String {
         // The rehearsal includes the leftovers, and they may block what the answers allow.
         let keep =
-            "pply and keep your answers (with --no-rehearsal, if they are refused because of these rules), and then"
+            "apply and keep your answers (with --no-rehearsal, if they are refused because of these rules), and then"
         if !leftover.hasChains {
             let commands = leftover.tables.map { "sudo nft delete table \($0)" }
-            return "A\(keep) run: \(commands.joined(separator: "; "))"
+            return "First \(keep) run: \(commands.joined(separator: "; "))"
         }
-        guard canReplace else { return "A\(keep) reboot." }
-        return "Apply your answers with \"existing: replace\", which removes these rules. Or a\(keep) reboot."
+        guard canReplace else { return "First \(keep) reboot." }
+        return "Apply your answers with \"existing: replace\", which removes these rules. Or \(keep) reboot."
     }
 
     /// One note for each manager whose leftovers a change does not remove.
