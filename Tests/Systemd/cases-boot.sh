@@ -100,11 +100,21 @@ case_kept_nftables() {
     [[ $(inside 'latchkey status --json') == *'"drift":true'* ]] || fail 'status does not report it'
 }
 
-# kept rules are loaded before the network starts: latchkey's own unit
+# kept rules are loaded before the network starts: latchkey's own unit; without the sets it loads those that name none
 case_kept_own_unit() {
     fresh
     keep_and_cut
     inside 'systemctl --quiet is-active latchkey-restore.service' || fail 'latchkey-restore.service is not active'
+    answers 'services: [web]' "admins: [$(seq -s ', ' -f '203.0.113.%g' 9)]"
+    as_root 'latchkey apply --answers /root/answers.yaml --detach' || fail "apply said $?"
+    expect_status 0 as_root latchkey confirm
+    wait_for 5 inside 'rm /var/lib/latchkey/restore/ipsets' || fail 'there are no sets'
+    power_cut
+    is_open || fail 'SSH is closed'
+    [[ $(rules) == *'latchkey: service web'* && $(rules) == *'latchkey: drop all else'* ]] || fail 'the rest is not loaded'
+    inside 'journalctl -b -u latchkey-restore' | grep -q 'ipv4.rules cannot be loaded' || fail 'the log says nothing'
+    inside 'latchkey status' | tr -s ' \n' ' ' | grep -q 'Missing or empty: /var/lib/latchkey/restore/ipsets' ||
+        fail 'status does not name the file'
 }
 
 # kept rules are loaded before the network starts: Debian's netfilter-persistent
