@@ -99,6 +99,21 @@ struct BootFallbackTests {
         }
     }
 
+    @Test("nftables: SSH that only the admins of a set may reach is open rather than closed to everyone")
+    func nftables() async throws {
+        try await Machine.withOutside(.nft) { machine, outside in
+            let answers = Self.answers("admins: [\(Self.crowd)]\nssh: { ports: [22], from: admins }")
+            NFTablesTests.expectDone(try await NFTablesTests.apply(machine, answers, "--detach"))
+            NFTablesTests.expectDone(try await machine.latchkey("confirm"))
+            let file = "\(Self.folder)/nftables.rules"
+            try machine.root.write(try machine.root.read(file) + "oops\n", to: file)
+            try await machine.nft("flush ruleset")
+            #expect(try await BootTests().boot(machine, in: machine.namespace).status != 0)
+            #expect(try await outside.reaches(22, .ipv4))
+            for closed in [80, 9999] { #expect(try await !outside.reaches(closed, .ipv4), "\(closed) is closed") }
+        }
+    }
+
     @Test("hand-written rules: a missing file leaves SSH open and the rest closed", arguments: TestBackend.installed)
     func handWritten(backend: TestBackend) async throws {
         try await Machine.withOutside(backend) { machine, outside in

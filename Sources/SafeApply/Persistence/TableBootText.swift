@@ -16,7 +16,8 @@ enum TableBootText {
     /// The text that makes the tables with the rules for replies, loopback, SSH and admins only; it fails, and changes
     /// nothing, where one of the tables exists.
     ///
-    /// It has no named sets and no other chains, because one of them may be what the kernel refuses.
+    /// It has no named sets and no other chains, because one of them may be what the kernel refuses. SSH that only the
+    /// addresses of a set may reach is open to everyone then, rather than to nobody.
     ///
     /// - Parameters:
     ///   - tables: the kept tables.
@@ -33,7 +34,10 @@ enum TableBootText {
                     if rule.contains(Self.shared) { return Self.accepting(sshPorts) }
                     return rule.isForSSH ? rule : nil
                 }
-                return chain.with(policy: .drop, rules: own.isEmpty ? handWritten(sshPorts) : own + [neighbours])
+                let isOpen = own.contains { $0.isSSH || $0 == Self.accepting(sshPorts) }
+                let needsSSH = !isOpen && chain.rules.contains { $0.isLogin && $0.contains("@") }
+                let more = [neighbours] + (needsSSH ? [Self.accepting(sshPorts)] : [])
+                return chain.with(policy: .drop, rules: own.isEmpty ? handWritten(sshPorts) : own + more)
             }
             return "create table \(table.id)\n" + NFTable(table.id, parts: parts).text
         }
@@ -60,10 +64,16 @@ enum TableBootText {
 }
 
 extension String {
-    /// Whether a composed rule is for replies, loopback, neighbours, SSH or the admins, as its comment says.
-    fileprivate var isForSSH: Bool {
-        ["replies", "loopback", "admins", "ssh", "IPv6 neighbours"].contains { kind in
-            contains("comment \"\(Rule.ownershipPrefix)\(kind)")
-        }
+    private func isFor(_ kinds: [String]) -> Bool {
+        kinds.contains { contains("comment \"\(Rule.ownershipPrefix)\($0)") }
     }
+
+    /// Whether a composed rule is for replies, loopback, neighbours, SSH or the admins, as its comment says.
+    fileprivate var isForSSH: Bool { isFor(["replies", "loopback", "admins", "ssh", "IPv6 neighbours"]) }
+
+    /// Whether a composed rule allows logins.
+    fileprivate var isLogin: Bool { isFor(["admins", "ssh"]) }
+
+    /// Whether a composed rule is about SSH itself.
+    fileprivate var isSSH: Bool { isFor(["ssh"]) }
 }
