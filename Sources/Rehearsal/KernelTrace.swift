@@ -44,8 +44,9 @@ package struct KernelTrace: Sendable {
     /// - Parameter counters: the counters that are read.
     /// - Returns: the trace; nil if there are no such chains.
     func ifNeeded(beside counters: any CounterSource) async -> KernelTrace? {
-        let hidden = await tables.inputChains().filter { chain in
-            chain.tableTitle != NFTable.Name.latchkey.description && !(chain.isOfIPTables && counters.readsIPTablesNFT)
+        var hidden: [InputHookChain] = []
+        for chain in await tables.inputChains() where chain.tableTitle != NFTable.Name.latchkey.description {
+            if await !counters.shows(chain) { hidden.append(chain) }
         }
         guard !hidden.isEmpty else { return nil }
         var trace = self

@@ -294,9 +294,8 @@ package struct ChangeClient: Sendable {
 
     private func exchange(_ request: GuardRequest, milliseconds: Int64) throws(ChangeError) -> GuardReply? {
         guard let connection = try connect() else { return nil }
-        let layout = layout
         // A guard or supervisor that was stopped in the meantime would keep the answer.
-        return ask(request, over: connection, milliseconds: milliseconds) { Supervisor.wake(layout) }
+        return ask(request, over: connection, milliseconds: milliseconds) { [layout] in Supervisor.wake(layout) }
     }
 
     private func ask(

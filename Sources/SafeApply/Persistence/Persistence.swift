@@ -82,7 +82,7 @@ package struct Persistence: Sendable {
             request.backend == .nftables
             ? try await bootFiles.save(
                 record.nftTables, sshPorts: request.sshPorts, retiring: request.retirement, startsUnit: !isEarly)
-            : try await bootFiles.save(kept, backend: request.backend)
+            : try await bootFiles.save(kept, backend: request.backend, sshPorts: request.sshPorts)
         if request.answers == nil, SecureFiles.exists(layout.answers) {
             saved.notes.append(
                 "\(layout.answers) contains the answers of an earlier change, not these rules. \"plan\" and \"apply\" "
