@@ -106,6 +106,8 @@ package struct NFTable: Sendable, Equatable {
                 let words = line.dropFirst().split(separator: " ")
                 if line.hasSuffix(" {"), words.count > 2 {
                     part = Part(words.dropLast(2).joined(separator: " "), String(words[words.count - 2]), lines: [])
+                } else if line.hasSuffix("{") {
+                    throw bad()
                 } else {
                     tables[tables.count - 1].lines.append(String(line.dropFirst()))
                 }
