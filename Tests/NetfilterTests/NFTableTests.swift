@@ -91,7 +91,7 @@ struct NFTableTests {
         "a line in another form is named with its number",
         arguments: [
             ("table inet t {\n\tchain c {\n\t\tdrop\n}\n", 4), ("flush ruleset\n", 1), ("table inet t {\n", 2),
-            ("table inet t {\n\t\tdrop\n}\n", 2),
+            ("table inet t {\n\t\tdrop\n}\n", 2), ("table inet t {\n\tflags x\n\tc {\n\t}\n}\n", 3),
         ])
     func otherForm(text: String, line: Int) {
         #expect(throws: NFTableError.self) { _ = try NFTable.tables(in: text) }
