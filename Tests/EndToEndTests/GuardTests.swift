@@ -152,7 +152,8 @@ struct GuardTests {
                 try await machine.expectBack(before)
             default:
                 #expect(try await machine.status().text("state") == "pending")
-                try await until("the revert") { try await machine.rules() == before }
+                // Twenty seconds until the deadline, and as long again on a busy machine.
+                try await until("the revert", within: .seconds(40)) { try await machine.rules() == before }
                 #expect(ContinuousClock.now - asked < .seconds(40))
             }
         }
